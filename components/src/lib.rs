@@ -1,0 +1,1 @@
+//! The tables: every component and resource of the engine.

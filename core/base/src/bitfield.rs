@@ -1,0 +1,220 @@
+//! A fixed-length set of pieces in wire order (BEP 3: bit 0 is the high bit of byte 0).
+
+use crate::PieceIndex;
+
+/// Which pieces somebody has. Spare bits of the last byte are always zero.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bitfield {
+    bytes: Box<[u8]>,
+    len: u32,
+    ones: u32,
+}
+
+/// A bitfield message that does not fit its torrent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BitfieldError {
+    /// The number of bytes is not that of the torrent's pieces.
+    #[error("bitfield has {got} bytes, expected {expected}")]
+    Length {
+        /// Bytes that were there.
+        got: usize,
+        /// Bytes that the number of pieces takes.
+        expected: usize,
+    },
+    /// A bit behind the last piece is set.
+    #[error("a spare bit at the end of the bitfield is set")]
+    SpareBits,
+}
+
+impl Bitfield {
+    /// `len` zero bits.
+    #[must_use]
+    pub fn empty(len: u32) -> Self {
+        Self {
+            bytes: vec![0; (len as usize).div_ceil(8)].into(),
+            len,
+            ones: 0,
+        }
+    }
+
+    /// `len` one bits.
+    #[must_use]
+    pub fn full(len: u32) -> Self {
+        let mut bytes: Box<[u8]> = vec![0xff; (len as usize).div_ceil(8)].into();
+        if let Some(last) = bytes.last_mut()
+            && !len.is_multiple_of(8)
+        {
+            *last = 0xff << (8 - len % 8);
+        }
+        Self {
+            bytes,
+            len,
+            ones: len,
+        }
+    }
+
+    /// A bitfield of `len` bits from its wire form.
+    ///
+    /// # Errors
+    /// When the length differs or a spare bit is set.
+    pub fn from_wire(bytes: &[u8], len: u32) -> Result<Self, BitfieldError> {
+        let expected = (len as usize).div_ceil(8);
+        if bytes.len() != expected {
+            return Err(BitfieldError::Length {
+                got: bytes.len(),
+                expected,
+            });
+        }
+        if let Some(last) = bytes.last()
+            && !len.is_multiple_of(8)
+            && last & (0xff >> (len % 8)) != 0
+        {
+            return Err(BitfieldError::SpareBits);
+        }
+        let ones = bytes.iter().map(|byte| byte.count_ones()).sum();
+        Ok(Self {
+            bytes: bytes.into(),
+            len,
+            ones,
+        })
+    }
+
+    /// The wire form.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Number of bits.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there are no bits at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Number of bits that are set.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.ones
+    }
+
+    /// Whether every bit is set.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.ones == self.len
+    }
+
+    /// Whether the piece's bit is set; false for a piece out of range.
+    #[must_use]
+    pub fn has(&self, piece: PieceIndex) -> bool {
+        piece.0 < self.len && self.bytes[piece.0 as usize / 8] & mask(piece) != 0
+    }
+
+    /// Sets a bit; says whether it was clear before.
+    ///
+    /// # Panics
+    /// When the piece is out of range.
+    pub fn set(&mut self, piece: PieceIndex) -> bool {
+        assert!(piece.0 < self.len, "bit {piece} of {}", self.len);
+        let byte = &mut self.bytes[piece.0 as usize / 8];
+        let fresh = *byte & mask(piece) == 0;
+        *byte |= mask(piece);
+        self.ones += u32::from(fresh);
+        fresh
+    }
+
+    /// Clears a bit; says whether it was set before.
+    ///
+    /// # Panics
+    /// When the piece is out of range.
+    pub fn clear(&mut self, piece: PieceIndex) -> bool {
+        assert!(piece.0 < self.len, "bit {piece} of {}", self.len);
+        let byte = &mut self.bytes[piece.0 as usize / 8];
+        let was_set = *byte & mask(piece) != 0;
+        *byte &= !mask(piece);
+        self.ones -= u32::from(was_set);
+        was_set
+    }
+
+    /// The pieces whose bits are set, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        self.bytes.iter().enumerate().flat_map(|(at, &byte)| {
+            let base = at as u32 * 8;
+            (0..8)
+                .filter(move |bit| byte & (0x80 >> bit) != 0)
+                .map(move |bit| PieceIndex(base + bit))
+        })
+    }
+
+    /// Whether a piece is set here that is clear in `other`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    #[must_use]
+    pub fn has_any_not_in(&self, other: &Self) -> bool {
+        assert_eq!(
+            self.len, other.len,
+            "bitfields of one torrent have one length"
+        );
+        self.bytes
+            .iter()
+            .zip(&other.bytes)
+            .any(|(ours, theirs)| ours & !theirs != 0)
+    }
+}
+
+const fn mask(piece: PieceIndex) -> u8 {
+    0x80 >> (piece.0 % 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wire_form_round_trips_and_is_checked() {
+        let mut bits = Bitfield::empty(11);
+        assert!(bits.set(PieceIndex(0)) && bits.set(PieceIndex(10)) && !bits.set(PieceIndex(10)));
+        assert_eq!(bits.as_bytes(), [0x80, 0x20]);
+        assert_eq!(Bitfield::from_wire(bits.as_bytes(), 11), Ok(bits.clone()));
+        assert_eq!(
+            bits.iter().collect::<Vec<_>>(),
+            [PieceIndex(0), PieceIndex(10)]
+        );
+        assert_eq!(
+            Bitfield::from_wire(&[0x80, 0x10], 11),
+            Err(BitfieldError::SpareBits)
+        );
+        assert_eq!(
+            Bitfield::from_wire(&[0x80], 11),
+            Err(BitfieldError::Length {
+                got: 1,
+                expected: 2
+            })
+        );
+    }
+
+    #[test]
+    fn full_has_no_spare_bits() {
+        for len in 0..40 {
+            let full = Bitfield::full(len);
+            assert!(full.is_full());
+            assert_eq!(Bitfield::from_wire(full.as_bytes(), len), Ok(full.clone()));
+            assert_eq!(full.iter().count(), len as usize);
+            assert_eq!(full.has_any_not_in(&Bitfield::empty(len)), len > 0);
+        }
+    }
+
+    #[test]
+    fn count_follows_every_change() {
+        let mut bits = Bitfield::full(9);
+        assert!(bits.clear(PieceIndex(8)) && !bits.clear(PieceIndex(8)));
+        assert_eq!(bits.count(), 8);
+        assert!(!bits.has(PieceIndex(8)) && !bits.has(PieceIndex(1000)));
+    }
+}

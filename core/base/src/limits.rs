@@ -1,0 +1,56 @@
+//! Every limit of the engine, with its unit in its name. Reaching one is a tested branch.
+
+use crate::BLOCK_BYTES;
+
+// Torrent files and magnet links (the numbers that libtorrent accepts).
+
+/// Largest .torrent file.
+pub const TORRENT_FILE_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Deepest nesting of bencoded lists and dictionaries.
+pub const BENCODE_DEPTH_MAX: usize = 100;
+/// Most bencoded values in one document.
+pub const BENCODE_TOKENS_MAX: usize = 3_000_000;
+/// Most pieces of a torrent.
+pub const PIECES_MAX: u32 = 1 << 21;
+/// Longest piece.
+pub const PIECE_BYTES_MAX: u32 = 512 * 1024 * 1024;
+/// Deepest folder in a torrent.
+pub const DIRECTORY_DEPTH_MAX: usize = 100;
+/// Most files that a torrent may have after the same safe name.
+pub const DUPLICATE_NAMES_MAX: usize = 500;
+/// Most files of a torrent.
+pub const FILES_MAX: usize = 1 << 20;
+
+// Wire.
+
+/// Largest block that we request or serve on request.
+pub const REQUEST_BYTES_MAX: u32 = 128 * 1024;
+/// Largest message that we accept: a bitfield of [`PIECES_MAX`] bits, or metadata with its header.
+pub const MESSAGE_BYTES_MAX: u32 = PIECES_MAX / 8 + 1024;
+/// Requests of one peer that we keep queued (libtorrent's default; advertised as `reqq`).
+pub const PEER_REQUESTS_IN_MAX: usize = 2000;
+/// Requests that we keep outstanding at one peer, whatever it advertises.
+pub const PEER_REQUESTS_OUT_MAX: usize = 2000;
+/// Rejected requests after which we drop a peer that goes on asking while choked.
+pub const PEER_REJECTS_MAX: u32 = 50;
+/// Largest extended message but metadata.
+pub const EXTENDED_BYTES_MAX: usize = 128 * 1024;
+
+// Trackers.
+
+/// Largest tracker reply after inflation.
+pub const TRACKER_REPLY_BYTES_MAX: usize = 816 * 1024;
+/// Most redirects that an announce follows.
+pub const TRACKER_REDIRECTS_MAX: usize = 5;
+/// Most peers taken from one reply.
+pub const TRACKER_PEERS_MAX: usize = 2000;
+
+// Engine.
+
+/// Candidate addresses that a torrent remembers.
+pub const CANDIDATES_MAX: usize = 1000;
+/// Events that one tick takes from the ports.
+pub const INGEST_EVENTS_PER_TICK_MAX: usize = 4096;
+
+const _: () = assert!(BLOCK_BYTES <= REQUEST_BYTES_MAX);
+const _: () = assert!(PIECES_MAX / 8 < MESSAGE_BYTES_MAX);

@@ -1,0 +1,1 @@
+//! Plain data that crosses the border between engine, network, disk and viewers.

@@ -1,0 +1,1 @@
+//! BitTorrent formats and protocol state machines, without I/O.

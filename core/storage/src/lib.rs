@@ -1,0 +1,1 @@
+//! File layout, vectored file I/O and the resume database.

@@ -1,0 +1,1 @@
+//! The outside: sockets, disk helpers and tracker clients behind the ports.

@@ -1,0 +1,1 @@
+//! Dunlin: a BitTorrent engine organised as an ECS simulation.

@@ -1,0 +1,1 @@
+//! The rules: systems over the tables, and the schedule that orders them.
