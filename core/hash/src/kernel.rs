@@ -1,0 +1,53 @@
+//! Which kernel hashes a batch: what this processor has, and what is fastest for how many.
+
+use std::fmt;
+
+/// A way to hash several messages side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// One message at a time through the `sha1` and `sha2` crates, which use the SHA instructions
+    /// of x86 and ARM where there are any.
+    Single,
+}
+
+impl Kernel {
+    /// Every kernel, from the narrowest to the widest, whether or not this processor has it.
+    pub const ALL: [Self; 1] = [Self::Single];
+
+    /// How many messages it hashes side by side.
+    pub const fn lanes(self) -> usize {
+        match self {
+            Self::Single => 1,
+        }
+    }
+
+    /// Whether this processor can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Single => true,
+        }
+    }
+
+    /// A short name for reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The kernel that [`sha1_batch`](crate::sha1_batch) uses while `messages` are under way.
+pub fn sha1_kernel_for(_messages: usize) -> Kernel {
+    Kernel::Single
+}
+
+/// The kernel that [`sha256_batch`](crate::sha256_batch) uses while `messages` are under way.
+pub fn sha256_kernel_for(_messages: usize) -> Kernel {
+    Kernel::Single
+}
