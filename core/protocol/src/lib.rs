@@ -1,1 +1,3 @@
 //! BitTorrent formats and protocol state machines, without I/O.
+
+pub mod wire;
