@@ -1,3 +1,4 @@
 //! BitTorrent formats and protocol state machines, without I/O.
 
+pub mod bencode;
 pub mod wire;
