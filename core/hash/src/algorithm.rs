@@ -3,6 +3,7 @@
 use crate::{
     cursor::ShaBlock,
     kernel::{Kernel, sha1_kernel_for, sha256_kernel_for},
+    simd,
 };
 
 /// The most messages that any kernel hashes side by side.
@@ -42,9 +43,7 @@ impl Algorithm<5> for Sha1 {
     }
 
     fn compress(kernel: Kernel, states: &mut States<5>, first: usize, runs: &[&[ShaBlock]]) {
-        match kernel {
-            Kernel::Single => compress_column(states, first, runs, sha1::block_api::compress),
-        }
+        simd::sha1(kernel, states, first, runs);
     }
 }
 
@@ -68,25 +67,6 @@ impl Algorithm<8> for Sha256 {
     }
 
     fn compress(kernel: Kernel, states: &mut States<8>, first: usize, runs: &[&[ShaBlock]]) {
-        match kernel {
-            Kernel::Single => compress_column(states, first, runs, sha2::block_api::compress256),
-        }
-    }
-}
-
-/// Runs a kernel of one message on the column `first`.
-fn compress_column<const WORDS: usize>(
-    states: &mut States<WORDS>,
-    first: usize,
-    runs: &[&[ShaBlock]],
-    compress: fn(&mut [u32; WORDS], &[ShaBlock]),
-) {
-    let [run] = runs else {
-        panic!("a kernel of one message was given {}", runs.len())
-    };
-    let mut state = states.map(|word| word[first]);
-    compress(&mut state, run);
-    for (word, value) in states.iter_mut().zip(state) {
-        word[first] = value;
+        simd::sha256(kernel, states, first, runs);
     }
 }

@@ -2,36 +2,48 @@
 
 use std::fmt;
 
+use crate::simd;
+
 /// A way to hash several messages side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
     /// One message at a time through the `sha1` and `sha2` crates, which use the SHA instructions
     /// of x86 and ARM where there are any.
     Single,
+    /// Two messages in turn through the SHA instructions of x86.
+    ShaNi,
+    /// Eight messages in the 256-bit vectors of x86.
+    Avx2,
+    /// Sixteen messages in the 512-bit vectors of x86.
+    Avx512,
 }
 
 impl Kernel {
     /// Every kernel, from the narrowest to the widest, whether or not this processor has it.
-    pub const ALL: [Self; 1] = [Self::Single];
+    pub const ALL: [Self; 4] = [Self::Single, Self::ShaNi, Self::Avx2, Self::Avx512];
 
     /// How many messages it hashes side by side.
     pub const fn lanes(self) -> usize {
         match self {
             Self::Single => 1,
+            Self::ShaNi => 2,
+            Self::Avx2 => 8,
+            Self::Avx512 => 16,
         }
     }
 
     /// Whether this processor can run it.
     pub fn is_available(self) -> bool {
-        match self {
-            Self::Single => true,
-        }
+        simd::is_available(self)
     }
 
     /// A short name for reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Single => "single",
+            Self::ShaNi => "sha-ni x2",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
         }
     }
 }

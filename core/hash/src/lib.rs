@@ -8,6 +8,7 @@ mod algorithm;
 mod batch;
 mod cursor;
 mod kernel;
+mod simd;
 mod stream;
 
 pub use batch::{sha1_batch, sha1_batch_with, sha256_batch, sha256_batch_with};
