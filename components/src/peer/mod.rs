@@ -1,0 +1,193 @@
+//! One end of a peer connection.
+
+mod requests;
+mod upload;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use bevy_ecs::prelude::{Component, Entity};
+use dunlin_base::{
+    Bitfield, EngineTime, NodeKey, PeerId, PeerKey, PieceIndex, RateMeter, TokenBucket,
+};
+use dunlin_protocol::wire::Reserved;
+
+pub use requests::{Request, Requests};
+pub use upload::UploadQueue;
+
+/// What makes an entity a peer. A connection begins choked and not interested (BEP 3).
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[component(immutable)]
+#[require(
+    AmChoking,
+    AmInterested,
+    PeerChoking,
+    PeerInterested,
+    ChokeTold,
+    Requests,
+    UploadQueue,
+    PeerTraffic,
+    Extensions,
+    Strikes,
+    AllowedFast
+)]
+pub struct Peer(pub PeerKey);
+
+/// Where a peer is, and on whose behalf we talk to it.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(immutable)]
+pub struct Remote {
+    /// Our end.
+    pub node: NodeKey,
+    /// Their end.
+    pub addr: SocketAddr,
+}
+
+/// The torrent that a peer connection is about. Incoming connections have none before their
+/// handshake.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(immutable)]
+pub struct PeerOf(pub Entity);
+
+/// How far a connection has come.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Our attempt is under way.
+    Connecting,
+    /// The connection stands; the other end's handshake has not come.
+    Handshaking,
+    /// Both shook hands.
+    Established,
+}
+
+/// What the other end said in its handshake.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(immutable)]
+pub struct Hello {
+    /// What it calls itself.
+    pub peer_id: PeerId,
+    /// What it can.
+    pub reserved: Reserved,
+}
+
+/// Whether we choke it: what the rules want. Emit tells the wire.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AmChoking(pub bool);
+
+impl Default for AmChoking {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+/// What the wire was last told of our two flags.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChokeTold {
+    /// Whether it was told that we choke it.
+    pub choking: bool,
+    /// Whether it was told that we are interested.
+    pub interested: bool,
+}
+
+impl Default for ChokeTold {
+    fn default() -> Self {
+        Self {
+            choking: true,
+            interested: false,
+        }
+    }
+}
+
+/// Whether it has what we want: what the rules want. Emit tells the wire.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AmInterested(pub bool);
+
+/// Whether it chokes us.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerChoking(pub bool);
+
+impl Default for PeerChoking {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+/// Whether it wants what we have.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PeerInterested(pub bool);
+
+/// What it has.
+#[derive(Component, Clone, PartialEq, Eq, Debug)]
+pub struct RemoteHave {
+    /// The pieces.
+    pub bits: Bitfield,
+    /// Whether it is counted as a seed in the torrent's availability.
+    pub counted_as_seed: bool,
+    /// Whether its first word on what it has came: a bitfield may only come first.
+    pub told: bool,
+}
+
+/// What moved between us.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PeerTraffic {
+    /// Payload from it.
+    pub down: RateMeter,
+    /// Payload to it.
+    pub up: RateMeter,
+    /// Payload from it up to the last choke round.
+    pub down_at_round: u64,
+    /// Payload to it up to the last choke round.
+    pub up_at_round: u64,
+    /// When we last unchoked it.
+    pub unchoked_at: EngineTime,
+    /// Payload to it when we last unchoked it.
+    pub up_at_unchoke: u64,
+    /// When its connection was established.
+    pub established_at: EngineTime,
+    /// When we last heard from it.
+    pub heard_at: EngineTime,
+    /// When we last said something.
+    pub spoke_at: EngineTime,
+}
+
+/// A peer's own rate limits.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerBuckets {
+    /// Payload from it.
+    pub down: TokenBucket,
+    /// Payload to it.
+    pub up: TokenBucket,
+}
+
+/// What it said in its extension handshake (BEP 10).
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Extensions {
+    /// Requests that it keeps queued.
+    pub reqq: Option<u32>,
+    /// Its name and version.
+    pub client: Option<String>,
+    /// Whether it takes nothing more (BEP 21).
+    pub upload_only: bool,
+    /// Its number for `lt_donthave` (BEP 54).
+    pub dont_have: Option<u8>,
+}
+
+/// What a peer did wrong, by kind. Enough of one kind ends the connection.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Strikes {
+    /// Requests that it made while choked and that we rejected.
+    pub rejects: u32,
+    /// Blocks that we did not ask for.
+    pub unrequested: u32,
+    /// Bad pieces that it had a part in.
+    pub bad_pieces: u32,
+}
+
+/// Pieces that are exempt from choking (BEP 6).
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct AllowedFast {
+    /// We may request these of it.
+    pub to_us: BTreeSet<PieceIndex>,
+    /// It may request these of us.
+    pub to_it: BTreeSet<PieceIndex>,
+}

@@ -1,0 +1,280 @@
+//! The blocks of a piece in motion: who is asked for each, who sent it, and its payload.
+
+use bevy_ecs::prelude::Component;
+use dunlin_base::{BlockIndex, PeerKey};
+use dunlin_port::BlockBuffer;
+
+/// Most peers that are asked for one block at a time (endgame).
+pub const HOLDERS_MAX: usize = 3;
+
+/// The peers that are asked for a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Holders {
+    peers: [Option<PeerKey>; HOLDERS_MAX],
+}
+
+impl Holders {
+    /// Adds a peer, if there is room and it is not one already; says whether it was added.
+    pub fn add(&mut self, peer: PeerKey) -> bool {
+        if self.contains(peer) {
+            return false;
+        }
+        let Some(free) = self.peers.iter_mut().find(|slot| slot.is_none()) else {
+            return false;
+        };
+        *free = Some(peer);
+        true
+    }
+
+    /// Removes a peer; says whether it was there.
+    pub fn remove(&mut self, peer: PeerKey) -> bool {
+        let slot = self.peers.iter_mut().find(|slot| **slot == Some(peer));
+        slot.is_some_and(|slot| slot.take().is_some())
+    }
+
+    /// Whether the peer is asked.
+    #[must_use]
+    pub fn contains(&self, peer: PeerKey) -> bool {
+        self.peers.contains(&Some(peer))
+    }
+
+    /// The peers.
+    pub fn iter(&self) -> impl Iterator<Item = PeerKey> + use<> {
+        self.peers.into_iter().flatten()
+    }
+
+    /// How many are asked.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.iter().count()
+    }
+}
+
+/// What became of one block.
+#[derive(Debug, Default)]
+pub enum BlockState {
+    /// Nobody is asked.
+    #[default]
+    Free,
+    /// These are asked.
+    Requested(Holders),
+    /// It is here.
+    Arrived {
+        /// Who sent it.
+        from: PeerKey,
+        /// Its payload; taken while the piece is hashed or written.
+        payload: Option<BlockBuffer>,
+    },
+}
+
+/// The blocks of a piece in motion.
+#[derive(Component, Debug)]
+pub struct Blocks {
+    blocks: Box<[BlockState]>,
+    free: u32,
+    arrived: u32,
+}
+
+impl Blocks {
+    /// `count` blocks that nobody is asked for.
+    #[must_use]
+    pub fn new(count: u32) -> Self {
+        let blocks = (0..count).map(|_| BlockState::Free).collect();
+        Self {
+            blocks,
+            free: count,
+            arrived: 0,
+        }
+    }
+
+    /// Number of blocks.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.blocks.len() as u32
+    }
+
+    /// Whether there are no blocks; never true of a real piece.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Blocks that nobody is asked for.
+    #[must_use]
+    pub const fn free(&self) -> u32 {
+        self.free
+    }
+
+    /// Blocks that are here.
+    #[must_use]
+    pub const fn arrived(&self) -> u32 {
+        self.arrived
+    }
+
+    /// Whether every block is here.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.arrived as usize == self.blocks.len()
+    }
+
+    /// What became of a block.
+    ///
+    /// # Panics
+    /// When the block is not of this piece: wire offsets are checked against the geometry first.
+    #[must_use]
+    pub fn state(&self, block: BlockIndex) -> &BlockState {
+        &self.blocks[block.0 as usize]
+    }
+
+    /// The first block that nobody is asked for.
+    #[must_use]
+    pub fn first_free(&self) -> Option<BlockIndex> {
+        if self.free == 0 {
+            return None;
+        }
+        let at = self
+            .blocks
+            .iter()
+            .position(|block| matches!(block, BlockState::Free))?;
+        Some(BlockIndex(at as u32))
+    }
+
+    /// Notes that a peer is asked for a block; says whether it was noted (not if the block is
+    /// here, the peer is asked already, or enough others are).
+    pub fn request(&mut self, block: BlockIndex, peer: PeerKey) -> bool {
+        match &mut self.blocks[block.0 as usize] {
+            BlockState::Arrived { .. } => false,
+            BlockState::Requested(holders) => holders.add(peer),
+            free @ BlockState::Free => {
+                let mut holders = Holders::default();
+                holders.add(peer);
+                *free = BlockState::Requested(holders);
+                self.free -= 1;
+                true
+            }
+        }
+    }
+
+    /// Notes that a peer is not asked for a block any more; says whether it was.
+    pub fn release(&mut self, block: BlockIndex, peer: PeerKey) -> bool {
+        let state = &mut self.blocks[block.0 as usize];
+        let BlockState::Requested(holders) = state else {
+            return false;
+        };
+        let released = holders.remove(peer);
+        if holders.count() == 0 {
+            *state = BlockState::Free;
+            self.free += 1;
+        }
+        released
+    }
+
+    /// Puts a block's payload in place. Returns who else was asked, or the payload when the block
+    /// is here already.
+    ///
+    /// # Errors
+    /// The payload of a block that is here already.
+    pub fn arrive(
+        &mut self,
+        block: BlockIndex,
+        from: PeerKey,
+        payload: BlockBuffer,
+    ) -> Result<Holders, BlockBuffer> {
+        let state = &mut self.blocks[block.0 as usize];
+        let mut others = Holders::default();
+        match state {
+            BlockState::Arrived { .. } => return Err(payload),
+            BlockState::Free => self.free -= 1,
+            BlockState::Requested(holders) => others = *holders,
+        }
+        others.remove(from);
+        *state = BlockState::Arrived {
+            from,
+            payload: Some(payload),
+        };
+        self.arrived += 1;
+        Ok(others)
+    }
+
+    /// Takes all payloads out, in order, for hashing or writing.
+    ///
+    /// # Panics
+    /// When the piece is not whole or its payloads are out already.
+    pub fn take_payloads(&mut self) -> Vec<BlockBuffer> {
+        assert!(
+            self.is_whole(),
+            "{} of {} blocks are here",
+            self.arrived,
+            self.blocks.len()
+        );
+        let payloads: Vec<_> = self
+            .blocks
+            .iter_mut()
+            .filter_map(|block| match block {
+                BlockState::Arrived { payload, .. } => payload.take(),
+                BlockState::Free | BlockState::Requested(_) => None,
+            })
+            .collect();
+        assert_eq!(payloads.len(), self.blocks.len(), "payloads are taken once");
+        payloads
+    }
+
+    /// Who sent each block, in order; `None` where it is not here.
+    pub fn senders(&self) -> impl Iterator<Item = Option<PeerKey>> + '_ {
+        self.blocks.iter().map(|block| match block {
+            BlockState::Arrived { from, .. } => Some(*from),
+            BlockState::Free | BlockState::Requested(_) => None,
+        })
+    }
+
+    /// Forgets everything: the piece is fetched anew.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dunlin_port::BlockPool;
+
+    use super::*;
+
+    const A: PeerKey = PeerKey::outgoing(1);
+    const B: PeerKey = PeerKey::outgoing(2);
+
+    fn payload() -> BlockBuffer {
+        BlockPool::new(1 << 20).take(5).unwrap()
+    }
+
+    #[test]
+    fn counts_follow_every_change() {
+        let mut blocks = Blocks::new(2);
+        assert!(blocks.request(BlockIndex(0), A) && blocks.request(BlockIndex(0), B));
+        assert!(!blocks.request(BlockIndex(0), A), "asked already");
+        assert_eq!(
+            (blocks.free(), blocks.first_free()),
+            (1, Some(BlockIndex(1)))
+        );
+        assert!(blocks.release(BlockIndex(0), A) && !blocks.release(BlockIndex(0), A));
+        assert_eq!(blocks.free(), 1);
+        assert!(blocks.release(BlockIndex(0), B));
+        assert_eq!(blocks.free(), 2);
+        assert!(blocks.request(BlockIndex(0), A) && blocks.request(BlockIndex(0), B));
+        let others = blocks.arrive(BlockIndex(0), A, payload()).unwrap();
+        assert_eq!(others.iter().collect::<Vec<_>>(), [B]);
+        assert!(
+            blocks.arrive(BlockIndex(0), B, payload()).is_err(),
+            "a second copy comes back"
+        );
+        assert_eq!(
+            (blocks.free(), blocks.arrived(), blocks.is_whole()),
+            (1, 1, false)
+        );
+        blocks.arrive(BlockIndex(1), B, payload()).unwrap();
+        assert!(blocks.is_whole());
+        assert_eq!(blocks.senders().collect::<Vec<_>>(), [Some(A), Some(B)]);
+        assert_eq!(blocks.take_payloads().len(), 2);
+        blocks.reset();
+        assert_eq!((blocks.free(), blocks.arrived()), (2, 0));
+    }
+}

@@ -1,0 +1,40 @@
+//! A piece in motion: from its first request until it is verified and written, or discarded.
+
+mod blocks;
+
+use bevy_ecs::prelude::{Component, Entity};
+use dunlin_base::PieceIndex;
+
+pub use blocks::{BlockState, Blocks, HOLDERS_MAX, Holders};
+
+/// What makes an entity a piece in motion.
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[component(immutable)]
+pub struct Piece(pub PieceIndex);
+
+/// The torrent that a piece belongs to.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(immutable)]
+pub struct PieceOf(pub Entity);
+
+/// How far a piece in motion has come.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PieceState {
+    /// Blocks are being fetched.
+    #[default]
+    Fetching,
+    /// All blocks are here and are being hashed.
+    Hashing,
+    /// It is good and being written.
+    Writing,
+}
+
+/// The peer that alone may fill this piece: after a bad copy of it by several senders, one
+/// sender at a time makes the next failure, or the next success, conclusive.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Parole {
+    /// Whether the piece failed before.
+    pub active: bool,
+    /// Who fills it now.
+    pub peer: Option<dunlin_base::PeerKey>,
+}

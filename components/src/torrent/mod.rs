@@ -1,0 +1,94 @@
+//! A torrent of a node.
+
+mod availability;
+mod candidates;
+mod lifecycle;
+mod pick_order;
+mod suspects;
+mod trackers;
+mod traffic;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bevy_ecs::prelude::{Component, Entity};
+use dunlin_base::{Bitfield, EngineTime, PeerKey, PieceIndex, TorrentKey};
+use dunlin_port::config::{PickStrategy, Preallocation};
+use dunlin_port::user::FilePriority;
+use dunlin_protocol::metainfo::Info;
+
+pub use availability::Availability;
+pub use candidates::{Candidate, CandidateState, Candidates};
+pub use lifecycle::Lifecycle;
+pub use pick_order::{PickOrder, PieceRank};
+pub use suspects::{SuspectBlock, Suspects};
+pub use trackers::{Announced, Tracker, Trackers};
+pub use traffic::{TorrentBuckets, Traffic};
+
+/// What makes an entity a torrent.
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[component(immutable)]
+#[require(Peers, ActivePieces, Candidates, Suspects, Traffic, Commit, Deadlines)]
+pub struct Torrent(pub TorrentKey);
+
+/// The node that a torrent belongs to.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(immutable)]
+pub struct NodeOf(pub Entity);
+
+/// What a torrent contains.
+#[derive(Component, Clone, Debug)]
+#[component(immutable)]
+pub struct Content(pub Arc<Info>);
+
+/// Pieces that are verified and on disk.
+#[derive(Component, Clone, PartialEq, Eq, Debug)]
+pub struct Have(pub Bitfield);
+
+/// Pieces that hold any byte of a file that is not skipped.
+#[derive(Component, Clone, PartialEq, Eq, Debug)]
+pub struct Wanted(pub Bitfield);
+
+/// How much each file is wanted, and how its pieces are chosen.
+#[derive(Component, Clone, PartialEq, Eq, Debug)]
+pub struct Selection {
+    /// One for each file.
+    pub files: Vec<FilePriority>,
+    /// How pieces are chosen.
+    pub strategy: PickStrategy,
+}
+
+/// Where a torrent's files are and how space is reserved for them.
+#[derive(Component, Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The folder.
+    pub root: PathBuf,
+    /// How to reserve space.
+    pub preallocation: Preallocation,
+}
+
+/// A torrent's peers that shook hands, by key.
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Peers(pub BTreeMap<PeerKey, Entity>);
+
+/// A torrent's pieces in motion, by index.
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct ActivePieces(pub BTreeMap<PieceIndex, Entity>);
+
+/// Pieces that a reader wants next, in order: they come before all others.
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Deadlines(pub Vec<PieceIndex>);
+
+/// Where the resume database stands.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Commit {
+    /// Whether something was written since the last commit was asked for.
+    pub dirty: bool,
+    /// Whether a commit is under way.
+    pub under_way: bool,
+    /// When the last commit was asked for.
+    pub asked_at: EngineTime,
+    /// Whether the present commit holds the last wanted piece.
+    pub completes: bool,
+}

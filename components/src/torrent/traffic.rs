@@ -1,0 +1,43 @@
+//! Payload of a torrent: rates, totals and limits.
+
+use bevy_ecs::prelude::Component;
+use dunlin_base::{RateMeter, TokenBucket};
+use dunlin_port::disk::Totals;
+use dunlin_port::user::TorrentLimits;
+
+/// What moved.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// Payload from peers in this run.
+    pub down: RateMeter,
+    /// Payload to peers in this run.
+    pub up: RateMeter,
+    /// Totals of earlier runs.
+    pub earlier: Totals,
+    /// Bytes that came and were of no use.
+    pub wasted_bytes: u64,
+    /// Bytes that came and failed their hash.
+    pub corrupt_bytes: u64,
+}
+
+impl Traffic {
+    /// Totals of all runs.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        Totals {
+            downloaded_bytes: self.earlier.downloaded_bytes + self.down.total_bytes(),
+            uploaded_bytes: self.earlier.uploaded_bytes + self.up.total_bytes(),
+        }
+    }
+}
+
+/// What may move.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TorrentBuckets {
+    /// Payload from peers.
+    pub down: TokenBucket,
+    /// Payload to peers.
+    pub up: TokenBucket,
+    /// The limits as they were set, for the peers' own buckets and the connection count.
+    pub limits: TorrentLimits,
+}

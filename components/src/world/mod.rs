@@ -1,0 +1,13 @@
+//! Resources: what there is once in a world.
+
+mod clock;
+mod index;
+mod ports;
+mod work;
+
+pub use clock::{Now, TimerKind, Timers, Wake};
+pub use index::{NodeIndex, PeerIndex, TorrentIndex};
+pub use ports::{
+    ChokeFamily, ExtensionFamily, HaveFamily, PortInbox, PortOutbox, RequestFamily, RoutedEvents,
+};
+pub use work::{MemoryBudget, Work};

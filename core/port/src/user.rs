@@ -1,0 +1,176 @@
+//! What the person or program in charge can tell the engine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dunlin_base::{NodeKey, TorrentKey};
+use dunlin_protocol::metainfo::Info;
+
+use crate::config::{EngineConfig, PickStrategy, Preallocation};
+use crate::disk::Check;
+
+/// A command to the engine.
+#[derive(Debug)]
+pub enum UserCommand {
+    /// Start a torrent.
+    Add(Box<AddTorrent>),
+    /// Stop a torrent and forget it.
+    Remove {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Whether its files go too.
+        delete_files: bool,
+    },
+    /// Let a torrent rest: no connections, no announces.
+    Pause {
+        /// Which torrent.
+        torrent: TorrentKey,
+    },
+    /// Wake a paused torrent, or one that stopped with an error.
+    Resume {
+        /// Which torrent.
+        torrent: TorrentKey,
+    },
+    /// Hash all data again.
+    Recheck {
+        /// Which torrent.
+        torrent: TorrentKey,
+    },
+    /// Change the priority of each file.
+    SetFilePriorities {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// One for each file.
+        priorities: Vec<FilePriority>,
+    },
+    /// Change a torrent's limits.
+    SetLimits {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The new limits.
+        limits: TorrentLimits,
+    },
+    /// Change how pieces are chosen.
+    SetStrategy {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The new strategy.
+        strategy: PickStrategy,
+    },
+    /// A range is about to be read: its pieces come first, in order.
+    SetDeadlines {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// First byte in the torrent.
+        start: u64,
+        /// Bytes that the reader wants next; zero takes the wish back.
+        len: u64,
+    },
+    /// Try these addresses.
+    AddPeers {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Where peers may be.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Announce as soon as the trackers' minimum intervals allow.
+    Reannounce {
+        /// Which torrent.
+        torrent: TorrentKey,
+    },
+    /// Move the files to another folder.
+    Move {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// To where.
+        root: PathBuf,
+    },
+    /// New settings for a node, from this tick on.
+    Configure {
+        /// Which node.
+        node: NodeKey,
+        /// The settings.
+        config: Box<EngineConfig>,
+    },
+    /// The address on which a node can be reached changed.
+    Listening {
+        /// Which node.
+        node: NodeKey,
+        /// TCP port to announce.
+        port: u16,
+    },
+    /// Say goodbye to trackers and peers, commit everything. The engine is idle when
+    /// [`crate::snapshot::SessionEvent::Stopped`] was emitted.
+    Stop,
+}
+
+/// A torrent to add.
+#[derive(Clone, Debug)]
+pub struct AddTorrent {
+    /// Its key, chosen by the caller, never used before in this world.
+    pub torrent: TorrentKey,
+    /// Whose torrent it is.
+    pub node: NodeKey,
+    /// What it contains.
+    pub info: Arc<Info>,
+    /// Tiers of announce URLs (BEP 12).
+    pub trackers: Vec<Vec<String>>,
+    /// The folder that its files are, or come to be, in.
+    pub root: PathBuf,
+    /// Priority of each file; empty for all normal.
+    pub file_priorities: Vec<FilePriority>,
+    /// How pieces are chosen.
+    pub strategy: PickStrategy,
+    /// How to reserve space.
+    pub preallocation: Preallocation,
+    /// How far to trust what is on disk.
+    pub check: Check,
+    /// Whether it rests until resumed.
+    pub paused: bool,
+    /// Its limits.
+    pub limits: TorrentLimits,
+    /// Addresses to try first.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// How much a file is wanted.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilePriority {
+    /// Not at all.
+    Skip,
+    /// After the others.
+    Low,
+    /// As usual.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+}
+
+/// Limits of one torrent, `None` for none of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TorrentLimits {
+    /// Payload bytes per second from peers.
+    pub down_bytes_per_sec: Option<u64>,
+    /// Payload bytes per second to peers.
+    pub up_bytes_per_sec: Option<u64>,
+    /// Payload bytes per second from each peer.
+    pub peer_down_bytes_per_sec: Option<u64>,
+    /// Payload bytes per second to each peer.
+    pub peer_up_bytes_per_sec: Option<u64>,
+    /// Connections.
+    pub connections: Option<u32>,
+}

@@ -1,0 +1,5 @@
+//! What viewers see.
+
+use bevy_ecs::prelude::*;
+
+pub(crate) fn plugin(_schedule: &mut Schedule) {}
