@@ -1,0 +1,299 @@
+//! A network of a test's own: every host is a network namespace, all joined by a bridge in one more.
+//!
+//! Each host has its own loopback and one address, so that clients can keep their usual ports, nothing leaves the lab, and
+//! clients that refuse loopback peers or a second connection from one address are content.
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tempfile::TempDir;
+
+/// Where the bridge itself is: test doubles that serve everyone listen here.
+pub(crate) const HUB_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
+const NAMESPACES: &str = "/run/netns";
+
+/// One lab. Hosts keep it alive; the last one gone removes the namespaces.
+#[derive(Clone)]
+pub(crate) struct Lab(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    folder: TempDir,
+    hosts: AtomicU32,
+}
+
+/// One machine of the lab.
+#[derive(Clone)]
+pub(crate) struct Host {
+    inner: Arc<Inner>,
+    namespace: String,
+    number: u8,
+    folder: PathBuf,
+    serial: Arc<AtomicU32>,
+}
+
+thread_local! {
+    static SKIPPED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a missing peer is a failure (in CI) or a reason to skip (at a desk).
+pub(crate) fn peers_required() -> bool {
+    std::env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1")
+}
+
+/// Says once a test, past the test runner's capture, what was not tested and why.
+pub(crate) fn skip(reason: &str) {
+    assert!(!peers_required(), "required but missing: {reason}");
+    if !SKIPPED.replace(true) {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("?");
+        writeln!(io::stderr(), "SKIPPED: {test}: {reason}").ok();
+    }
+}
+
+impl Lab {
+    /// A new lab, or `None` with a message where there can be none.
+    pub(crate) fn open() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        if !rustix::process::geteuid().is_root() {
+            skip("network namespaces need root");
+            return None;
+        }
+        for program in ["ip", "nsenter", "setpriv"] {
+            if find_program(program).is_none() {
+                skip(&format!("{program} not found"));
+                return None;
+            }
+        }
+        remove_left_behind();
+        let name = format!(
+            "dl{}n{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = tempfile::Builder::new()
+            .prefix("dunlin-live-")
+            .tempdir()
+            .expect("a scratch folder");
+        let inner = Inner {
+            name,
+            folder,
+            hosts: AtomicU32::new(0),
+        };
+        if let Err(error) = inner.build() {
+            skip(&format!("no network namespaces here: {error}"));
+            return None;
+        }
+        Some(Self(Arc::new(inner)))
+    }
+
+    /// Adds a machine, named for the logs.
+    pub(crate) fn host(&self, name: &str) -> Host {
+        let number = u8::try_from(self.0.hosts.fetch_add(1, Ordering::Relaxed) + 2)
+            .expect("at most 253 hosts");
+        let bridge = &self.0.name;
+        let namespace = format!("{bridge}h{number}");
+        let address = address_of(number);
+        let address_v6 = address_v6_of(number);
+        let bridge_side = format!(
+            "link add port{number} type veth peer name eth0 netns {namespace}\n\
+             link set port{number} master hub\n\
+             link set port{number} up\n"
+        );
+        let host_side = format!(
+            "addr add {address}/24 dev eth0\n\
+             addr add {address_v6}/64 dev eth0 nodad\n\
+             link set eth0 up\n\
+             link set lo up\n\
+             route add default via {HUB_ADDRESS}\n"
+        );
+        add_namespace(&namespace)
+            .and_then(|()| ip(&["-n", bridge, "-batch", "-"], &bridge_side))
+            .and_then(|()| ip(&["-n", &namespace, "-batch", "-"], &host_side))
+            .unwrap_or_else(|error| panic!("cannot make host {name}: {error}"));
+        let folder = self.0.folder.path().join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        Host {
+            inner: self.0.clone(),
+            namespace,
+            number,
+            folder,
+            serial: Arc::default(),
+        }
+    }
+
+    /// Runs `task` on a thread inside the hub: sockets made there live there.
+    pub(crate) fn inside_hub<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
+        inside(&self.0.name, task)
+    }
+
+    /// The folder of the whole lab.
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.folder.path()
+    }
+}
+
+impl Inner {
+    fn build(&self) -> Result<(), String> {
+        let script = format!(
+            "link add hub type bridge\n\
+             addr add {HUB_ADDRESS}/24 dev hub\n\
+             link set hub up\n\
+             link set lo up\n"
+        );
+        add_namespace(&self.name)?;
+        ip(&["-n", &self.name, "-batch", "-"], &script)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let hosts = *self.hosts.get_mut();
+        let names = (2..hosts + 2)
+            .map(|number| format!("{}h{number}", self.name))
+            .chain([self.name.clone()]);
+        for name in names {
+            delete_namespace(&name);
+        }
+    }
+}
+
+impl Host {
+    pub(crate) fn ip(&self) -> Ipv4Addr {
+        address_of(self.number)
+    }
+
+    pub(crate) fn ip_v6(&self) -> Ipv6Addr {
+        address_v6_of(self.number)
+    }
+
+    pub(crate) fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(self.ip()), port)
+    }
+
+    /// A folder for this host's files.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An empty folder of this name, made anew.
+    pub(crate) fn fresh_folder(&self, name: &str) -> PathBuf {
+        let folder = self.folder.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).expect("our own folder");
+        }
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
+    pub(crate) fn next_serial(&self) -> u32 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn namespace_argument(&self) -> String {
+        format!("--net={NAMESPACES}/{}", self.namespace)
+    }
+
+    pub(crate) fn inside<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
+        inside(&self.namespace, task)
+    }
+
+    pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        self.inside(|| TcpStream::connect_timeout(&address, Duration::from_secs(10)))
+    }
+
+    pub(crate) fn listen(&self, address: SocketAddr) -> TcpListener {
+        self.inside(|| TcpListener::bind(address))
+            .unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"))
+    }
+}
+
+fn address_of(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, number)
+}
+
+fn address_v6_of(number: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, u16::from(number))
+}
+
+fn inside<T: Send>(namespace: &str, task: impl FnOnce() -> T + Send) -> T {
+    let path = format!("{NAMESPACES}/{namespace}");
+    let run = move || {
+        let file = fs::File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+            .expect("we are root");
+        task()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join()).expect("the task inside a namespace")
+}
+
+fn add_namespace(name: &str) -> Result<(), String> {
+    ip(&["netns", "add", name], "")
+}
+
+fn delete_namespace(name: &str) {
+    ip(&["netns", "del", name], "").ok();
+}
+
+/// Runs `ip`, with a script for its standard input.
+fn ip(arguments: &[&str], script: &str) -> Result<(), String> {
+    let mut child = Command::new("ip")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let mut input = child.stdin.take().expect("piped");
+    input
+        .write_all(script.as_bytes())
+        .map_err(|error| error.to_string())?;
+    drop(input);
+    let output = child
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// Removes namespaces of test processes that were killed before they could do it.
+fn remove_left_behind() {
+    let Ok(entries) = fs::read_dir(NAMESPACES) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let owner = name
+            .strip_prefix("dl")
+            .and_then(|rest| rest.split_once('n'))
+            .map(|(owner, _)| owner);
+        let Some(owner) = owner.and_then(|owner| owner.parse::<u32>().ok()) else {
+            continue;
+        };
+        if !Path::new(&format!("/proc/{owner}")).exists() {
+            delete_namespace(name);
+        }
+    }
+}
+
+/// Where a program is, by the search path.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
