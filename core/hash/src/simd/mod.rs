@@ -5,6 +5,10 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512vl;
+#[cfg(target_arch = "x86_64")]
+mod eight;
+#[cfg(target_arch = "x86_64")]
 mod rounds;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
@@ -18,6 +22,7 @@ pub(crate) fn is_available(kernel: Kernel) -> bool {
         Kernel::Single => true,
         Kernel::ShaNi => sha_ni::is_available(),
         Kernel::Avx2 => avx2::is_available(),
+        Kernel::Avx512Vl => avx512vl::is_available(),
         Kernel::Avx512 => avx512::is_available(),
     }
 }
@@ -37,6 +42,8 @@ pub(crate) fn sha1(kernel: Kernel, states: &mut States<5>, first: usize, runs: &
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => avx2::sha1(states, first, &in_all_lanes(runs)),
         #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512Vl => avx512vl::sha1(states, first, &in_all_lanes(runs)),
+        #[cfg(target_arch = "x86_64")]
         Kernel::Avx512 => avx512::sha1(states, first, &in_all_lanes(runs)),
         #[cfg(not(target_arch = "x86_64"))]
         _ => unreachable!("{kernel} is not available here"),
@@ -51,6 +58,8 @@ pub(crate) fn sha256(kernel: Kernel, states: &mut States<8>, first: usize, runs:
         Kernel::ShaNi => sha_ni::sha256(states, first, &in_all_lanes(runs)),
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => avx2::sha256(states, first, &in_all_lanes(runs)),
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512Vl => avx512vl::sha256(states, first, &in_all_lanes(runs)),
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx512 => avx512::sha256(states, first, &in_all_lanes(runs)),
         #[cfg(not(target_arch = "x86_64"))]
