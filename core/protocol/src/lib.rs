@@ -1,4 +1,6 @@
 //! BitTorrent formats and protocol state machines, without I/O.
 
 pub mod bencode;
+pub mod metainfo;
+pub mod tracker;
 pub mod wire;
