@@ -20,6 +20,22 @@ pub const DIRECTORY_DEPTH_MAX: usize = 100;
 pub const DUPLICATE_NAMES_MAX: usize = 500;
 /// Most files of a torrent.
 pub const FILES_MAX: usize = 1 << 20;
+/// Largest info dictionary, in a file or from peers.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes that the paths of all files of a torrent may need in memory.
+pub const PATHS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest URL of a tracker or web seed.
+pub const URL_BYTES_MAX: usize = 4096;
+/// Most trackers looked at in one torrent or magnet link.
+pub const TRACKERS_MAX: usize = 1024;
+/// Most web seeds of each kind looked at in one torrent or magnet link.
+pub const WEB_SEEDS_MAX: usize = 256;
+/// Most DHT nodes taken from one torrent.
+pub const DHT_NODES_IN_TORRENT_MAX: usize = 64;
+/// Longest magnet link.
+pub const MAGNET_BYTES_MAX: usize = 64 * 1024;
+/// Most peers taken from one magnet link.
+pub const MAGNET_PEERS_MAX: usize = 200;
 
 // Wire.
 
