@@ -7,7 +7,7 @@ use dunlin_hash::{Kernel, sha1_batch, sha1_batch_with, sha256_batch, sha256_batc
 
 const BLOCK_BYTES: usize = 16 * 1024;
 const PIECE_BYTES: usize = 256 * 1024;
-const BATCHES: [usize; 12] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
+const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 /// Pieces as lists of blocks. All share the one buffer, so that the measure is of the arithmetic
 /// and not of the memory.
