@@ -1,1 +1,3 @@
 //! The outside: sockets, disk helpers and tracker clients behind the ports.
+
+pub mod real;

@@ -1,0 +1,520 @@
+//! The TCP reactor: carries peer connections between the kernel and the engine's commands and
+//! events, on the engine's own thread.
+//!
+//! It sleeps only inside [`Reactor::poll`], and there no longer than until its next deadline. It
+//! reads the clock for its deadlines; everything else that happens follows from what the kernel
+//! and the engine say.
+//!
+//! Bounds: how much is read from one connection per poll, how many events wait in the inbox, how
+//! many blocks are in motion (the pool), how much waits for a peer that does not read, how many
+//! strangers are in the door. A bound that is reached leaves bytes in the kernel or costs the
+//! connection; nothing grows.
+
+mod admission;
+mod connection;
+mod deadlines;
+mod inflow;
+mod landing;
+mod listeners;
+mod outflow;
+mod slots;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dunlin_base::PeerKey;
+use dunlin_port::BlockPool;
+use dunlin_port::config::{LimitsConfig, NetworkConfig};
+use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
+use dunlin_protocol::wire::piece_header;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use admission::Admission;
+use connection::{Connection, Phase};
+use deadlines::Deadlines;
+use inflow::{INBOX_EVENTS_MAX, Pulled};
+use landing::Landing;
+use listeners::Listener;
+use outflow::Outflow;
+use slots::{Slots, Subject, WAKER};
+use socket::Binding;
+
+pub use socket::OpenError;
+
+/// Time for a handshake, from the moment when the connection stands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes that are read from one connection before it is the next one's turn.
+const TURN_BYTES: usize = 512 * 1024;
+
+/// Bytes besides payload that may wait for a peer to read them.
+const UNREAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long to wait before asking again whether there is a buffer or room in the inbox. The pool
+/// does not tell; while it is empty the disk is busy, and its wake usually comes first.
+const STARVED_WAIT: Duration = Duration::from_millis(5);
+
+/// Kernel events per poll.
+const EVENTS: usize = 1024;
+
+/// The network port over TCP sockets.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    binding: Binding,
+    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
+    slots: Slots,
+    peers: HashMap<PeerKey, usize>,
+    accepted: u64,
+    admission: Admission,
+    connecting: Deadlines,
+    greeting_in: Deadlines,
+    greeting_out: Deadlines,
+    landing: Landing,
+    /// Slots that may have something to read.
+    turns: VecDeque<usize>,
+    /// Slots that may have something to write.
+    flushes: Vec<usize>,
+    /// Connections of which the engine has to hear.
+    reports: Vec<PeerKey>,
+    /// Connections that failed before there was a socket to report on.
+    unborn: Vec<(PeerKey, CloseReason)>,
+    /// When to go on with what the last poll left.
+    again: Option<Duration>,
+}
+
+impl Reactor {
+    /// A reactor without connections. Payload goes into buffers of `pool`.
+    ///
+    /// # Errors
+    /// When the system has no poll for us, or sockets cannot be bound as configured.
+    pub fn new(
+        config: &NetworkConfig,
+        limits: &LimitsConfig,
+        pool: BlockPool,
+    ) -> Result<Self, OpenError> {
+        let poll = Poll::new().map_err(OpenError::Poll)?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(OpenError::Poll)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            waker: Arc::new(waker),
+            binding: Binding::new(config)?,
+            addresses: config.listen.clone(),
+            listeners: Vec::new(),
+            slots: Slots::default(),
+            peers: HashMap::new(),
+            accepted: 0,
+            admission: Admission::new(limits.pending_handshakes_per_address),
+            connecting: Deadlines::new(Duration::from_secs(config.connect_timeout_secs)),
+            greeting_in: Deadlines::new(HANDSHAKE_TIMEOUT),
+            greeting_out: Deadlines::new(HANDSHAKE_TIMEOUT),
+            landing: Landing::new(pool),
+            turns: VecDeque::new(),
+            flushes: Vec::new(),
+            reports: Vec::new(),
+            unborn: Vec::new(),
+            again: None,
+        })
+    }
+
+    /// Ends a [`Reactor::poll`] that waits on another thread, or else the next one.
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Takes changed limits.
+    pub fn set_limits(&mut self, limits: &LimitsConfig) {
+        self.admission.per_address_max = limits.pending_handshakes_per_address;
+    }
+
+    /// Carries out commands in order. What the engine has to hear of them comes with the next
+    /// [`Reactor::poll`].
+    pub fn execute(&mut self, commands: &mut Vec<NetCommand>) {
+        for command in commands.drain(..) {
+            match command {
+                NetCommand::Connect {
+                    peer,
+                    node: _,
+                    addr,
+                } => self.connect(peer, addr),
+                NetCommand::Handshake { peer, handshake } => self.queue(peer, |outflow| {
+                    outflow.push_plain(|plain| plain.extend_from_slice(&handshake.encode()));
+                }),
+                NetCommand::Send { peer, message } => self.queue(peer, |outflow| {
+                    outflow.push_plain(|plain| message.encode(plain));
+                }),
+                NetCommand::SendBlock {
+                    peer,
+                    piece,
+                    begin,
+                    payload,
+                } => {
+                    self.queue(peer, |outflow| {
+                        let header = piece_header(piece.0, begin, payload.len() as u32);
+                        outflow.push_plain(|plain| plain.extend_from_slice(&header));
+                        outflow.push_payload(payload);
+                    });
+                }
+                NetCommand::Close { peer } => self.close(peer),
+            }
+        }
+        self.flush_all();
+    }
+
+    /// Waits until the kernel, a waker or a deadline has something, at most for `timeout`, and
+    /// tells the inbox what there is.
+    ///
+    /// # Panics
+    /// When the kernel refuses to poll, which only a mistake of ours can bring about.
+    pub fn poll(&mut self, timeout: Option<Duration>, inbox: &mut VecDeque<NetEvent>) {
+        let timeout = self.shorten(timeout);
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
+            Err(error) => panic!("cannot poll: {error}"),
+        }
+        self.again = None;
+        self.sort_events();
+        self.accept_all(inbox);
+        self.receive_all(inbox);
+        self.flush_all();
+        self.expire();
+        self.report_all(inbox);
+        self.landing.buffers.release();
+    }
+
+    /// How long the kernel may let us sleep.
+    fn shorten(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        if !self.reports.is_empty() || !self.unborn.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let (slots, peers) = (&mut self.slots, &self.peers);
+        let mut phase = |peer: PeerKey| Some(slots.get_mut(*peers.get(&peer)?)?.phase);
+        let connecting = self
+            .connecting
+            .next(|peer| phase(peer) == Some(Phase::Connecting));
+        let mut greets = |peer| matches!(phase(peer), Some(Phase::Greeting { .. }));
+        let greeting_in = self.greeting_in.next(&mut greets);
+        let greeting_out = self.greeting_out.next(&mut greets);
+        let listening = self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.rests_until)
+            .min();
+        let deadlines = [connecting, greeting_in, greeting_out, listening];
+        let deadline = deadlines.into_iter().flatten().min();
+        let now = Instant::now();
+        let deadline = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        [timeout, self.again, deadline].into_iter().flatten().min()
+    }
+
+    /// Notes for each event who has to be served.
+    fn sort_events(&mut self) {
+        for event in &self.events {
+            let slot = match event.token().into() {
+                Subject::Waker => continue,
+                Subject::Listener(number) => {
+                    self.listeners[number].ready = true;
+                    continue;
+                }
+                Subject::Connection(slot) => slot,
+            };
+            let Some(connection) = self.slots.get_mut(slot) else {
+                continue;
+            };
+            connection.ending |= event.is_read_closed() || event.is_error();
+            if !mem::replace(&mut connection.in_turn, true) {
+                self.turns.push_back(slot);
+            }
+            if event.is_writable() && !mem::replace(&mut connection.in_flush, true) {
+                self.flushes.push(slot);
+            }
+        }
+    }
+
+    /// Gives each connection that may have something its turn to be read.
+    fn receive_all(&mut self, inbox: &mut VecDeque<NetEvent>) {
+        for _ in 0..self.turns.len() {
+            if inbox.len() >= INBOX_EVENTS_MAX {
+                self.go_on_within(STARVED_WAIT);
+                return;
+            }
+            if let Some(slot) = self.turns.pop_front() {
+                self.receive(slot, inbox);
+            }
+        }
+    }
+
+    fn receive(&mut self, slot: usize, inbox: &mut VecDeque<NetEvent>) {
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
+        connection.in_turn = false;
+        if connection.failure.is_some() {
+            return;
+        }
+        if connection.phase == Phase::Connecting {
+            match connection.check_connect() {
+                Ok(false) => return,
+                Ok(true) => {}
+                Err(reason) => return self.fail(slot, reason),
+            }
+            let peer = connection.peer;
+            connection.phase = Phase::Greeting { counted: None };
+            self.greeting_out.start(Instant::now(), peer);
+            inbox.push_back(NetEvent::Connected { peer });
+        }
+        match take_turn(connection, &mut self.landing, inbox) {
+            Ok(None) => {}
+            Ok(Some(wait)) => {
+                connection.in_turn = true;
+                self.turns.push_back(slot);
+                self.go_on_within(wait);
+            }
+            Err(reason) => self.fail(slot, reason),
+        }
+        self.settle_greeting(slot);
+    }
+
+    /// Lets a connection whose handshake is complete out of the door.
+    fn settle_greeting(&mut self, slot: usize) {
+        if let Some(connection) = self.slots.get_mut(slot)
+            && let Phase::Greeting { counted } = connection.phase
+            && connection.inflow.greeted()
+        {
+            connection.phase = Phase::Open;
+            if let Some(from) = counted {
+                self.admission.leave(from);
+            }
+        }
+    }
+
+    fn go_on_within(&mut self, wait: Duration) {
+        self.again = Some(self.again.map_or(wait, |again| again.min(wait)));
+    }
+
+    /// Ends what took too long.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        while let Some(peer) = self.connecting.pop_due(now) {
+            self.fail_if(peer, CloseReason::ConnectTimeout, |phase| {
+                phase == Phase::Connecting
+            });
+        }
+        while let Some(peer) = self.greeting_in.pop_due(now) {
+            self.fail_greeting(peer);
+        }
+        while let Some(peer) = self.greeting_out.pop_due(now) {
+            self.fail_greeting(peer);
+        }
+    }
+
+    /// Ends a connection if its handshake is still not complete; says whether it was so.
+    fn fail_greeting(&mut self, peer: PeerKey) -> bool {
+        let reason = CloseReason::Broken("no complete handshake in time".to_owned());
+        self.fail_if(peer, reason, |phase| {
+            matches!(phase, Phase::Greeting { .. })
+        })
+    }
+
+    fn fail_if(
+        &mut self,
+        peer: PeerKey,
+        reason: CloseReason,
+        test: impl Fn(Phase) -> bool,
+    ) -> bool {
+        if let Some(&slot) = self.peers.get(&peer)
+            && let Some(connection) = self.slots.get_mut(slot)
+            && test(connection.phase)
+        {
+            self.fail(slot, reason);
+            return true;
+        }
+        false
+    }
+
+    /// Ends a connection; the engine hears of it with the next report.
+    fn fail(&mut self, slot: usize, reason: CloseReason) {
+        if let Some(connection) = self.slots.get_mut(slot) {
+            connection.failure.get_or_insert(reason);
+            self.report(slot);
+        }
+    }
+
+    fn report(&mut self, slot: usize) {
+        if let Some(connection) = self.slots.get_mut(slot)
+            && !mem::replace(&mut connection.in_report, true)
+        {
+            self.reports.push(connection.peer);
+        }
+    }
+
+    /// Tells what was sent and who is gone.
+    fn report_all(&mut self, inbox: &mut VecDeque<NetEvent>) {
+        let unborn = self.unborn.drain(..);
+        inbox.extend(unborn.map(|(peer, reason)| NetEvent::Closed { peer, reason }));
+        let mut reports = mem::take(&mut self.reports);
+        for peer in reports.drain(..) {
+            let Some(&slot) = self.peers.get(&peer) else {
+                continue;
+            };
+            let Some(connection) = self.slots.get_mut(slot) else {
+                continue;
+            };
+            connection.in_report = false;
+            let bytes = mem::take(&mut connection.sent_bytes);
+            if bytes > 0 {
+                inbox.push_back(NetEvent::Sent { peer, bytes });
+            }
+            if let Some(reason) = connection.failure.take() {
+                inbox.push_back(NetEvent::Closed { peer, reason });
+                self.remove(slot);
+            }
+        }
+        self.reports = reports;
+    }
+
+    fn connect(&mut self, peer: PeerKey, addr: SocketAddr) {
+        let stream = self.binding.connect(addr);
+        match stream.and_then(|stream| self.insert(peer, stream, Phase::Connecting)) {
+            Ok(()) => self.connecting.start(Instant::now(), peer),
+            Err(error) => {
+                self.unborn
+                    .push((peer, CloseReason::Unreachable(error.to_string())));
+            }
+        }
+    }
+
+    /// Takes a connection in.
+    fn insert(
+        &mut self,
+        peer: PeerKey,
+        mut stream: mio::net::TcpStream,
+        phase: Phase,
+    ) -> io::Result<()> {
+        let slot = self.slots.next();
+        // Both directions once and for all: edges cost nothing while there is nothing to do.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(&mut stream, Token(slot), interest)?;
+        self.slots.insert(Connection::new(peer, stream, phase));
+        let earlier = self.peers.insert(peer, slot);
+        assert_eq!(earlier, None, "{peer} is used twice");
+        Ok(())
+    }
+
+    /// Forgets a connection, which closes its socket.
+    fn remove(&mut self, slot: usize) {
+        let Some(mut connection) = self.slots.remove(slot) else {
+            return;
+        };
+        self.peers.remove(&connection.peer);
+        if let Phase::Greeting {
+            counted: Some(from),
+        } = connection.phase
+        {
+            self.admission.leave(from);
+        }
+        if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
+            tracing::debug!(peer = %connection.peer, %error, "socket was not in the poll");
+        }
+    }
+
+    /// Queues something for a connection, unless it is gone.
+    fn queue(&mut self, peer: PeerKey, push: impl FnOnce(&mut Outflow)) {
+        let Some(&slot) = self.peers.get(&peer) else {
+            return;
+        };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
+        if connection.failure.is_some() {
+            return;
+        }
+        push(&mut connection.outflow);
+        if !mem::replace(&mut connection.in_flush, true) {
+            self.flushes.push(slot);
+        }
+    }
+
+    fn flush_all(&mut self) {
+        let mut flushes = mem::take(&mut self.flushes);
+        for slot in flushes.drain(..) {
+            self.flush(slot);
+        }
+        self.flushes = flushes;
+    }
+
+    fn flush(&mut self, slot: usize) {
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
+        connection.in_flush = false;
+        // Before the connection stands its first writable event is the answer to the attempt.
+        if connection.phase == Phase::Connecting || connection.failure.is_some() {
+            return;
+        }
+        match connection.outflow.flush(&mut &connection.stream) {
+            Ok(0) => {}
+            Ok(bytes) => {
+                connection.sent_bytes += bytes;
+                self.report(slot);
+            }
+            Err(error) => return self.fail(slot, CloseReason::Broken(error.to_string())),
+        }
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
+        if connection.outflow.plain_bytes() > UNREAD_BYTES_MAX {
+            let reason = format!("it left more than {UNREAD_BYTES_MAX} bytes unread");
+            self.fail(slot, CloseReason::Broken(reason));
+        }
+    }
+
+    /// Closes a connection at the engine's word, and tells nothing more of it. What is queued is
+    /// sent as far as the kernel takes it at once.
+    fn close(&mut self, peer: PeerKey) {
+        self.unborn.retain(|(unborn, _)| *unborn != peer);
+        if let Some(&slot) = self.peers.get(&peer) {
+            self.flush(slot);
+            self.remove(slot);
+        }
+    }
+}
+
+/// Reads from a connection until it has nothing more or others should have their turn; says how
+/// soon to come back if there is more.
+fn take_turn(
+    connection: &mut Connection,
+    landing: &mut Landing,
+    inbox: &mut VecDeque<NetEvent>,
+) -> Result<Option<Duration>, CloseReason> {
+    let mut taken = 0;
+    while taken < TURN_BYTES {
+        match connection
+            .inflow
+            .pull(&mut &connection.stream, landing, inbox)?
+        {
+            Pulled::Starved => return Ok(Some(STARVED_WAIT)),
+            Pulled::Last(0) => return Ok(None),
+            // epoll(7): a short read says that the kernel has no more and that an event will
+            // come, except that the end of the stream has no event of its own when it came
+            // together with the last bytes.
+            Pulled::Last(_) if cfg!(target_os = "linux") && !connection.ending => return Ok(None),
+            Pulled::Last(bytes) | Pulled::Bytes(bytes) => taken += bytes,
+        }
+    }
+    Ok(Some(Duration::ZERO))
+}
