@@ -17,8 +17,11 @@ mod announce;
 mod compact;
 pub mod http;
 mod peer_filter;
+mod text;
 pub mod udp;
 mod url_rules;
+
+use text::shown_text;
 
 pub use announce::{
     AnnounceEvent, AnnounceReply, AnnounceRequest, INTERVAL_DEFAULT_SECS, Retry, SCRAPE_HASHES_MAX,

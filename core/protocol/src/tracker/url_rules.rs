@@ -236,11 +236,15 @@ impl TrackerUrl {
         (self.scheme != TrackerScheme::Udp).then_some(self.url.as_str())
     }
 
-    /// What a UDP tracker is told of its URL: path and query (BEP 41).
+    /// What a UDP tracker is told of its URL: path and query (BEP 41). Empty if the URL has
+    /// neither, so that trackers without BEP 41 get the packets that they know.
     #[must_use]
     pub fn url_data(&self) -> String {
-        let query = self.url.query().map(|query| format!("?{query}"));
-        format!("{}{}", self.url.path(), query.unwrap_or_default())
+        match (self.url.path(), self.url.query()) {
+            ("/", None) => String::new(),
+            (path, None) => path.to_owned(),
+            (path, Some(query)) => format!("{path}?{query}"),
+        }
     }
 
     /// Judges an address that the host resolved to, before anything is sent there.
@@ -338,3 +342,6 @@ fn check_length(url: &str) -> Result<(), UrlRefusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@
 
 mod allowed_fast;
 mod decoder;
+pub mod extension;
 mod handshake;
 mod message;
 #[cfg(test)]

@@ -9,11 +9,8 @@ use dunlin_base::limits::{TRACKER_PEERS_MAX, TRACKER_REPLY_BYTES_MAX};
 use crate::bencode::{DecodeError, Dict, DictEncoder, Document, Encoder, Limits, Value};
 use crate::tracker::{
     AddressFamily, AnnounceReply, INTERVAL_DEFAULT_SECS, Retry, SCRAPE_HASHES_MAX, SwarmCounts,
-    TRACKER_ID_BYTES_MAX, TrackerFailure, pack_peers, unpack_peers,
+    TRACKER_ID_BYTES_MAX, TrackerFailure, pack_peers, shown_text, unpack_peers,
 };
-
-/// Longest failure reason or warning that we keep.
-const TEXT_BYTES_MAX: usize = 1024;
 
 const LIMITS: Limits = Limits::bytes(TRACKER_REPLY_BYTES_MAX);
 
@@ -210,12 +207,8 @@ fn number(dict: Dict<'_>, key: &[u8]) -> Option<u32> {
     u32::try_from(number).ok()
 }
 
-/// A text for the user: bounded, and without what could rewrite a terminal.
 fn text(dict: Dict<'_>, key: &[u8]) -> Option<String> {
-    let bytes = dict.get(key)?.as_bytes()?;
-    let bytes = bytes.get(..TEXT_BYTES_MAX).unwrap_or(bytes);
-    let text = String::from_utf8_lossy(bytes);
-    Some(text.chars().filter(|char| !char.is_control()).collect())
+    dict.get(key)?.as_bytes().map(shown_text)
 }
 
 /// An address of 4 or 16 bytes (BEP 24).

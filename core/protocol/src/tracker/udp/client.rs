@@ -32,7 +32,8 @@ pub enum UdpJob {
     Announce {
         /// What is announced.
         request: AnnounceRequest,
-        /// Path and query of the tracker's URL (BEP 41); see [`super::url_data`].
+        /// Path and query of the tracker's URL (BEP 41); see
+        /// [`TrackerUrl::url_data`](crate::tracker::TrackerUrl::url_data).
         url_data: Box<[u8]>,
     },
     /// A scrape of at most [`SCRAPE_HASHES_MAX`](crate::tracker::SCRAPE_HASHES_MAX) swarms.

@@ -7,7 +7,7 @@ mod response;
 mod tests;
 
 pub use client::{CONNECTION_LIFETIME, UdpJob, UdpJobError, UdpJobKey, UdpReply, UdpTrackerClient};
-pub use request::{UdpRequest, url_data};
+pub use request::UdpRequest;
 pub use response::UdpResponse;
 
 /// What every connect request begins with (BEP 15).

@@ -113,17 +113,6 @@ impl UdpRequest {
     }
 }
 
-/// What BEP 41 tells the tracker of its own URL: everything from the path on, fragment excepted.
-#[must_use]
-pub fn url_data(url: &str) -> &str {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let start = after_scheme
-        .find(['/', '?', '#'])
-        .unwrap_or(after_scheme.len());
-    let data = after_scheme.get(start..).unwrap_or_default();
-    data.split_once('#').map_or(data, |(data, _)| data)
-}
-
 fn begin(out: &mut Vec<u8>, connection: u64, action: u32, transaction: u32) {
     out.extend(connection.to_be_bytes());
     out.extend(action.to_be_bytes());

@@ -6,11 +6,9 @@ use dunlin_base::limits::TRACKER_PEERS_MAX;
 
 use super::{Reader, UdpPacketError, action};
 use crate::tracker::{
-    AddressFamily, AnnounceReply, SCRAPE_HASHES_MAX, SwarmCounts, pack_peers, unpack_peers,
+    AddressFamily, AnnounceReply, SCRAPE_HASHES_MAX, SwarmCounts, pack_peers, shown_text,
+    unpack_peers,
 };
-
-/// Longest error text that we keep.
-const ERROR_BYTES_MAX: usize = 1024;
 
 /// An answer of a UDP tracker (BEP 15).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -155,13 +153,10 @@ impl UdpResponse {
                     swarms,
                 })
             }
-            action::ERROR => {
-                let reason = reader.rest.get(..ERROR_BYTES_MAX).unwrap_or(reader.rest);
-                Ok(Self::Error {
-                    transaction,
-                    reason: String::from_utf8_lossy(reason).into_owned(),
-                })
-            }
+            action::ERROR => Ok(Self::Error {
+                transaction,
+                reason: shown_text(reader.rest),
+            }),
             got => Err(UdpPacketError::Action { got }),
         }
     }
