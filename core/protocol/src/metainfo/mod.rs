@@ -34,6 +34,7 @@ pub use builder::{MetainfoBuilder, NewFile, recommended_piece_bytes};
 pub use error::{MetainfoError, MetainfoErrorKind};
 pub use file::{FileAttributes, FileEntry};
 pub use info::{Info, Version};
+pub(crate) use outer_fields::{SEED_SCHEMES, TRACKER_SCHEMES, usable_url};
 pub use piece_layers::PieceLayers;
 pub use safe_path::SafePath;
 pub use torrent::Metainfo;

@@ -5,9 +5,9 @@ use dunlin_base::limits::{DHT_NODES_IN_TORRENT_MAX, TRACKERS_MAX, URL_BYTES_MAX,
 use crate::bencode::{Dict, Value};
 
 /// Schemes of trackers: BEP 3 and BEP 15, and those of WebTorrent.
-const TRACKER_SCHEMES: &[&str] = &["http", "https", "udp", "ws", "wss"];
+pub(crate) const TRACKER_SCHEMES: &[&str] = &["http", "https", "udp", "ws", "wss"];
 /// Schemes of web seeds (BEP 17, BEP 19).
-const SEED_SCHEMES: &[&str] = &["http", "https", "ftp"];
+pub(crate) const SEED_SCHEMES: &[&str] = &["http", "https", "ftp"];
 
 /// A text under `key`, or its form in UTF-8 under `key.utf-8`.
 pub(super) fn text(dict: Dict<'_>, key: &str) -> Option<String> {

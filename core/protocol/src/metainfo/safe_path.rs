@@ -81,7 +81,9 @@ impl SafePath {
         let (stem, extension) = split_extension(name);
         let suffix = format!(".{number}{extension}");
         let stem = cut(stem, NAME_BYTES_MAX.saturating_sub(suffix.len()));
-        Self(format!("{folder}{stem}{suffix}").into())
+        // What is left after spaces at the cut may be a reserved name.
+        let name = unreserved(format!("{stem}{suffix}"));
+        Self(format!("{folder}{name}").into())
     }
 }
 
@@ -300,6 +302,8 @@ mod tests {
         }
         let long = SafePath::from_raw(["x".repeat(255)]).numbered(12);
         assert_eq!(long.as_str(), format!("{}.12", "x".repeat(252)));
+        let spaced = SafePath::from_raw([format!("con{}x", " ".repeat(251))]);
+        assert_eq!(spaced.numbered(1).as_str(), "con_.1");
     }
 
     fn assert_safe(path: &SafePath) {
