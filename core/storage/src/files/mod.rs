@@ -1,0 +1,15 @@
+//! One torrent's files below a download folder.
+
+mod beneath;
+mod io;
+mod part;
+mod pool;
+mod prepare;
+mod relocate;
+mod torrent;
+mod transfer;
+
+pub use pool::FilePool;
+pub use prepare::Preallocation;
+pub use relocate::MoveProgress;
+pub use torrent::{SpanFile, TorrentFiles};

@@ -1,0 +1,11 @@
+//! What a restart remembers of every torrent.
+
+mod codec;
+mod db;
+mod error;
+mod journal;
+mod record;
+
+pub use db::{Commit, Listed, ResumeDb, TorrentState};
+pub use error::{RecordError, ResumeError};
+pub use record::ResumeRecord;
