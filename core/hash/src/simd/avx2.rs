@@ -5,7 +5,10 @@
     reason = "enters functions compiled for detected features"
 )]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    _mm256_add_epi32, _mm256_and_si256, _mm256_or_si256, _mm256_set1_epi32, _mm256_slli_epi32,
+    _mm256_srli_epi32, _mm256_xor_si256,
+};
 
 use super::{
     eight::{LANES, V, load_state, load_words, store_state},

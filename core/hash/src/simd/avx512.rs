@@ -2,7 +2,13 @@
 
 #![expect(unsafe_code, reason = "vector loads and stores take raw pointers")]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m512i, _mm_set_epi64x, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_loadu_si512,
+    _mm512_rol_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_xor_si512,
+};
 
 use super::rounds::{SHA1_K, SHA256_K, define_sha1_blocks, define_sha256_blocks};
 use crate::{algorithm::States, cursor::ShaBlock};

@@ -3,7 +3,11 @@
 
 #![expect(unsafe_code, reason = "vector loads and stores take raw pointers")]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m256i, _mm_set_epi64x, _mm256_broadcastsi128_si256, _mm256_loadu_si256,
+    _mm256_permute2x128_si256, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_storeu_si256,
+    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+};
 
 use crate::{
     algorithm::States,

@@ -3,7 +3,12 @@
 
 #![expect(unsafe_code, reason = "vector loads take raw pointers")]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_loadu_si128, _mm_set_epi32,
+    _mm_set_epi64x, _mm_setzero_si128, _mm_sha1msg1_epu32, _mm_sha1msg2_epu32, _mm_sha1nexte_epu32,
+    _mm_sha1rnds4_epu32, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32,
+    _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_xor_si128,
+};
 
 use super::rounds::SHA256_K;
 use crate::{algorithm::States, cursor::ShaBlock};
@@ -93,7 +98,7 @@ fn sha1_blocks(states: &mut States<5>, first: usize, runs: &[&[ShaBlock]; LANES]
     }
 }
 
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn sha256_blocks(states: &mut States<8>, first: usize, runs: &[&[ShaBlock]; LANES]) {
     // Four rounds of each lane: twice two, the halves of the state changing roles each time.
     macro_rules! four_rounds {
