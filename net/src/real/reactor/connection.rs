@@ -27,6 +27,8 @@ pub(super) struct Connection {
     pub(super) in_report: bool,
     /// Payload bytes that left and were not reported yet.
     pub(super) sent_bytes: u32,
+    /// Why nothing can be sent any more. What has come is still read before it is over.
+    pub(super) mute: Option<CloseReason>,
     /// Why it is over, when it is.
     pub(super) failure: Option<CloseReason>,
 }
@@ -56,6 +58,7 @@ impl Connection {
             in_flush: false,
             in_report: false,
             sent_bytes: 0,
+            mute: None,
             failure: None,
         }
     }

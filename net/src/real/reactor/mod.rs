@@ -17,6 +17,8 @@ mod inflow;
 mod landing;
 mod listeners;
 mod outflow;
+mod receive;
+mod send;
 mod slots;
 mod socket;
 #[cfg(test)]
@@ -39,10 +41,8 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use admission::Admission;
 use connection::{Connection, Phase};
 use deadlines::Deadlines;
-use inflow::{INBOX_EVENTS_MAX, Pulled};
 use landing::Landing;
 use listeners::Listener;
-use outflow::Outflow;
 use slots::{Slots, Subject, WAKER};
 use socket::Binding;
 
@@ -50,16 +50,6 @@ pub use socket::OpenError;
 
 /// Time for a handshake, from the moment when the connection stands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bytes that are read from one connection before it is the next one's turn.
-const TURN_BYTES: usize = 512 * 1024;
-
-/// Bytes besides payload that may wait for a peer to read them.
-const UNREAD_BYTES_MAX: usize = 1024 * 1024;
-
-/// How long to wait before asking again whether there is a buffer or room in the inbox. The pool
-/// does not tell; while it is empty the disk is busy, and its wake usually comes first.
-const STARVED_WAIT: Duration = Duration::from_millis(5);
 
 /// Kernel events per poll.
 const EVENTS: usize = 1024;
@@ -243,63 +233,6 @@ impl Reactor {
         }
     }
 
-    /// Gives each connection that may have something its turn to be read.
-    fn receive_all(&mut self, inbox: &mut VecDeque<NetEvent>) {
-        for _ in 0..self.turns.len() {
-            if inbox.len() >= INBOX_EVENTS_MAX {
-                self.go_on_within(STARVED_WAIT);
-                return;
-            }
-            if let Some(slot) = self.turns.pop_front() {
-                self.receive(slot, inbox);
-            }
-        }
-    }
-
-    fn receive(&mut self, slot: usize, inbox: &mut VecDeque<NetEvent>) {
-        let Some(connection) = self.slots.get_mut(slot) else {
-            return;
-        };
-        connection.in_turn = false;
-        if connection.failure.is_some() {
-            return;
-        }
-        if connection.phase == Phase::Connecting {
-            match connection.check_connect() {
-                Ok(false) => return,
-                Ok(true) => {}
-                Err(reason) => return self.fail(slot, reason),
-            }
-            let peer = connection.peer;
-            connection.phase = Phase::Greeting { counted: None };
-            self.greeting_out.start(Instant::now(), peer);
-            inbox.push_back(NetEvent::Connected { peer });
-        }
-        match take_turn(connection, &mut self.landing, inbox) {
-            Ok(None) => {}
-            Ok(Some(wait)) => {
-                connection.in_turn = true;
-                self.turns.push_back(slot);
-                self.go_on_within(wait);
-            }
-            Err(reason) => self.fail(slot, reason),
-        }
-        self.settle_greeting(slot);
-    }
-
-    /// Lets a connection whose handshake is complete out of the door.
-    fn settle_greeting(&mut self, slot: usize) {
-        if let Some(connection) = self.slots.get_mut(slot)
-            && let Phase::Greeting { counted } = connection.phase
-            && connection.inflow.greeted()
-        {
-            connection.phase = Phase::Open;
-            if let Some(from) = counted {
-                self.admission.leave(from);
-            }
-        }
-    }
-
     fn go_on_within(&mut self, wait: Duration) {
         self.again = Some(self.again.map_or(wait, |again| again.min(wait)));
     }
@@ -432,57 +365,6 @@ impl Reactor {
         }
     }
 
-    /// Queues something for a connection, unless it is gone.
-    fn queue(&mut self, peer: PeerKey, push: impl FnOnce(&mut Outflow)) {
-        let Some(&slot) = self.peers.get(&peer) else {
-            return;
-        };
-        let Some(connection) = self.slots.get_mut(slot) else {
-            return;
-        };
-        if connection.failure.is_some() {
-            return;
-        }
-        push(&mut connection.outflow);
-        if !mem::replace(&mut connection.in_flush, true) {
-            self.flushes.push(slot);
-        }
-    }
-
-    fn flush_all(&mut self) {
-        let mut flushes = mem::take(&mut self.flushes);
-        for slot in flushes.drain(..) {
-            self.flush(slot);
-        }
-        self.flushes = flushes;
-    }
-
-    fn flush(&mut self, slot: usize) {
-        let Some(connection) = self.slots.get_mut(slot) else {
-            return;
-        };
-        connection.in_flush = false;
-        // Before the connection stands its first writable event is the answer to the attempt.
-        if connection.phase == Phase::Connecting || connection.failure.is_some() {
-            return;
-        }
-        match connection.outflow.flush(&mut &connection.stream) {
-            Ok(0) => {}
-            Ok(bytes) => {
-                connection.sent_bytes += bytes;
-                self.report(slot);
-            }
-            Err(error) => return self.fail(slot, CloseReason::Broken(error.to_string())),
-        }
-        let Some(connection) = self.slots.get_mut(slot) else {
-            return;
-        };
-        if connection.outflow.plain_bytes() > UNREAD_BYTES_MAX {
-            let reason = format!("it left more than {UNREAD_BYTES_MAX} bytes unread");
-            self.fail(slot, CloseReason::Broken(reason));
-        }
-    }
-
     /// Closes a connection at the engine's word, and tells nothing more of it. What is queued is
     /// sent as far as the kernel takes it at once.
     fn close(&mut self, peer: PeerKey) {
@@ -492,29 +374,4 @@ impl Reactor {
             self.remove(slot);
         }
     }
-}
-
-/// Reads from a connection until it has nothing more or others should have their turn; says how
-/// soon to come back if there is more.
-fn take_turn(
-    connection: &mut Connection,
-    landing: &mut Landing,
-    inbox: &mut VecDeque<NetEvent>,
-) -> Result<Option<Duration>, CloseReason> {
-    let mut taken = 0;
-    while taken < TURN_BYTES {
-        match connection
-            .inflow
-            .pull(&mut &connection.stream, landing, inbox)?
-        {
-            Pulled::Starved => return Ok(Some(STARVED_WAIT)),
-            Pulled::Last(0) => return Ok(None),
-            // epoll(7): a short read says that the kernel has no more and that an event will
-            // come, except that the end of the stream has no event of its own when it came
-            // together with the last bytes.
-            Pulled::Last(_) if cfg!(target_os = "linux") && !connection.ending => return Ok(None),
-            Pulled::Last(bytes) | Pulled::Bytes(bytes) => taken += bytes,
-        }
-    }
-    Ok(Some(Duration::ZERO))
 }
