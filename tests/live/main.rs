@@ -4,7 +4,16 @@
 //! packages; what is missing is named on standard error and skipped, unless `DUNLIN_REQUIRE_PEERS=1` makes it a failure.
 //! `.ci/install-peers` installs everything. One group: `cargo test --test live matrix::`.
 
-mod doubles;
-mod harness;
-mod peers;
 mod support;
+
+mod doubles;
+mod peers;
+
+mod announce;
+mod crash;
+mod files;
+mod harness;
+mod matrix;
+mod poison;
+mod swarm;
+mod trackers;

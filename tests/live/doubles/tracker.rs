@@ -59,12 +59,11 @@ impl Announce {
 /// The tracker; it stops when dropped.
 pub(crate) struct Tracker {
     state: Arc<State>,
-    address: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
 struct State {
-    manner: Mutex<Manner>,
+    manner: Manner,
     announces: Mutex<Vec<Announce>>,
     swarms: Mutex<BTreeMap<Vec<u8>, BTreeMap<SocketAddr, bool>>>,
     stopping: AtomicBool,
@@ -94,7 +93,7 @@ impl Tracker {
             .expect("a free port in our own namespace");
         listener.set_nonblocking(true).expect("a socket option");
         let state = Arc::new(State {
-            manner: Mutex::new(manner),
+            manner,
             announces: Mutex::default(),
             swarms: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -114,18 +113,8 @@ impl Tracker {
             .expect("a thread");
         Self {
             state,
-            address,
             thread: Some(thread),
         }
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Changes how it answers from now on.
-    pub(crate) fn become_manner(&self, manner: Manner) {
-        *self.state.manner.lock().expect("not poisoned") = manner;
     }
 
     /// Every announce so far, in order.
@@ -199,7 +188,7 @@ impl State {
             .lock()
             .expect("not poisoned")
             .push(announce.clone());
-        match self.manner.lock().expect("not poisoned").clone() {
+        match self.manner {
             Manner::Broken(status) => (status, Vec::new()),
             Manner::Refusing(reason) => (
                 200,

@@ -137,6 +137,17 @@ pub(crate) fn summary(process: &Process) -> Value {
     summary.unwrap_or_else(|| panic!("{} printed no summary\n{}", process.name(), process.tail()))
 }
 
+/// How many pieces it found on disk when it started; `None` until it has looked.
+pub(crate) fn have_pieces(process: &Process) -> Option<u64> {
+    process.events("checked").first()?["have_pieces"].as_u64()
+}
+
+/// Whether a `get` that goes on seeding has everything.
+pub(crate) fn is_complete(process: &mut Process) -> bool {
+    process.assert_running();
+    !process.events("completed").is_empty()
+}
+
 /// Ends it as a user would, with ^C, and waits until it has saved its state.
 pub(crate) fn interrupt(process: &mut Process) {
     process.signal(Signal::INT);

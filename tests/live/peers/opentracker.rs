@@ -11,8 +11,8 @@ use crate::support::wait::{START, wait_until};
 const PORT: u16 = 6969;
 
 pub(crate) struct Opentracker {
-    pub(crate) process: Process,
-    pub(crate) address: SocketAddr,
+    _process: Process,
+    address: SocketAddr,
 }
 
 impl Opentracker {
@@ -49,5 +49,8 @@ pub(crate) fn start(host: &Host, torrents: &[&Torrent]) -> Option<Opentracker> {
         process.assert_running();
         host.connect(address).is_ok()
     });
-    Some(Opentracker { process, address })
+    Some(Opentracker {
+        _process: process,
+        address,
+    })
 }

@@ -93,7 +93,7 @@ fn complete(host: &Host, peers: &[SocketAddr]) -> usize {
         .partition(|torrent| torrent["state"].as_str().is_some_and(whole));
     let lonely: Vec<&str> = rest
         .iter()
-        .filter(|torrent| torrent["num_seeds"] == 0 && torrent["num_leechs"] == 0)
+        .filter(|torrent| torrent["num_seeds"] == 0)
         .filter_map(|torrent| torrent["hash"].as_str())
         .collect();
     if !peers.is_empty() && !lonely.is_empty() {

@@ -35,7 +35,7 @@ struct Inner {
 /// One machine of the lab.
 #[derive(Clone)]
 pub(crate) struct Host {
-    inner: Arc<Inner>,
+    _lab: Arc<Inner>,
     namespace: String,
     number: u8,
     folder: PathBuf,
@@ -124,7 +124,7 @@ impl Lab {
         let folder = self.0.folder.path().join(name);
         fs::create_dir_all(&folder).expect("a folder");
         Host {
-            inner: self.0.clone(),
+            _lab: self.0.clone(),
             namespace,
             number,
             folder,

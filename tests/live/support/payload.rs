@@ -38,7 +38,7 @@ pub(crate) const EXACT: &str = "exact.bin";
 
 const MAKERS: [(&str, u64, fn(&Path)); 7] = [
     (ONE_FILE, 256 * KIB, |root| {
-        write(root, 1, 20 * MIB + 12_345)
+        write(root, 1, 20 * MIB + 12_345);
     }),
     (MANY_FILES, 32 * KIB, make_many_files),
     (EMPTY_FILES, 64 * KIB, make_empty_files),
@@ -114,13 +114,21 @@ impl Payload {
     /// Panics unless a download into `folder` is whole: by hashes, and by comparing every byte of every file.
     pub(crate) fn assert_downloaded(&self, folder: &Path) {
         self.torrent.assert_complete(folder);
-        assert_same_tree(&self.root, &folder.join(&self.torrent.name), EmptyFiles::Owed);
+        assert_same_tree(
+            &self.root,
+            &folder.join(&self.torrent.name),
+            EmptyFiles::Owed,
+        );
     }
 
     /// The same of another client's work.
     pub(crate) fn assert_downloaded_by_other(&self, folder: &Path) {
         self.torrent.assert_complete(folder);
-        assert_same_tree(&self.root, &folder.join(&self.torrent.name), EmptyFiles::Optional);
+        assert_same_tree(
+            &self.root,
+            &folder.join(&self.torrent.name),
+            EmptyFiles::Optional,
+        );
     }
 }
 

@@ -115,12 +115,9 @@ impl Process {
         }
     }
 
-    /// Peak resident size so far, in bytes; `None` when it has ended.
-    pub(crate) fn peak_resident_bytes(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-        let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kilobytes * 1024)
+    /// All of its standard output so far.
+    pub(crate) fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.out).unwrap_or_default()).into_owned()
     }
 
     /// The whole lines of JSON that it has printed so far.

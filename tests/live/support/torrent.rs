@@ -45,7 +45,7 @@ impl Torrent {
         let paths: Vec<PathBuf> = members.iter().map(|member| path_of(root, member)).collect();
         let mut pieces = Vec::new();
         for_each_piece(&paths, piece_bytes, |piece| {
-            pieces.extend_from_slice(&Sha1::digest(piece))
+            pieces.extend_from_slice(&Sha1::digest(piece));
         });
         let layout = if root.is_file() {
             ("length", Value::size(sizes[0]))
@@ -239,9 +239,9 @@ pub(crate) fn list_files(root: &Path) -> Vec<PathBuf> {
             let entry = entry.expect("an entry");
             let path = folder.join(entry.file_name());
             if entry.file_type().expect("a type").is_dir() {
-                folders.push(path)
+                folders.push(path);
             } else {
-                found.push(path)
+                found.push(path);
             }
         }
     }
@@ -264,7 +264,8 @@ pub(crate) fn assert_same_tree(expected: &Path, actual: &Path, empty_files: Empt
     }
     let (mut left, right) = (list_files(expected), list_files(actual));
     if empty_files == EmptyFiles::Optional {
-        let is_empty = |path: &PathBuf| fs::metadata(expected.join(path)).is_ok_and(|data| data.len() == 0);
+        let is_empty =
+            |path: &PathBuf| fs::metadata(expected.join(path)).is_ok_and(|data| data.len() == 0);
         left.retain(|path| right.binary_search(path).is_ok() || !is_empty(path));
     }
     let missing: Vec<_> = left
