@@ -7,9 +7,7 @@ use core::time::Duration;
 use std::net::IpAddr;
 
 use dunlin_base::{EngineTime, InfoHash, NodeKey, RngStream, StreamName};
-use dunlin_protocol::tracker::udp::{
-    UdpJob, UdpJobKey, UdpRequest, UdpResponse, UdpTrackerClient,
-};
+use dunlin_protocol::tracker::udp::{UdpJob, UdpJobKey, UdpRequest, UdpResponse, UdpTrackerClient};
 use dunlin_protocol::tracker::{
     AddressFamily, AnnounceReply, TrackerScheme, TrackerUrl, address_class, http,
 };
@@ -166,7 +164,10 @@ fn url(bytes: &[u8]) {
         assert_ne!(target.scheme(), TrackerScheme::Udp);
         let authority = target.as_http().unwrap().split('/').nth(2).unwrap();
         let same = (target.host(), target.port()) == (url.host(), url.port());
-        assert!(same || !authority.contains('@'), "credentials left their origin");
+        assert!(
+            same || !authority.contains('@'),
+            "credentials left their origin"
+        );
         assert!(url.scheme() == TrackerScheme::Http || target.scheme() == TrackerScheme::Https);
     }
 }

@@ -58,7 +58,10 @@ fn decode<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Frame>, Result<(), 
             assert!(needed > 0);
             match decoder.decode(&mut input) {
                 Ok(Some(frame)) => {
-                    assert!(before - input.len() >= needed, "a frame from less than needed");
+                    assert!(
+                        before - input.len() >= needed,
+                        "a frame from less than needed"
+                    );
                     if let Frame::PieceHeader { len, .. } = frame {
                         payload_left = len as usize;
                     }
