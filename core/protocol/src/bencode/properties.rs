@@ -73,7 +73,9 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Document::parse(&bytes, &Limits::TORRENT);
+        if let Ok(document) = Document::parse(&bytes, &Limits::TORRENT) {
+            prop_assert_eq!(document.root().raw(), &bytes[..]);
+        }
     }
 
     #[test]

@@ -139,9 +139,10 @@ pub(super) fn safe_name(raw: &[u8]) -> Option<String> {
 
 fn safe_char(c: char) -> Option<char> {
     match c {
-        '/' | '\\' => None,
         // Direction marks make `exe.txt` of `txt.exe` on the screen.
-        '\u{061c}'
+        '/'
+        | '\\'
+        | '\u{061c}'
         | '\u{200e}'
         | '\u{200f}'
         | '\u{202a}'..='\u{202e}'

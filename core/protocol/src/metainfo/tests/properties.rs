@@ -99,7 +99,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
-        let _ = Metainfo::parse(&bytes);
-        let _ = Info::parse(&bytes);
+        prop_assert!(Metainfo::parse(&bytes).is_err());
+        prop_assert!(Info::parse(&bytes).is_err());
     }
 }

@@ -15,12 +15,23 @@ struct File<'a> {
     link: &'a [&'a str],
 }
 
-const PLAIN: File<'_> = File {
-    attr: "",
-    length: 0,
-    path: &[],
-    link: &[],
-};
+const fn file<'a>(attr: &'a str, length: i64, path: &'a [&'a str]) -> File<'a> {
+    File {
+        attr,
+        length,
+        path,
+        link: &[],
+    }
+}
+
+const fn link<'a>(path: &'a [&'a str], link: &'a [&'a str]) -> File<'a> {
+    File {
+        attr: "l",
+        length: 0,
+        path,
+        link,
+    }
+}
 
 fn folder(files: &[File<'_>], pieces: usize) -> Vec<u8> {
     let names = |value: &mut Encoder, names: &[&str]| {
@@ -83,48 +94,13 @@ fn a_single_file_lies_without_a_folder() {
 fn files_lie_in_the_torrents_folder_one_behind_the_other() {
     let bytes = folder(
         &[
-            File {
-                length: 10_000,
-                path: &["a", "b.txt"],
-                attr: "x",
-                ..PLAIN
-            },
-            File {
-                length: 6_384,
-                path: &[".pad", "6384"],
-                attr: "p",
-                ..PLAIN
-            },
-            File {
-                length: 0,
-                path: &["empty"],
-                attr: "h",
-                ..PLAIN
-            },
-            File {
-                length: 20_000,
-                path: &["..", "..", "etc"],
-                ..PLAIN
-            },
-            File {
-                length: 1,
-                path: &["A", "B.TXT"],
-                ..PLAIN
-            },
-            File {
-                length: 0,
-                path: &["link"],
-                attr: "l",
-                link: &["a", "b.txt"],
-                ..PLAIN
-            },
-            File {
-                length: 0,
-                path: &["out"],
-                attr: "l",
-                link: &["..", "secret"],
-                ..PLAIN
-            },
+            file("x", 10_000, &["a", "b.txt"]),
+            file("p", 6_384, &[".pad", "6384"]),
+            file("h", 0, &["empty"]),
+            file("", 20_000, &["..", "..", "etc"]),
+            file("", 1, &["A", "B.TXT"]),
+            link(&["link"], &["a", "b.txt"]),
+            link(&["out"], &["..", "secret"]),
         ],
         3,
     );
@@ -162,28 +138,12 @@ fn files_lie_in_the_torrents_folder_one_behind_the_other() {
 fn links_follow_their_target_through_renaming() {
     let bytes = folder(
         &[
+            file("", 1, &["d"]),
+            file("", 1, &["d", "f"]),
+            link(&["link"], &["d"]),
             File {
-                length: 1,
-                path: &["d"],
-                ..PLAIN
-            },
-            File {
-                length: 1,
-                path: &["d", "f"],
-                ..PLAIN
-            },
-            File {
-                attr: "l",
-                path: &["link"],
-                link: &["d"],
-                ..PLAIN
-            },
-            File {
-                attr: "l",
                 length: 5,
-                path: &["content"],
-                link: &["d"],
-                ..PLAIN
+                ..link(&["content"], &["d"])
             },
         ],
         1,
@@ -344,24 +304,8 @@ fn sizes_out_of_bounds_are_refused() {
     ] {
         assert_eq!(kind(&single(length, piece_bytes, pieces)), expected);
     }
-    let huge = File {
-        length: i64::MAX,
-        path: &["a"],
-        ..PLAIN
-    };
-    let files = [
-        huge,
-        File {
-            length: i64::MAX,
-            path: &["b"],
-            ..PLAIN
-        },
-        File {
-            length: 2,
-            path: &["c"],
-            ..PLAIN
-        },
-    ];
+    let huge = file("", i64::MAX, &["a"]);
+    let files = [huge, file("", i64::MAX, &["b"]), file("", 2, &["c"])];
     assert_eq!(kind(&folder(&files, 1)), MetainfoErrorKind::TotalLength);
 }
 
@@ -386,32 +330,18 @@ fn odd_but_usable_sizes_are_read() {
 #[test]
 fn folders_are_bounded_in_depth() {
     let names = vec!["d"; DIRECTORY_DEPTH_MAX + 1];
-    let file = |depth: usize| File {
-        length: 1,
-        path: &names[..depth],
-        ..PLAIN
-    };
-    assert!(Info::parse(&folder(&[file(DIRECTORY_DEPTH_MAX)], 1)).is_ok());
+    let deep = |depth: usize| file("", 1, &names[..depth]);
+    assert!(Info::parse(&folder(&[deep(DIRECTORY_DEPTH_MAX)], 1)).is_ok());
     let max = DIRECTORY_DEPTH_MAX;
     assert_eq!(
-        kind(&folder(&[file(max + 1)], 1)),
+        kind(&folder(&[deep(max + 1)], 1)),
         MetainfoErrorKind::TooDeep { max }
     );
 }
 
 #[test]
 fn a_path_of_no_names_is_a_file_of_the_folder() {
-    let bytes = folder(
-        &[
-            File { length: 1, ..PLAIN },
-            File {
-                length: 1,
-                path: &[".."],
-                ..PLAIN
-            },
-        ],
-        1,
-    );
+    let bytes = folder(&[file("", 1, &[]), file("", 1, &[".."])], 1);
     let info = Info::parse(&bytes).unwrap();
     assert_eq!(paths(&info), ["top/_", "top/_.1"]);
 }

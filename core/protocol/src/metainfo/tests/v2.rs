@@ -135,83 +135,49 @@ fn hybrids_have_both_hashes_when_both_lists_agree() {
     }
 }
 
+/// An info dictionary around the bencode of a tree.
+fn around(tree: &str) -> Vec<u8> {
+    format!("d9:file tree{tree}12:meta versioni2e4:name1:x12:piece lengthi32768ee").into_bytes()
+}
+
+#[test]
+fn piece_lengths_that_are_no_power_of_two_are_refused() {
+    for piece_bytes in [0, 8192, 16_383, 3 * 16_384] {
+        assert_eq!(
+            kind(&v2("top", piece_bytes, tree)),
+            MetainfoErrorKind::PieceLengthV2(piece_bytes)
+        );
+    }
+}
+
 #[test]
 fn malformed_trees_are_refused() {
     let missing = |field| MetainfoErrorKind::Missing { field };
-    let odd = |bytes| v2("top", bytes, tree);
-    for (bytes, expected) in [
-        (odd(16_383), MetainfoErrorKind::PieceLengthV2(16_383)),
-        (odd(8192), MetainfoErrorKind::PieceLengthV2(8192)),
+    let short = MetainfoErrorKind::HashLength {
+        expected: 32,
+        got: 5,
+    };
+    for (tree, expected) in [
+        ("de", MetainfoErrorKind::NoFiles),
+        ("d1:ddee", MetainfoErrorKind::NoFiles),
+        ("d0:d0:d6:lengthi0eeee", MetainfoErrorKind::FileTree),
         (
-            odd(3 * 16_384),
-            MetainfoErrorKind::PieceLengthV2(3 * 16_384),
-        ),
-        (v2("x", PIECE, |_| {}), MetainfoErrorKind::NoFiles),
-        (
-            v2("x", PIECE, |dict| dict.entry("d", |node| node.dict(|_| {}))),
-            MetainfoErrorKind::NoFiles,
-        ),
-        (
-            v2("x", PIECE, |dict| leaf(dict, "", 1, 1)),
+            "d1:fd0:d6:lengthi0ee1:gd0:d6:lengthi0eeeee",
             MetainfoErrorKind::FileTree,
         ),
-        (
-            v2("x", PIECE, |dict| {
-                dict.entry("f", |node| {
-                    node.dict(|dict| {
-                        dict.entry("", |file| file.dict(|dict| dict.int("length", 0)));
-                        leaf(dict, "g", 1, 1);
-                    });
-                })
-            }),
-            MetainfoErrorKind::FileTree,
-        ),
-        (
-            v2("x", PIECE, |dict| {
-                dict.entry("f", |node| {
-                    node.dict(|dict| {
-                        dict.entry("", |file| file.dict(|dict| dict.int("length", 1)))
-                    });
-                })
-            }),
-            missing("pieces root"),
-        ),
-        (
-            info(|dict| {
-                dict.int("meta version", 2);
-                dict.bytes("name", "x");
-                dict.int("piece length", PIECE);
-            }),
-            missing("file tree"),
-        ),
-        (
-            v2("x", PIECE, |dict| {
-                dict.entry("f", |node| {
-                    node.dict(|dict| {
-                        dict.entry("", |file| {
-                            file.dict(|dict| {
-                                dict.int("length", 1);
-                                dict.bytes("pieces root", "short");
-                            })
-                        })
-                    });
-                })
-            }),
-            MetainfoErrorKind::HashLength {
-                expected: 32,
-                got: 5,
-            },
-        ),
-        (
-            v2("x", PIECE, |dict| {
-                leaf(dict, "a", u64::MAX, 1);
-                leaf(dict, "b", 1, 1);
-            }),
-            MetainfoErrorKind::TotalLength,
-        ),
+        ("d1:fd0:deee", missing("length")),
+        ("d1:fd0:d6:lengthi1eeee", missing("pieces root")),
+        ("d1:fd0:d6:lengthi1e11:pieces root5:shorteee", short),
     ] {
-        assert_eq!(kind(&bytes), expected);
+        assert_eq!(kind(&around(tree)), expected, "{tree}");
     }
+    let no_tree = b"d12:meta versioni2e4:name1:x12:piece lengthi32768ee";
+    assert_eq!(kind(no_tree), missing("file tree"));
+    let overflowing = v2("x", PIECE, |dict| {
+        leaf(dict, "a", u64::MAX, 1);
+        leaf(dict, "b", 1, 1);
+    });
+    assert_eq!(kind(&overflowing), MetainfoErrorKind::TotalLength);
 }
 
 #[test]
@@ -219,17 +185,8 @@ fn trees_are_bounded_in_depth_and_in_the_paths_that_they_spell() {
     // Each folder is a level of bencode and one more is the file's own, so that the limit of
     // bencode is met before that of folders.
     let nested = |depth: usize| {
-        let bytes = [
-            b"d1:d".repeat(depth),
-            b"d0:d6:lengthi0eee".to_vec(),
-            b"e".repeat(depth),
-        ];
-        [
-            &b"d9:file tree"[..],
-            &bytes.concat(),
-            b"12:meta versioni2e4:name1:x12:piece lengthi16384ee",
-        ]
-        .concat()
+        let (open, close) = ("d1:d".repeat(depth), "e".repeat(depth));
+        around(&format!("{open}d0:d6:lengthi0eee{close}"))
     };
     assert!(Info::parse(&nested(DIRECTORY_DEPTH_MAX - 3)).is_ok());
     assert!(Info::parse(&nested(DIRECTORY_DEPTH_MAX - 2)).is_err());
@@ -240,15 +197,9 @@ fn trees_are_bounded_in_depth_and_in_the_paths_that_they_spell() {
     let files: String = (1000..9000)
         .map(|n| format!("4:{n}d0:d6:lengthi0eee"))
         .collect();
-    let bytes = format!(
-        "d9:file tree{open}d{files}e{}12:meta versioni2e4:name1:x12:piece lengthi16384ee",
-        "e".repeat(40)
-    );
+    let bytes = around(&format!("{open}d{files}e{}", "e".repeat(40)));
     let max = PATHS_BYTES_MAX;
-    assert_eq!(
-        kind(bytes.as_bytes()),
-        MetainfoErrorKind::PathsTooLong { max }
-    );
+    assert_eq!(kind(&bytes), MetainfoErrorKind::PathsTooLong { max });
 }
 
 fn parent(left: [u8; 32], right: [u8; 32]) -> [u8; 32] {
@@ -257,29 +208,22 @@ fn parent(left: [u8; 32], right: [u8; 32]) -> [u8; 32] {
 
 /// A v2 torrent of one file of three pieces of two blocks, with a layer.
 fn layered(length: u64, layer: &[u8], root: [u8; 32]) -> Vec<u8> {
-    let info = info(|dict| {
-        dict.entry("file tree", |value| {
-            value.dict(|dict| {
-                dict.entry("f", |node| {
-                    node.dict(|dict| {
-                        dict.entry("", |file| {
-                            file.dict(|dict| {
-                                dict.int("length", length);
-                                dict.bytes("pieces root", root);
-                            })
-                        })
+    let info = v2("f", PIECE, |dict| {
+        dict.entry("f", |node| {
+            node.dict(|dict| {
+                dict.entry("", |file| {
+                    file.dict(|dict| {
+                        dict.int("length", length);
+                        dict.bytes("pieces root", root);
                     });
-                })
+                });
             });
         });
-        dict.int("meta version", 2);
-        dict.bytes("name", "f");
-        dict.int("piece length", PIECE);
     });
     Encoder::document(|dict| {
         dict.entry("info", |value| value.raw(&info));
         dict.entry("piece layers", |value| {
-            value.dict(|dict| dict.bytes(root, layer))
+            value.dict(|dict| dict.bytes(root, layer));
         });
     })
 }
