@@ -246,3 +246,34 @@ fn a_missing_interface_is_refused_with_advice() {
         "{error}"
     );
 }
+
+/// Runs again in a process that may open few files, where the connections of both ends take all.
+#[cfg(unix)]
+#[test]
+fn without_files_the_listener_rests_and_tries_again() {
+    const AGAIN: &str = "DUNLIN_NET_TEST_FEW_FILES";
+    if std::env::var_os(AGAIN).is_none() {
+        let name = "real::reactor::tests::bounds::without_files_the_listener_rests_and_tries_again";
+        let output = std::process::Command::new("sh")
+            .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(AGAIN, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{output:?}"
+        );
+        return;
+    }
+    let mut side = Side::new(&["127.0.0.1:0"]);
+    let addr = side.addresses[0];
+    let mut raws: Vec<_> = std::iter::from_fn(|| TcpStream::connect(addr).ok()).collect();
+    side.step(100);
+    assert_eq!(side.accepted(), None);
+    assert!(side.reactor.shorten(None) > Some(Duration::ZERO));
+    raws.truncate(raws.len() / 2);
+    side.step_until(|side| side.accepted().is_some());
+}
