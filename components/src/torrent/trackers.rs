@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::Component;
 use dunlin_base::EngineTime;
 use dunlin_port::snapshot::TrackerCounts;
-use dunlin_protocol::tracker::Event;
+use dunlin_protocol::tracker::AnnounceEvent;
 
 /// One tracker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,12 +12,16 @@ pub struct Tracker {
     pub url: String,
     /// Its tier, from 0 (BEP 12).
     pub tier: u32,
+    /// Its turn among the trackers of its tier: the one that worked last comes first (BEP 12).
+    pub turn: u32,
     /// What was last answered.
     pub last: Option<Result<TrackerCounts, String>>,
     /// Not to be asked before.
     pub next_at: EngineTime,
     /// The earliest that its own minimum interval allows, for a wish of the person in charge.
     pub min_at: EngineTime,
+    /// When it was last asked.
+    pub asked_at: Option<EngineTime>,
     /// Failures in a row.
     pub failures: u32,
     /// Whether it said never to come back (BEP 31).
@@ -25,9 +29,30 @@ pub struct Tracker {
     /// Whether it knows that we are here: `started` went through and no `stopped` since.
     pub started: bool,
     /// Its own mark, to be sent back (BEP 3 `trackerid`).
-    pub tracker_id: Option<Vec<u8>>,
+    pub tracker_id: Option<Box<[u8]>>,
     /// The announce under way.
-    pub under_way: Option<Event>,
+    pub under_way: Option<AnnounceEvent>,
+}
+
+impl Tracker {
+    /// A tracker that was never asked.
+    #[must_use]
+    pub const fn new(url: String, tier: u32, turn: u32) -> Self {
+        Self {
+            url,
+            tier,
+            turn,
+            last: None,
+            next_at: EngineTime::START,
+            min_at: EngineTime::START,
+            asked_at: None,
+            failures: 0,
+            never: false,
+            started: false,
+            tracker_id: None,
+            under_way: None,
+        }
+    }
 }
 
 /// What trackers have been told of this torrent's life.
@@ -42,6 +67,8 @@ pub struct Announced {
     pub completed_due: bool,
     /// Whether the torrent is leaving its swarm and `stopped` is to be told.
     pub leaving: bool,
+    /// Whether the tiers were shuffled: once in the life of a torrent (BEP 12).
+    pub shuffled: bool,
 }
 
 /// All trackers of a torrent, sorted by tier.

@@ -1,0 +1,84 @@
+//! Keeps the list of peers that want a slot, and fills slots that are free between two rounds: a
+//! download begins at once, not ten seconds later.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::NodeKey;
+use dunlin_components::node::{ChokeRound, Rules, Suitors};
+use dunlin_components::world::{NodeIndex, Work};
+use dunlin_port::config::ChokeConfig;
+
+use super::policy::rank;
+use super::tables::Tables;
+
+pub(super) fn note_suitors(
+    mut work: ResMut<'_, Work>,
+    index: Res<'_, NodeIndex>,
+    mut nodes: Query<'_, '_, (&Rules, &mut ChokeRound, &mut Suitors)>,
+    mut tables: Tables<'_, '_>,
+) {
+    let mut changed: Vec<NodeKey> = Vec::new();
+    for (node, peer) in core::mem::take(&mut work.choke) {
+        let Some(&entity) = index.0.get(&node) else {
+            continue;
+        };
+        let Ok((_, _, mut suitors)) = nodes.get_mut(entity) else {
+            continue;
+        };
+        if !tables.is_suitor(peer) {
+            suitors.0.remove(&peer);
+        } else if suitors.0.insert(peer) {
+            // What moved before it wanted anything is not of this round.
+            tables.begin_round(peer);
+        }
+        if changed.last() != Some(&node) {
+            changed.push(node);
+        }
+    }
+    for node in changed {
+        if let Some(&entity) = index.0.get(&node)
+            && let Ok((rules, mut round, suitors)) = nodes.get_mut(entity)
+        {
+            match round.next_at {
+                Some(_) => fill_free_slots(
+                    &mut work,
+                    &mut tables,
+                    &rules.0.choke,
+                    *round,
+                    suitors.as_ref(),
+                ),
+                None if !suitors.0.is_empty() => {
+                    round.next_at = Some(tables.now());
+                    work.rounds.insert((tables.now(), node));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Unchokes who comes first among those that wait, while fewer are unchoked than the last round
+/// had slots for. Nobody loses a slot before the next round.
+fn fill_free_slots(
+    work: &mut Work,
+    tables: &mut Tables<'_, '_>,
+    rules: &ChokeConfig,
+    round: ChokeRound,
+    suitors: &Suitors,
+) {
+    let mut candidates = tables.candidates(suitors, rules);
+    let held = candidates
+        .iter()
+        .filter(|candidate| candidate.unchoked)
+        .count();
+    let free = (round.slots as usize).saturating_sub(held);
+    if free == 0 {
+        return;
+    }
+    candidates.retain(|candidate| !candidate.unchoked && !candidate.snubbed);
+    rank(&mut candidates, rules.seed);
+    for candidate in candidates.into_iter().take(free) {
+        if tables.set_choking(candidate.peer, false) {
+            work.flags.insert(candidate.peer);
+        }
+    }
+}

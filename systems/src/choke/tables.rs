@@ -1,0 +1,126 @@
+//! What rounds and slots are decided from, and how a decision is written down.
+
+use core::time::Duration;
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
+use dunlin_base::{EngineTime, PeerKey};
+use dunlin_components::node::Suitors;
+use dunlin_components::peer::{
+    AmChoking, PeerInterested, PeerOf, PeerTraffic, Phase, RemoteHave, Requests,
+};
+use dunlin_components::torrent::{Content, Lifecycle};
+use dunlin_components::world::{Now, PeerIndex};
+use dunlin_port::config::ChokeConfig;
+
+use super::policy::{Candidate, anti_leech_score};
+
+/// A slot is kept at least so long before a met quota takes it (libtorrent's round-robin).
+const SLOT_SECS_MIN: u64 = 60;
+/// Rounds for which a peer is a newcomer.
+const NEWCOMER_ROUNDS: u32 = 3;
+
+type Row = (
+    &'static Phase,
+    &'static PeerInterested,
+    Option<&'static PeerOf>,
+    &'static mut AmChoking,
+    &'static mut PeerTraffic,
+    &'static Requests,
+    Option<&'static RemoteHave>,
+);
+
+/// The rows of peers and of their torrents.
+#[derive(SystemParam)]
+pub(super) struct Tables<'w, 's> {
+    now: Res<'w, Now>,
+    index: Res<'w, PeerIndex>,
+    peers: Query<'w, 's, Row>,
+    torrents: Query<'w, 's, (&'static Lifecycle, &'static Content)>,
+}
+
+impl Tables<'_, '_> {
+    pub(super) fn now(&self) -> EngineTime {
+        self.now.0
+    }
+
+    /// Whether a peer wants a slot or holds one.
+    pub(super) fn is_suitor(&self, peer: PeerKey) -> bool {
+        let row = self
+            .index
+            .get(peer)
+            .and_then(|entity| self.peers.get(entity).ok());
+        row.is_some_and(|(phase, interested, _, choking, ..)| {
+            *phase == Phase::Established && (interested.0 || !choking.0)
+        })
+    }
+
+    /// The suitors that may get a slot: of torrents that take part, and still interested.
+    pub(super) fn candidates(&self, suitors: &Suitors, rules: &ChokeConfig) -> Vec<Candidate> {
+        suitors
+            .0
+            .iter()
+            .filter_map(|&peer| self.candidate(peer, rules))
+            .collect()
+    }
+
+    fn candidate(&self, peer: PeerKey, rules: &ChokeConfig) -> Option<Candidate> {
+        let (phase, interested, of, choking, traffic, requests, have) =
+            self.peers.get(self.index.get(peer)?).ok()?;
+        let (lifecycle, content) = self.torrents.get(of?.0).ok()?;
+        if *phase != Phase::Established || !interested.0 || !lifecycle.is_active() {
+            return None;
+        }
+        let geometry = content.0.geometry();
+        let piece_bytes = u64::from(geometry.piece_bytes());
+        let downloading = *lifecycle == Lifecycle::Downloading;
+        let unchoked_for = self.now.0.since(traffic.unchoked_at);
+        let round = Duration::from_secs(rules.interval_secs);
+        let up = traffic.up.total_bytes();
+        let quota = u64::from(rules.seed_quota_pieces) * piece_bytes;
+        let had = have.map_or(0, |have| u64::from(have.bits.count()) * piece_bytes);
+        let down_in_round = traffic.down.total_bytes() - traffic.down_at_round;
+        Some(Candidate {
+            peer,
+            down_in_round: if downloading { down_in_round } else { 0 },
+            up_in_round: up - traffic.up_at_round,
+            unchoked: !choking.0,
+            settling: !choking.0 && unchoked_for < round,
+            unchoked_at: traffic.unchoked_at,
+            quota_met: !choking.0
+                && up - traffic.up_at_unchoke >= quota
+                && unchoked_for >= Duration::from_secs(SLOT_SECS_MIN),
+            score: anti_leech_score(up, had.min(geometry.total_bytes()), geometry.total_bytes()),
+            // We owe nothing to whom we need nothing of.
+            snubbed: downloading && requests.snubbed,
+            newcomer: self.now.0.since(traffic.established_at) < round * NEWCOMER_ROUNDS,
+        })
+    }
+
+    /// Writes down whether we choke a peer; says whether that is new.
+    pub(super) fn set_choking(&mut self, peer: PeerKey, choking: bool) -> bool {
+        let now = self.now.0;
+        let Some(entity) = self.index.get(peer) else {
+            return false;
+        };
+        let Ok((_, _, _, mut flag, mut traffic, ..)) = self.peers.get_mut(entity) else {
+            return false;
+        };
+        let changed = flag.set_if_neq(AmChoking(choking));
+        if changed && !choking {
+            traffic.unchoked_at = now;
+            traffic.up_at_unchoke = traffic.up.total_bytes();
+        }
+        changed
+    }
+
+    /// What moves from now on belongs to the next round.
+    pub(super) fn begin_round(&mut self, peer: PeerKey) {
+        if let Some(entity) = self.index.get(peer)
+            && let Ok((_, _, _, _, mut traffic, ..)) = self.peers.get_mut(entity)
+        {
+            traffic.down_at_round = traffic.down.total_bytes();
+            traffic.up_at_round = traffic.up.total_bytes();
+        }
+    }
+}
