@@ -1,0 +1,24 @@
+//! Where the program's log goes: stderr, so that stdout is only what was asked for.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+/// Starts logging by `--log`, or by `DUNLIN_LOG`, or of warnings only.
+///
+/// # Errors
+/// When the filter is not one.
+pub(super) fn start(filter: Option<&str>) -> Result<(), Failure> {
+    let from_environment = std::env::var("DUNLIN_LOG").ok();
+    let text = filter.or(from_environment.as_deref()).unwrap_or("warn");
+    let filter = EnvFilter::try_new(text).map_err(|error| {
+        Failure::usage(format_args!(
+            "`{text}` is no log filter: {error}. Try `info` or `dunlin_net=debug`"
+        ))
+    })?;
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    Ok(())
+}
