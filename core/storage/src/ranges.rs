@@ -53,11 +53,10 @@ impl Ranges {
                 .is_some_and(|(_, &end)| end >= range.end)
     }
 
-    /// End of the last range that starts before `limit`, cut at `limit`; `None` when it ends at or
-    /// before `start`.
+    /// End of the last offsets of the set that are in `range`, when there are any.
     pub(crate) fn last_end_in(&self, range: Range<u64>) -> Option<u64> {
         let (_, &end) = self.by_start.range(..range.end).next_back()?;
-        (end > range.start).then_some(end.min(range.end))
+        (end > range.start && !range.is_empty()).then_some(end.min(range.end))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Range<u64>> + '_ {

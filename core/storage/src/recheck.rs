@@ -146,7 +146,7 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
         thread::Builder::new()
             .name("recheck-read".into())
             .spawn_scoped(scope, move || {
-                read_ahead(storage, which, &empty_out, &full_in)
+                read_ahead(storage, which, &empty_out, &full_in);
             })
             .map_err(RecheckError::Thread)?;
         for batch in full_out {

@@ -85,7 +85,7 @@ impl TorrentFiles {
             copied: Vec::new(),
             copied_before: Vec::new(),
         };
-        let folders = folders_of(&paths);
+        let folders = folders_of(paths.iter().chain(self.links()));
         if let Err(error) = job.bring(&paths, &folders) {
             job.take_back(&folders);
             return Err(error);
@@ -113,7 +113,7 @@ impl TorrentFiles {
         let place = self.place_mut();
         self.pool.close_all(self.owner);
         let folder = open_folder(&place.root)?;
-        let mut paths = self.paths();
+        let paths = self.paths();
         for path in &paths {
             if look(&folder, &place.root, path)?.is_some() {
                 remove(&folder, &place.root, path)?;
@@ -121,10 +121,9 @@ impl TorrentFiles {
         }
         for path in self.links() {
             remove_link(&folder, &place.root, path)?;
-            paths.push(path.clone());
         }
         *self.pending() = Pending::default();
-        remove_empty(&folder, &folders_of(&paths));
+        remove_empty(&folder, &folders_of(paths.iter().chain(self.links())));
         Ok(())
     }
 
@@ -264,8 +263,8 @@ impl Move<'_> {
 }
 
 /// Every folder on the way to these files; the empty path is the root.
-fn folders_of(paths: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let ancestors = paths.iter().flat_map(|path| path.ancestors().skip(1));
+fn folders_of<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<PathBuf> {
+    let ancestors = paths.flat_map(|path| path.ancestors().skip(1));
     ancestors.map(Path::to_path_buf).collect()
 }
 

@@ -1,10 +1,11 @@
 //! [`TorrentFiles`]: a torrent's bytes in its files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dunlin_base::InfoHash;
@@ -22,6 +23,11 @@ use crate::{
 
 /// The slot of the part file in the pool; files of the layout have their own numbers.
 pub(super) const PART_SLOT: u32 = u32::MAX;
+
+/// Files for which another thread is worth starting in a flush.
+const SLOTS_PER_FLUSHER: usize = 16;
+/// Most threads that help with a flush.
+const FLUSHERS_MAX: usize = 15;
 
 /// One torrent's files below a download folder.
 ///
@@ -136,8 +142,8 @@ impl TorrentFiles {
         self.place().root.clone()
     }
 
-    /// The number of pieces' bytes that are one run of one open file from `offset` on, at most
-    /// `len`, for `sendfile`. `None` when there is none: at padding, and for no bytes.
+    /// The run of one open file that holds the bytes from `offset` in the torrent on, at most `len`
+    /// of them, for `sendfile`. `None` when there is none: at padding, and for no bytes.
     ///
     /// # Errors
     /// When the file cannot be opened. That it is long enough is not checked.
@@ -257,7 +263,7 @@ impl TorrentFiles {
     }
 
     /// Makes one slot durable.
-    fn sync_slot(&self, place: &Place, slot: u32) -> Result<Arc<File>, StorageError> {
+    fn sync_slot(&self, place: &Place, slot: u32) -> Result<(), StorageError> {
         let file = self.open_slot(place, slot, Access::Read)?;
         let synced = file.sync_data().and_then(|()| still_linked(&file));
         if let Err(error) = synced {
@@ -265,7 +271,7 @@ impl TorrentFiles {
             self.pool.close(self.owner, slot);
             return Err(self.error(Operation::Flush, place, slot, error));
         }
-        Ok(file)
+        Ok(())
     }
 
     /// The ranges of the torrent that a slot holds.
@@ -283,16 +289,41 @@ impl TorrentFiles {
         ranges
     }
 
+    /// Makes slots durable, many at a time when there are many: file systems commit their journal
+    /// once for all flushes that wait for it, but one after the other each takes a turn of the disk.
+    /// Returns those that failed.
+    fn sync_slots(&self, place: &Place, slots: BTreeSet<u32>) -> BTreeMap<u32, StorageError> {
+        let slots: Vec<u32> = slots.into_iter().collect();
+        let failed = Mutex::new(BTreeMap::new());
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(&slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.sync_slot(place, slot) {
+                    let mut failed = failed.lock().expect("nothing panics with it locked");
+                    failed.insert(slot, error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..(slots.len() / SLOTS_PER_FLUSHER).min(FLUSHERS_MAX) {
+                let helper = std::thread::Builder::new().name("flush".into());
+                // Without a helper it takes longer, that is all.
+                _ = helper.spawn_scoped(scope, work);
+            }
+            work();
+        });
+        failed.into_inner().expect("nothing panics with it locked")
+    }
+
     /// Makes a batch of writes durable, or takes it back except for what is lost.
     fn sync(&self, place: &Place, mut batch: Pending) -> Result<Flushed, StorageError> {
+        let failed = self.sync_slots(place, mem::take(&mut batch.slots));
         let mut first_error = None;
-        for slot in mem::take(&mut batch.slots) {
-            if let Err(error) = self.sync_slot(place, slot) {
-                self.ranges_of(place, slot)
-                    .iter()
-                    .for_each(|lost| batch.ranges.remove(lost));
-                first_error.get_or_insert(error);
-            }
+        for (slot, error) in failed {
+            self.ranges_of(place, slot)
+                .iter()
+                .for_each(|lost| batch.ranges.remove(lost));
+            first_error.get_or_insert(error);
         }
         if first_error.is_none() {
             first_error = sync_folders(place, &batch.folders).err();

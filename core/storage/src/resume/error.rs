@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use dunlin_base::InfoHash;
 
+use crate::ErrorKind;
+
 /// A record that is not one of ours, or was damaged.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecordError {
@@ -81,4 +83,15 @@ pub enum ResumeError {
         /// What is too large.
         what: &'static str,
     },
+}
+
+impl ResumeError {
+    /// What would help.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { source, .. } => ErrorKind::of(source),
+            _ => ErrorKind::Other,
+        }
+    }
 }
