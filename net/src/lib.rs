@@ -1,3 +1,4 @@
 //! The outside: sockets, disk helpers and tracker clients behind the ports.
 
 pub mod real;
+pub mod tracker_server;

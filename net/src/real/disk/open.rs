@@ -1,0 +1,318 @@
+//! Opens a torrent's files, finds out what is there, moves and closes them.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dunlin_base::{Bitfield, InfoHash, TorrentKey};
+use dunlin_port::config::Preallocation;
+use dunlin_port::disk::{Check, DiskError, DiskEvent, Keep, Totals};
+use dunlin_port::user::FilePriority;
+use dunlin_protocol::metainfo::Info;
+use dunlin_storage::{
+    FilePool, Flushed, RecheckProgress, ResumeRecord, Storage as _, TorrentFiles, recheck_pieces,
+};
+
+use super::commit::{flush, settle};
+use super::records::{Facts, Records};
+use super::torrent::{OpenTorrent, layout_of, preallocation};
+use super::trouble;
+
+/// What a command that runs alone needs besides its torrent.
+pub(super) struct Desk<'a> {
+    pub(super) key: TorrentKey,
+    pub(super) records: Option<&'a Records>,
+    pub(super) files: &'a Arc<FilePool>,
+    pub(super) cancelled: &'a AtomicBool,
+    pub(super) tell: &'a dyn Fn(DiskEvent),
+}
+
+/// What [`DiskEvent::Opened`] says, or why it does not come; `None` when the opening was cancelled.
+type Checked = Result<(), Option<DiskError>>;
+
+/// The facts of [`dunlin_port::disk::DiskCommand::Open`].
+pub(super) struct Opening {
+    pub(super) info: Arc<Info>,
+    pub(super) root: PathBuf,
+    pub(super) preallocation: Preallocation,
+    pub(super) wanted: Vec<bool>,
+    pub(super) check: Check,
+}
+
+impl Desk<'_> {
+    /// Opens a torrent and tells what is there.
+    pub(super) fn open(&self, opening: Opening) -> Option<Arc<OpenTorrent>> {
+        self.try_open(opening).map_err(|error| self.fail(error)).ok()
+    }
+
+    fn try_open(&self, opening: Opening) -> Result<Arc<OpenTorrent>, Option<DiskError>> {
+        let Opening { info, root, preallocation: reserve, wanted, mut check } = opening;
+        let layout = Arc::new(layout_of(&info).map_err(|error| trouble::of_layout(&error))?);
+        let hash = info.info_hash();
+        let record = match self.records {
+            Some(records) => records.find(hash).map_err(|error| trouble::of_resume(&error))?,
+            None => None,
+        };
+        match &record {
+            // Bits that were committed for another folder say nothing of this one.
+            Some(record) if record.root != root && check == Check::Quick => check = Check::Full,
+            Some(_) => {}
+            // A new torrent may bring a new folder; for a known one a missing folder means that
+            // its disk is not mounted, which a new folder would hide.
+            None => fs::create_dir_all(&root).map_err(|error| folder_error(&root, &error))?,
+        }
+        self.edit(hash, &root, |record| {
+            record.root.clone_from(&root);
+            choose(record, &wanted);
+        })?;
+        let pool = Arc::clone(self.files);
+        let files =
+            TorrentFiles::open(root, hash, Arc::clone(&layout), wanted, preallocation(reserve), pool);
+        let files = files.map_err(|error| trouble::of_storage(&error))?;
+        let torrent = Arc::new(OpenTorrent::new(info, layout, files));
+        if let Some(target) = record.as_ref().and_then(|record| record.moving_to.as_deref()) {
+            self.move_files(&torrent, target);
+        }
+        let fresh = record.is_none();
+        let totals = record.map_or_else(Totals::default, |record| Totals {
+            downloaded_bytes: record.downloaded_bytes,
+            uploaded_bytes: record.uploaded_bytes,
+        });
+        self.check(&torrent, check, fresh, totals)?;
+        Ok(torrent)
+    }
+
+    /// Hashes everything again and tells what is there.
+    pub(super) fn recheck(&self, torrent: Option<&Arc<OpenTorrent>>) {
+        let Some(torrent) = torrent else { return self.fail(Some(trouble::not_open())) };
+        // The engine counts on from totals that it has.
+        if let Err(error) = self.check(torrent, Check::Full, false, Totals::default()) {
+            self.fail(error);
+        }
+    }
+
+    /// Finds out which pieces are there, commits them and tells.
+    fn check(
+        &self,
+        torrent: &Arc<OpenTorrent>,
+        check: Check,
+        fresh: bool,
+        totals: Totals,
+    ) -> Checked {
+        let pieces = torrent.layout.geometry().piece_count();
+        let (mut have, doubt) = match check {
+            Check::Trusted => (Bitfield::full(pieces), Bitfield::empty(pieces)),
+            Check::Full => (Bitfield::empty(pieces), Bitfield::full(pieces)),
+            Check::Quick => self.remembered(torrent)?,
+        };
+        let mut flushed = None;
+        if doubt.count() > 0 {
+            let (good, proof) = self.hash(torrent, &doubt)?;
+            flushed = Some(proof);
+            for piece in doubt.iter() {
+                if good.has(piece) {
+                    have.set(piece);
+                } else {
+                    have.clear(piece);
+                }
+            }
+        }
+        if !have.is_full() {
+            torrent.files.prepare().map_err(|error| trouble::of_storage(&error))?;
+        }
+        torrent.ledger().have.clone_from(&have);
+        // What is as it was when it was last committed needs no flush: thousands start like that.
+        if fresh || check != Check::Quick || doubt.count() > 0 {
+            self.settle_check(torrent, &have, &doubt, flushed)?;
+        }
+        (self.tell)(DiskEvent::Opened { torrent: self.key, have, checked: doubt.count(), totals });
+        Ok(())
+    }
+
+    /// The pieces that the last run committed, and those to hash again.
+    fn remembered(&self, torrent: &OpenTorrent) -> Result<(Bitfield, Bitfield), DiskError> {
+        let geometry = torrent.layout.geometry();
+        let now = torrent.files.stat().map_err(|error| trouble::of_storage(&error))?;
+        let Some(records) = self.records else {
+            let none = Bitfield::empty(geometry.piece_count());
+            let nothing = now.part.is_none() && now.files.iter().all(Option::is_none);
+            let doubt = if nothing { none.clone() } else { Bitfield::full(geometry.piece_count()) };
+            return Ok((none, doubt));
+        };
+        let state = records.db.load(torrent.info_hash(), geometry);
+        let state = state.map_err(|error| trouble::of_resume(&error))?;
+        let doubt = state.pieces_in_doubt(&torrent.layout, &now);
+        Ok((state.have, doubt))
+    }
+
+    fn hash(&self, torrent: &OpenTorrent, which: &Bitfield) -> Result<(Bitfield, Flushed), Option<DiskError>> {
+        let Some(hashes) = torrent.piece_hashes() else {
+            let message = "a torrent with SHA-256 hashes alone (BEP 52) cannot be checked yet";
+            return Err(Some(trouble::other(message)));
+        };
+        let tell = |done, of| (self.tell)(DiskEvent::Checking { torrent: self.key, done, of });
+        tell(0, which.count());
+        // It is called once for every 16 MiB, which is seldom enough.
+        let mut progress = |progress: RecheckProgress| tell(progress.checked, progress.of);
+        let checked = recheck_pieces(&torrent.files, &hashes[..], which, self.cancelled, &mut progress);
+        let checked = checked.map_err(|error| trouble::of_recheck(&error))?;
+        Ok((checked.good, checked.flushed))
+    }
+
+    /// Commits what a check found, so that the next start need not find it again.
+    fn settle_check(
+        &self,
+        torrent: &Arc<OpenTorrent>,
+        have: &Bitfield,
+        doubt: &Bitfield,
+        flushed: Option<Flushed>,
+    ) -> Result<(), DiskError> {
+        let Some(records) = self.records else { return Ok(()) };
+        let flushed = match flushed {
+            Some(flushed) => flushed,
+            None => torrent.files.flush_all().map_err(|error| trouble::of_storage(&error))?,
+        };
+        let at_rest = torrent.files.stat().map_err(|error| trouble::of_storage(&error))?;
+        // Pieces that were hashed are in doubt no longer, good or bad, once the good are committed.
+        let facts = |at_rest| Facts {
+            torrent: Arc::clone(torrent),
+            have: have.clone(),
+            flushed: flushed.clone(),
+            state: None,
+            at_rest,
+        };
+        let settled = records
+            .commit(&[&facts(None)])
+            .and_then(|()| records.db.settle(torrent.info_hash(), doubt))
+            .and_then(|()| records.commit(&[&facts(Some(at_rest))]));
+        settled.map_err(|error| trouble::of_resume(&error))
+    }
+
+    /// Changes which files are wanted.
+    pub(super) fn select(&self, torrent: Option<&Arc<OpenTorrent>>, wanted: Vec<bool>) {
+        // A torrent that could not be opened gets its choice when it is.
+        let Some(torrent) = torrent else { return };
+        let root = torrent.files.root();
+        let selected = self
+            .edit(torrent.info_hash(), &root, |record| choose(record, &wanted))
+            .and_then(|()| {
+                torrent.ledger().wrote = true;
+                let files = &torrent.files;
+                let selected = files.select(wanted.clone()).and_then(|()| files.prepare());
+                selected.map_err(|error| trouble::of_storage(&error))
+            });
+        if let Err(error) = selected {
+            self.fail(Some(error));
+        }
+    }
+
+    /// Moves a torrent's files and tells where they are.
+    pub(super) fn relocate(&self, torrent: Option<&Arc<OpenTorrent>>, root: &Path) {
+        let Some(torrent) = torrent else {
+            let (root, error) = (PathBuf::new(), Some(trouble::not_open()));
+            return (self.tell)(DiskEvent::Moved { torrent: self.key, root, error });
+        };
+        self.move_files(torrent, root);
+    }
+
+    fn move_files(&self, torrent: &OpenTorrent, target: &Path) {
+        let hash = torrent.info_hash();
+        let from = torrent.files.root();
+        let mut go_on = |_| match self.cancelled.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let moved = self
+            .edit(hash, &from, |record| record.moving_to = Some(target.to_path_buf()))
+            .and_then(|()| fs::create_dir_all(target).map_err(|error| folder_error(target, &error)))
+            .and_then(|()| {
+                let moved = torrent.files.move_to(target, &mut go_on);
+                moved.map_err(|error| trouble::of_storage(&error))
+            });
+        let root = torrent.files.root();
+        // When we are about to end, the next start completes the move.
+        let mut error = moved.err();
+        if error.is_none() || !self.cancelled.load(Ordering::Relaxed) {
+            let settled = self.edit(hash, &root, |record| {
+                record.root.clone_from(&root);
+                record.moving_to = None;
+            });
+            error = error.or(settled.err());
+        }
+        (self.tell)(DiskEvent::Moved { torrent: self.key, root, error });
+    }
+
+    /// Ends a torrent: whatever fails, its files are closed afterwards.
+    pub(super) fn close(
+        &self,
+        torrent: Option<&Arc<OpenTorrent>>,
+        info_hash: Option<InfoHash>,
+        keep: Keep,
+    ) {
+        let closed = match (torrent, keep) {
+            (Some(torrent), Keep::All) => self.commit_at_rest(torrent),
+            (None, Keep::All) => Ok(()),
+            (_, Keep::Files) => self.forget(info_hash),
+            (Some(torrent), Keep::Nothing) => {
+                let removed = torrent.files.remove_data();
+                removed.map_err(|error| trouble::of_storage(&error)).and(self.forget(info_hash))
+            }
+            (None, Keep::Nothing) => self.forget(info_hash).and(Err(trouble::not_open())),
+        };
+        if let Err(error) = closed {
+            self.fail(Some(error));
+        }
+        (self.tell)(DiskEvent::ClosedFiles { torrent: self.key });
+    }
+
+    fn commit_at_rest(&self, torrent: &Arc<OpenTorrent>) -> Result<(), DiskError> {
+        let have = torrent.ledger().have.clone();
+        let mut facts = flush(torrent, have, None)?;
+        facts.at_rest = Some(torrent.files.stat().map_err(|error| trouble::of_storage(&error))?);
+        let outcomes = settle(self.records, vec![(self.key, facts)]);
+        outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
+    }
+
+    fn forget(&self, info_hash: Option<InfoHash>) -> Result<(), DiskError> {
+        let (Some(records), Some(info_hash)) = (self.records, info_hash) else { return Ok(()) };
+        records.db.remove(info_hash).map_err(|error| trouble::of_resume(&error))
+    }
+
+    fn edit(
+        &self,
+        torrent: InfoHash,
+        root: &Path,
+        change: impl FnOnce(&mut ResumeRecord),
+    ) -> Result<(), DiskError> {
+        let Some(records) = self.records else { return Ok(()) };
+        records.edit(torrent, root, change).map_err(|error| trouble::of_resume(&error))
+    }
+
+    fn fail(&self, error: Option<DiskError>) {
+        if let Some(error) = error {
+            (self.tell)(DiskEvent::Failed { torrent: self.key, error });
+        }
+    }
+}
+
+/// Keeps the levels of a record's priorities as far as they agree with which files are wanted.
+fn choose(record: &mut ResumeRecord, wanted: &[bool]) {
+    let (skip, normal) = (FilePriority::Skip as u8, FilePriority::Normal as u8);
+    let known = std::mem::take(&mut record.priorities);
+    if known.is_empty() && wanted.iter().all(|wanted| *wanted) {
+        return;
+    }
+    let level = |(at, &wanted): (usize, &bool)| match known.get(at) {
+        Some(&level) if wanted == (level != skip) => level,
+        _ if wanted => normal,
+        _ => skip,
+    };
+    record.priorities = wanted.iter().enumerate().map(level).collect();
+}
+
+fn folder_error(path: &Path, error: &std::io::Error) -> DiskError {
+    let message = format!("cannot create the folder {}: {error}", path.display());
+    DiskError { kind: trouble::kind_of_io(error), message }
+}

@@ -1,0 +1,285 @@
+//! Which command is carried out next: the order inside each torrent, fairness between torrents.
+//!
+//! Inside a torrent, writes and reads run side by side; a read of a piece waits for its write. A
+//! commit waits for the writes before it, and lets later ones pass. Everything else (opening,
+//! checking, selecting, moving, closing) runs alone. Torrents take turns.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dunlin_base::{InfoHash, PieceIndex, TorrentKey};
+use dunlin_port::BlockBuffer;
+use dunlin_port::disk::DiskCommand;
+
+use super::torrent::OpenTorrent;
+
+/// Blocks that one write takes together, as many as one system call can.
+const WRITE_BLOCKS_MAX: usize = 1024;
+
+/// A piece to write.
+#[derive(Debug)]
+pub(super) struct PieceWrite {
+    pub(super) piece: PieceIndex,
+    pub(super) blocks: Vec<BlockBuffer>,
+}
+
+/// What a thread carries out next.
+pub(super) enum Work {
+    /// Pieces that were queued one behind the other.
+    Write(Vec<PieceWrite>),
+    /// A read, commit, or command that runs alone.
+    Command(DiskCommand),
+}
+
+/// A piece of work with its torrent.
+pub(super) struct Job {
+    pub(super) key: TorrentKey,
+    pub(super) work: Work,
+    /// The torrent's files, when they are open.
+    pub(super) torrent: Option<Arc<OpenTorrent>>,
+    /// Which torrent it is, open or not.
+    pub(super) info_hash: Option<InfoHash>,
+    /// Becomes true when a check or move should end early.
+    pub(super) cancelled: Arc<AtomicBool>,
+}
+
+/// What ended, to let others begin.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Write(Vec<PieceIndex>),
+    Read,
+    Commit,
+    /// A command that ran alone; what is open now.
+    Alone {
+        long: bool,
+        torrent: Option<Arc<OpenTorrent>>,
+        closed: bool,
+    },
+}
+
+/// The commands of one torrent and what runs of them.
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<DiskCommand>,
+    torrent: Option<Arc<OpenTorrent>>,
+    /// Known since it was first opened, or that was tried.
+    info_hash: Option<InfoHash>,
+    cancelled: Arc<AtomicBool>,
+    writes: usize,
+    writing: BTreeSet<PieceIndex>,
+    reads: usize,
+    committing: bool,
+    alone: bool,
+    /// Whether the torrent is in [`Queue::ready`] or [`Queue::long_waiting`].
+    listed: bool,
+}
+
+/// All commands that wait or run.
+pub(super) struct Queue {
+    lanes: BTreeMap<TorrentKey, Lane>,
+    /// Torrents whose first command can begin, in the order of their turns.
+    ready: VecDeque<TorrentKey>,
+    /// Torrents whose first command takes long, while enough such run.
+    long_waiting: VecDeque<TorrentKey>,
+    long_running: usize,
+    long_max: usize,
+    running: usize,
+}
+
+impl Queue {
+    /// A queue for `threads`: so many that at least one is never kept by a check or a move.
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            ready: VecDeque::new(),
+            long_waiting: VecDeque::new(),
+            long_running: 0,
+            long_max: (threads / 2).max(1),
+            running: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, command: DiskCommand) {
+        let key = torrent_of(&command);
+        let lane = self.lanes.entry(key).or_default();
+        match &command {
+            DiskCommand::Open { info, .. } => lane.info_hash = Some(info.info_hash()),
+            DiskCommand::Close { .. } => lane.cancelled.store(true, Ordering::Relaxed),
+            _ => {}
+        }
+        lane.waiting.push_back(command);
+        self.list(key);
+    }
+
+    /// Whether nothing waits and nothing runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running == 0 && self.lanes.values().all(|lane| lane.waiting.is_empty())
+    }
+
+    /// Ends checks and moves early, and forgets commands that only have an answer to give, because
+    /// nobody will take it.
+    pub(super) fn hurry(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.cancelled.store(true, Ordering::Relaxed);
+            lane.waiting.retain(|command| {
+                use DiskCommand::{Open, Read, Recheck};
+                !matches!(command, Open { .. } | Read { .. } | Recheck { .. })
+            });
+        }
+        let keys: Vec<_> = self.lanes.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.list(key));
+    }
+
+    /// Puts a torrent into the line when its first command can begin.
+    fn list(&mut self, key: TorrentKey) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        if !lane.listed && lane.can_begin() {
+            lane.listed = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Takes the next piece of work, if any can begin.
+    pub(super) fn take(&mut self) -> Option<Job> {
+        while let Some(key) = self.ready.pop_front() {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            if !lane.can_begin() {
+                lane.listed = false;
+                continue;
+            }
+            let long = lane.waiting.front().is_some_and(takes_long);
+            if long && self.long_running >= self.long_max {
+                self.long_waiting.push_back(key);
+                continue;
+            }
+            lane.listed = false;
+            let Some(work) = lane.begin() else { continue };
+            let job = Job {
+                key,
+                work,
+                torrent: lane.torrent.clone(),
+                info_hash: lane.info_hash,
+                cancelled: Arc::clone(&lane.cancelled),
+            };
+            self.long_running += usize::from(long);
+            self.running += 1;
+            self.list(key);
+            return Some(job);
+        }
+        None
+    }
+
+    pub(super) fn end(&mut self, key: TorrentKey, ended: Ended) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        self.running -= 1;
+        match ended {
+            Ended::Write(pieces) => {
+                lane.writes -= 1;
+                lane.writing.retain(|piece| !pieces.contains(piece));
+            }
+            Ended::Read => lane.reads -= 1,
+            Ended::Commit => lane.committing = false,
+            Ended::Alone { long, torrent, closed } => {
+                lane.alone = false;
+                lane.torrent = torrent;
+                if closed {
+                    lane.info_hash = None;
+                }
+                if long {
+                    self.long_running -= 1;
+                    self.ready.extend(self.long_waiting.pop_front());
+                }
+            }
+        }
+        if lane.info_hash.is_none() && lane.is_quiet() {
+            self.lanes.remove(&key);
+        } else {
+            self.list(key);
+        }
+    }
+}
+
+impl Lane {
+    fn is_quiet(&self) -> bool {
+        let running = self.writes + self.reads > 0 || self.committing || self.alone;
+        !running && self.waiting.is_empty() && !self.listed
+    }
+
+    fn can_begin(&self) -> bool {
+        if self.alone {
+            return false;
+        }
+        match self.waiting.front() {
+            None => false,
+            Some(DiskCommand::Write { .. }) => true,
+            Some(DiskCommand::Read { blocks, .. }) => {
+                !blocks.iter().any(|block| self.writing.contains(&PieceIndex(block.piece)))
+            }
+            Some(DiskCommand::Commit { .. }) => self.writes == 0 && !self.committing,
+            Some(_) => self.writes == 0 && self.reads == 0 && !self.committing,
+        }
+    }
+
+    fn begin(&mut self) -> Option<Work> {
+        match self.waiting.pop_front()? {
+            DiskCommand::Write { piece, blocks, .. } => Some(self.begin_write(piece, blocks)),
+            command => {
+                match command {
+                    DiskCommand::Read { .. } => self.reads += 1,
+                    DiskCommand::Commit { .. } => self.committing = true,
+                    // A new beginning: what was cancelled is over.
+                    DiskCommand::Open { .. } => {
+                        self.alone = true;
+                        let closes = |command: &DiskCommand| matches!(command, DiskCommand::Close { .. });
+                        let cancelled = self.waiting.iter().any(closes);
+                        self.cancelled = Arc::new(AtomicBool::new(cancelled));
+                    }
+                    _ => self.alone = true,
+                }
+                Some(Work::Command(command))
+            }
+        }
+    }
+
+    /// Takes the writes behind a write along.
+    fn begin_write(&mut self, piece: PieceIndex, blocks: Vec<BlockBuffer>) -> Work {
+        let mut count = blocks.len();
+        let mut writes = vec![PieceWrite { piece, blocks }];
+        let mut fits = |command: &mut DiskCommand| match command {
+            DiskCommand::Write { blocks, .. } => {
+                count += blocks.len();
+                count <= WRITE_BLOCKS_MAX
+            }
+            _ => false,
+        };
+        while let Some(DiskCommand::Write { piece, blocks, .. }) = self.waiting.pop_front_if(&mut fits) {
+            writes.push(PieceWrite { piece, blocks });
+        }
+        self.writes += 1;
+        self.writing.extend(writes.iter().map(|write| write.piece));
+        Work::Write(writes)
+    }
+}
+
+/// Whether a command may keep a thread for minutes.
+pub(super) fn takes_long(command: &DiskCommand) -> bool {
+    matches!(
+        command,
+        DiskCommand::Open { .. } | DiskCommand::Recheck { .. } | DiskCommand::Move { .. }
+    )
+}
+
+
+fn torrent_of(command: &DiskCommand) -> TorrentKey {
+    match command {
+        DiskCommand::Open { torrent, .. }
+        | DiskCommand::Write { torrent, .. }
+        | DiskCommand::Read { torrent, .. }
+        | DiskCommand::Commit { torrent, .. }
+        | DiskCommand::Select { torrent, .. }
+        | DiskCommand::Move { torrent, .. }
+        | DiskCommand::Recheck { torrent }
+        | DiskCommand::Close { torrent, .. } => *torrent,
+    }
+}

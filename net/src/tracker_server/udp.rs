@@ -1,0 +1,132 @@
+//! Answers announces and scrapes over UDP (BEP 15).
+//!
+//! A connection id is a keyed hash of the client's address and the minute, so that nothing is
+//! remembered of clients, and nobody gets more bytes sent to a forged address than he sends.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dunlin_protocol::tracker::udp::{UdpRequest, UdpResponse};
+use dunlin_protocol::tracker::{AddressFamily, AnnounceRequest};
+use tokio::net::UdpSocket;
+use tokio::time::sleep;
+
+use super::State;
+use super::swarms::Families;
+
+/// Length of the key of connection ids.
+pub(super) const SECRET_BYTES: usize = 32;
+/// Largest request that is looked at: an announce with all its options.
+const REQUEST_BYTES_MAX: usize = 2048;
+/// Peers in an answer, so that it fits in one packet on any path.
+const PEERS_V4_MAX: u32 = 200;
+const PEERS_V6_MAX: u32 = 64;
+/// A connection id is good for this and the next such span (BEP 15: for two minutes).
+const CONNECTION_SECS: u64 = 60;
+/// Pause after the socket failed, so that a broken one does not take the whole processor.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// Answers datagrams until the runtime ends.
+pub(super) async fn serve(socket: UdpSocket, secret: [u8; SECRET_BYTES], state: Arc<State>) {
+    let mut packet = [0; REQUEST_BYTES_MAX];
+    loop {
+        if let Err(error) = serve_one(&socket, &secret, &state, &mut packet).await {
+            // Often it tells of an earlier answer that its receiver did not want.
+            tracing::debug!("UDP tracker: {error}");
+            sleep(ERROR_PAUSE).await;
+        }
+    }
+}
+
+async fn serve_one(
+    socket: &UdpSocket,
+    secret: &[u8; SECRET_BYTES],
+    state: &State,
+    packet: &mut [u8],
+) -> io::Result<()> {
+    let (len, from) = socket.recv_from(packet).await?;
+    if let Some(answer) = respond(&packet[..len], from, secret, state) {
+        socket.send_to(&answer.encode(AddressFamily::of(from.ip())), from).await?;
+    }
+    Ok(())
+}
+
+/// The answer to a datagram; none to what is not of the protocol or may have a forged sender.
+fn respond(
+    packet: &[u8],
+    from: SocketAddr,
+    secret: &[u8; SECRET_BYTES],
+    state: &State,
+) -> Option<UdpResponse> {
+    let span = state.now().as_secs() / CONNECTION_SECS;
+    let id = |span| connection_id(secret, from, span);
+    let known = |connection| connection == id(span) || span > 0 && connection == id(span - 1);
+    match UdpRequest::decode(packet) {
+        Ok(UdpRequest::Connect { transaction }) => {
+            Some(UdpResponse::Connect { transaction, connection: id(span) })
+        }
+        Ok(UdpRequest::Announce { connection, transaction, .. }) if !known(connection) => {
+            // Shorter than the announce, so no use to who forges addresses; and a client that
+            // outlived our restart need not wait for its time-out.
+            Some(refuse(transaction, "the connection id is not valid any more", state))
+        }
+        Ok(UdpRequest::Announce { transaction, request, .. }) => {
+            Some(announce(transaction, &request, from.ip(), state))
+        }
+        Ok(UdpRequest::Scrape { connection, transaction, info_hashes })
+            if known(connection) && !info_hashes.is_empty() =>
+        {
+            state.scrapes.fetch_add(1, Ordering::Relaxed);
+            let swarms = state.swarms();
+            let swarms = info_hashes.into_iter().map(|hash| swarms.counts(hash)).collect();
+            Some(UdpResponse::Scrape { transaction, swarms })
+        }
+        Ok(UdpRequest::Scrape { .. }) | Err(_) => {
+            state.refused.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+fn announce(transaction: u32, request: &AnnounceRequest, from: IpAddr, state: &State) -> UdpResponse {
+    let peers_max = match AddressFamily::of(from) {
+        AddressFamily::V4 => PEERS_V4_MAX,
+        AddressFamily::V6 => PEERS_V6_MAX,
+    };
+    let families = Families::Same { peers_max };
+    let reply = state.swarms().announce(request, from, families, state.now());
+    match reply {
+        Ok(reply) => {
+            state.announces.fetch_add(1, Ordering::Relaxed);
+            UdpResponse::Announce {
+                transaction,
+                interval_secs: reply.interval_secs,
+                leechers: reply.leechers.unwrap_or(0),
+                seeders: reply.seeders.unwrap_or(0),
+                peers: reply.peers,
+            }
+        }
+        Err(error) => refuse(transaction, &error.to_string(), state),
+    }
+}
+
+fn refuse(transaction: u32, reason: &str, state: &State) -> UdpResponse {
+    state.refused.fetch_add(1, Ordering::Relaxed);
+    UdpResponse::Error { transaction, reason: reason.to_owned() }
+}
+
+fn connection_id(secret: &[u8; SECRET_BYTES], from: SocketAddr, span: u64) -> u64 {
+    let ip = match from.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut words = secret.to_vec();
+    words.extend(ip.octets());
+    words.extend(from.port().to_be_bytes());
+    words.extend(span.to_be_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = dunlin_hash::sha1(&words);
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
