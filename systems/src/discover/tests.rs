@@ -1,0 +1,4 @@
+mod bench;
+mod cadence;
+mod farewell;
+mod tiers;
