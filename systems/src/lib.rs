@@ -10,6 +10,7 @@
 pub mod schedule;
 mod engine;
 mod ingest;
+mod lifecycle;
 mod connect;
 mod discover;
 mod receive;

@@ -63,6 +63,7 @@ pub fn build() -> Schedule {
     );
     for plugin in [
         crate::ingest::plugin,
+        crate::lifecycle::plugin,
         crate::connect::plugin,
         crate::discover::plugin,
         crate::receive::plugin,

@@ -1,16 +1,16 @@
 //! A node: one local client identity.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{EngineTime, NodeKey, PeerId, PeerKey, RngStream, StreamName, TokenBucket};
-use dunlin_port::config::EngineConfig;
+use dunlin_base::{BLOCK_BYTES, EngineTime, NodeKey, PeerId, PeerKey, RngStream, StreamName, TokenBucket, TorrentKey};
+use dunlin_port::config::{ByteSize, EngineConfig};
 
 /// What makes an entity a node.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[component(immutable)]
-#[require(ChokeRound, Banned, Connections)]
+#[require(ChokeRound, Suitors, Banned, Connections)]
 pub struct Node(pub NodeKey);
 
 /// How a node shows itself.
@@ -35,6 +35,17 @@ pub struct NodeBuckets {
     pub down: TokenBucket,
     /// Payload to peers.
     pub up: TokenBucket,
+}
+
+impl NodeBuckets {
+    /// The buckets that a configuration asks for; each admits at least one block at a time.
+    #[must_use]
+    pub fn new(config: &EngineConfig) -> Self {
+        let bucket = |rate: Option<ByteSize>| {
+            TokenBucket::new(rate.map(|rate| rate.0), u64::from(BLOCK_BYTES))
+        };
+        Self { down: bucket(config.limits.down), up: bucket(config.limits.up) }
+    }
 }
 
 /// A node's luck, a stream for each kind of decision.
@@ -66,19 +77,45 @@ impl Luck {
 /// Where a node's choke rounds stand.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ChokeRound {
-    /// When the next round is due.
-    pub next_at: EngineTime,
+    /// When the next round is due; there is none while nobody wants anything of us.
+    pub next_at: Option<EngineTime>,
     /// When the optimistic slot moves on.
     pub next_optimistic_at: EngineTime,
     /// Who holds the optimistic slot.
     pub optimistic: Option<PeerKey>,
-    /// Slots of the last round, for the rate-based count.
+    /// Slots of the last round, the optimistic one included: they are filled until the next.
     pub slots: u32,
 }
 
+/// Peers of a node that want a slot or hold one. Choke rounds look at these alone, so that their
+/// cost does not follow the number of torrents or of connections that want nothing.
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Suitors(pub BTreeSet<PeerKey>);
+
 /// Addresses that this node deals with no more.
 #[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
-pub struct Banned(pub BTreeSet<IpAddr>);
+pub struct Banned {
+    ips: BTreeSet<IpAddr>,
+    /// On loopback one address is many programs: there only the endpoint is banned.
+    endpoints: BTreeSet<SocketAddr>,
+}
+
+impl Banned {
+    /// Bans the peer at this address.
+    pub fn add(&mut self, addr: SocketAddr) {
+        if addr.ip().is_loopback() {
+            self.endpoints.insert(addr);
+        } else {
+            self.ips.insert(addr.ip());
+        }
+    }
+
+    /// Whether the peer at this address is banned.
+    #[must_use]
+    pub fn covers(&self, addr: SocketAddr) -> bool {
+        self.ips.contains(&addr.ip()) || self.endpoints.contains(&addr)
+    }
+}
 
 /// Connections of all torrents.
 #[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
@@ -87,6 +124,8 @@ pub struct Connections {
     pub total: u32,
     /// Attempts under way.
     pub half_open: u32,
+    /// Torrents that have an address to try but no connection to spare.
+    pub waiting: BTreeSet<TorrentKey>,
     /// Accepted connections whose handshake has not come, by address.
     pub pending: BTreeMap<IpAddr, u32>,
 }

@@ -4,6 +4,7 @@ mod blocks;
 
 use bevy_ecs::prelude::{Component, Entity};
 use dunlin_base::PieceIndex;
+use dunlin_port::BlockBuffer;
 
 pub use blocks::{BlockState, Blocks, HOLDERS_MAX, Holders};
 
@@ -27,7 +28,13 @@ pub enum PieceState {
     Hashing,
     /// It is good and being written.
     Writing,
+    /// It is good but could not be written; its blocks are kept in [`Unwritten`].
+    Waiting,
 }
+
+/// The blocks of a good piece that the disk refused: they are written when it recovers.
+#[derive(Component, Debug)]
+pub struct Unwritten(pub Vec<BlockBuffer>);
 
 /// The peer that alone may fill this piece: after a bad copy of it by several senders, one
 /// sender at a time makes the next failure, or the next success, conclusive.

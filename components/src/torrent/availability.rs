@@ -77,4 +77,10 @@ impl Availability {
         had.iter().for_each(|piece| self.remove(piece));
         self.add_seed();
     }
+
+    /// A peer that was counted as having everything is counted piece by piece again.
+    pub fn demote(&mut self, has: &Bitfield) {
+        self.remove_seed();
+        has.iter().for_each(|piece| self.add(piece));
+    }
 }

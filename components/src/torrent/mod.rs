@@ -89,6 +89,8 @@ pub struct Commit {
     pub under_way: bool,
     /// When the last commit was asked for.
     pub asked_at: EngineTime,
-    /// Whether the present commit holds the last wanted piece.
+    /// Whether the next commit holds the last wanted piece.
     pub completes: bool,
+    /// Whether the one under way does.
+    pub under_way_completes: bool,
 }

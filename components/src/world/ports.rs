@@ -2,7 +2,8 @@
 
 use bevy_ecs::prelude::Resource;
 use dunlin_base::PeerKey;
-use dunlin_port::net::NetEvent;
+use dunlin_port::disk::DiskEvent;
+use dunlin_port::net::{CloseReason, NetEvent};
 use dunlin_port::{BlockBuffer, Inbox, Outbox};
 use dunlin_protocol::wire::BlockRequest;
 
@@ -31,7 +32,15 @@ pub struct RoutedEvents {
     /// Payload that left.
     pub sent: Vec<(PeerKey, u32)>,
     /// Connections that are gone.
-    pub closed: Vec<NetEvent>,
+    pub closed: Vec<(PeerKey, CloseReason)>,
+    /// Peers that were heard.
+    pub heard: Vec<PeerKey>,
+    /// Files that opened, closed, moved, or failed.
+    pub files: Vec<DiskEvent>,
+    /// Pieces that were written, or not.
+    pub writes: Vec<DiskEvent>,
+    /// Blocks that were read, or not.
+    pub reads: Vec<DiskEvent>,
 }
 
 /// A message about what a peer has.

@@ -3,13 +3,29 @@
 use std::collections::BTreeSet;
 
 use bevy_ecs::prelude::Resource;
-use dunlin_base::{PeerKey, PieceIndex, TorrentKey};
+use dunlin_base::{EngineTime, NodeKey, PeerKey, PieceIndex, TorrentKey};
+use dunlin_port::disk::DiskErrorKind;
 
 /// Work lists that systems fill for systems behind them. Sets: doing a thing twice is no use.
 #[derive(Resource, Default, Debug)]
 pub struct Work {
     /// Peers whose request queue may have room.
     pub pick: BTreeSet<PeerKey>,
+    /// Peers whose queue has room but for whom there was no memory to open a piece; they try again
+    /// when a piece is done.
+    pub starved: BTreeSet<PeerKey>,
+    /// Peers whose queue has room but for whom there was no download rate, and when there will be.
+    pub limited: BTreeSet<(EngineTime, PeerKey)>,
+    /// Peers whose queue has room and that have nothing left to be asked for alone.
+    pub endgame: BTreeSet<PeerKey>,
+    /// Peers whose choke or interest flag may have to be told.
+    pub flags: BTreeSet<PeerKey>,
+    /// Peers whose own interest in us changed, that joined a swarm, or that went.
+    pub choke: BTreeSet<(NodeKey, PeerKey)>,
+    /// The choke rounds that are to come: a node has one while anybody wants anything of it.
+    pub rounds: BTreeSet<(EngineTime, NodeKey)>,
+    /// Peers with requests that wait for upload rate, and when there will be some.
+    pub throttled: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers with requests that may be answered.
     pub serve: BTreeSet<PeerKey>,
     /// Peers of whom our interest may have changed.
@@ -24,8 +40,12 @@ pub struct Work {
     pub announce: BTreeSet<TorrentKey>,
     /// Torrents whose commit is due.
     pub commit: BTreeSet<TorrentKey>,
+    /// Torrents that their surroundings stopped and that try again.
+    pub retry: BTreeSet<TorrentKey>,
     /// Torrents whose completeness may have changed.
     pub completion: BTreeSet<TorrentKey>,
+    /// Torrents whose data could not be read, and why.
+    pub unreadable: Vec<(TorrentKey, DiskErrorKind, String)>,
     /// Peers to drop at the end of Receive, with the reason.
     pub drop: Vec<(PeerKey, String)>,
 }

@@ -247,6 +247,9 @@ pub enum Preallocation {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ConfigError {
+    /// The key whose value is out of range, as `engine.choke.interval-secs`; `None` when the text
+    /// could not be understood.
+    pub key: Option<&'static str>,
     /// What is wrong, with line and column where the text is known.
     pub message: String,
 }
@@ -258,6 +261,7 @@ impl Config {
     /// When the text is not TOML, a key is unknown, or a value is out of its range.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| ConfigError {
+            key: None,
             message: error.to_string(),
         })?;
         config.check()?;
@@ -352,11 +356,12 @@ impl Config {
     }
 }
 
-fn range(key: &str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
+fn range(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
     if (min..=max).contains(&value) {
         return Ok(());
     }
     Err(ConfigError {
+        key: Some(key),
         message: format!("{key} is {value}, expected {min} to {max}"),
     })
 }

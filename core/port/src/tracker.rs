@@ -1,7 +1,7 @@
 //! The tracker port: announces and scrapes. When to announce is the engine's decision; how is not.
 
 use dunlin_base::{NodeKey, TorrentKey};
-use dunlin_protocol::tracker::{AnnounceReply, AnnounceRequest};
+pub use dunlin_protocol::tracker::{AnnounceReply, AnnounceRequest, Retry, SwarmCounts};
 
 /// What the engine asks of the tracker clients.
 #[derive(Debug)]
@@ -55,17 +55,6 @@ pub enum TrackerEvent {
     },
 }
 
-/// A swarm as its tracker counts it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SwarmCounts {
-    /// Peers with everything.
-    pub seeders: u32,
-    /// Peers without.
-    pub leechers: u32,
-    /// Downloads that ever completed.
-    pub completed: u32,
-}
-
 /// Why an announce or scrape brought nothing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TrackerError {
@@ -83,15 +72,4 @@ pub enum TrackerError {
     /// Our own rules forbid the request (URL scheme, request forgery).
     #[error("not asked: {0}")]
     Forbidden(String),
-}
-
-/// What a refusing tracker says of the next try (BEP 31).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Retry {
-    /// Nothing: use the usual back-off.
-    Unspecified,
-    /// Not before so many minutes.
-    AfterMinutes(u32),
-    /// Never.
-    Never,
 }

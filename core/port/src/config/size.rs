@@ -80,7 +80,10 @@ impl Serialize for ByteSize {
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(
+            untagged,
+            expecting = "expected a size: a number, or text such as \"500K\" or \"1.5G\""
+        )]
         enum Written {
             Number(u64),
             Text(String),

@@ -1,0 +1,92 @@
+//! Which connections may stand: limits, bans, duplicates.
+
+use std::net::SocketAddr;
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{NodeKey, PeerId, PeerKey};
+use dunlin_components::node::{Banned, Connections, Rules};
+use dunlin_components::peer::{Hello, Peer, PeerTraffic, Phase, Remote};
+use dunlin_components::torrent::{Peers, TorrentBuckets};
+use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox};
+use dunlin_port::net::NetCommand;
+
+use super::Drop;
+
+/// Somebody connected. It gets a row and time to shake hands, unless a limit or ban forbids.
+pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: SocketAddr) {
+    let now = world.resource::<Now>().0;
+    if !reserve(world, node, addr) {
+        world.resource_mut::<PortOutbox>().0.net.push(NetCommand::Close { peer });
+        return;
+    }
+    let traffic = PeerTraffic { heard_at: now, spoke_at: now, ..PeerTraffic::default() };
+    let entity = world.spawn((Peer(peer), Remote { node, addr }, Phase::Handshaking, traffic)).id();
+    world.resource_mut::<PeerIndex>().by_key.insert(peer, entity);
+}
+
+fn reserve(world: &mut World, node: NodeKey, addr: SocketAddr) -> bool {
+    let ip = addr.ip();
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else { return false };
+    let Some((rules, banned, mut connections)) =
+        world.query::<(&Rules, &Banned, &mut Connections)>().get_mut(world, node).ok()
+    else {
+        return false;
+    };
+    let limits = &rules.0.limits;
+    let pending = connections.pending.get(&ip).copied().unwrap_or(0);
+    if banned.covers(addr)
+        || connections.total >= limits.connections
+        || pending >= limits.pending_handshakes_per_address
+    {
+        return false;
+    }
+    connections.total += 1;
+    connections.pending.insert(ip, pending + 1);
+    true
+}
+
+/// An accepted connection's handshake came, or never will.
+pub(super) fn handshake_came(world: &mut World, remote: &Remote) {
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
+    let Some(mut connections) = world.get_mut::<Connections>(node) else { return };
+    let ip = remote.addr.ip();
+    match connections.pending.get_mut(&ip) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => {
+            connections.pending.remove(&ip);
+        }
+    }
+}
+
+/// Whether a connection that shook hands may join the torrent's peers.
+pub(super) fn admit(
+    world: &World,
+    peer: PeerKey,
+    torrent: Entity,
+    remote: &Remote,
+    peer_id: &PeerId,
+) -> Result<(), Drop> {
+    let node = world.resource::<NodeIndex>().0.get(&remote.node).copied();
+    let rules = node.and_then(|node| world.get::<Rules>(node)).ok_or(Drop::fault("no rules"))?;
+    let limits = &rules.0.limits;
+    let banned = node.and_then(|node| world.get::<Banned>(node));
+    if banned.is_some_and(|banned| banned.covers(remote.addr)) {
+        return Err(Drop::never_again("it is banned"));
+    }
+    let peers = world.get::<Peers>(torrent).ok_or(Drop::fault("no peers"))?;
+    let own_limit = world.get::<TorrentBuckets>(torrent).and_then(|buckets| buckets.limits.connections);
+    if peers.0.len() as u32 >= own_limit.unwrap_or(limits.connections_per_torrent) {
+        return Err(Drop::useless("the torrent has enough connections"));
+    }
+    let ip = remote.addr.ip();
+    for (&other, &entity) in &peers.0 {
+        let same_id = world.get::<Hello>(entity).is_some_and(|hello| hello.peer_id == *peer_id);
+        let same_ip = world.get::<Remote>(entity).is_some_and(|other| other.addr.ip() == ip);
+        // Behind one address may be several honest peers; on loopback they are the rule.
+        let ip_taken = same_ip && !limits.several_connections_per_address && !ip.is_loopback();
+        if other != peer && (same_id || ip_taken) {
+            return Err(Drop::useless("it is connected already"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Which addresses to try now.
+
+use std::net::SocketAddr;
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{EngineTime, NodeKey, RngStream, TorrentKey};
+use dunlin_components::node::{Banned, Connections, Luck, Node, Rules};
+use dunlin_components::peer::{Peer, PeerOf, PeerTraffic, Phase, Remote};
+use dunlin_components::torrent::{
+    CandidateState, Candidates, Lifecycle, NodeOf, Peers, Torrent, TorrentBuckets,
+};
+use dunlin_components::world::{Now, PeerIndex, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
+use dunlin_port::net::NetCommand;
+
+type TorrentRow<'a> = (
+    &'a Torrent,
+    &'a NodeOf,
+    &'a Lifecycle,
+    &'a Peers,
+    &'a TorrentBuckets,
+    &'a mut Candidates,
+);
+type NodeRow<'a> = (&'a Node, &'a Rules, &'a Banned, &'a mut Connections, &'a mut Luck);
+
+pub(super) fn connect_candidates(
+    now: Res<'_, Now>,
+    index: Res<'_, TorrentIndex>,
+    mut torrents: Query<'_, '_, TorrentRow<'_>>,
+    mut nodes: Query<'_, '_, NodeRow<'_>>,
+    mut work: ResMut<'_, Work>,
+    mut peers: ResMut<'_, PeerIndex>,
+    mut timers: ResMut<'_, Timers>,
+    mut outbox: ResMut<'_, PortOutbox>,
+    mut commands: Commands<'_, '_>,
+) {
+    for key in core::mem::take(&mut work.connect) {
+        let Some(entity) = index.get(key) else { continue };
+        let Ok((_, node_of, lifecycle, connected, buckets, mut candidates)) = torrents.get_mut(entity) else {
+            continue;
+        };
+        let Ok((node, rules, banned, mut connections, mut luck)) = nodes.get_mut(node_of.0) else { continue };
+        if !lifecycle.is_active() {
+            continue;
+        }
+        let limits = &rules.0.limits;
+        let torrent_max = buckets.limits.connections.unwrap_or(limits.connections_per_torrent);
+        let in_use = candidates.0.values().filter(|c| c.state == CandidateState::InUse).count();
+        let room = torrent_max.saturating_sub(connected.0.len().max(in_use) as u32);
+        let room = room.min(limits.half_open.saturating_sub(connections.half_open));
+        let room = room.min(limits.connections.saturating_sub(connections.total));
+        let mut ready = order(&candidates, banned, now.0, &mut luck.connect);
+        if ready.len() > room as usize {
+            ready.truncate(room as usize);
+            connections.waiting.insert(key);
+        }
+        for addr in ready {
+            if let Some(candidate) = candidates.0.get_mut(&addr) {
+                candidate.state = CandidateState::InUse;
+            }
+            connections.total += 1;
+            connections.half_open += 1;
+            let peer = peers.next_key();
+            let row = spawn(&mut commands, peer, node.0, entity, addr, now.0);
+            peers.by_key.insert(peer, row);
+            outbox.0.net.push(NetCommand::Connect { peer, node: node.0, addr });
+        }
+        arm(&mut timers, &candidates, key, now.0);
+    }
+}
+
+/// Addresses that never failed come first; among equals, luck decides, so that a swarm's newcomers
+/// do not all knock at the same door.
+fn order(candidates: &Candidates, banned: &Banned, now: EngineTime, luck: &mut RngStream) -> Vec<SocketAddr> {
+    let mut ready: Vec<_> =
+        candidates.ready(now).filter(|addr| !banned.covers(*addr)).collect();
+    luck.shuffle(&mut ready);
+    ready.sort_by_key(|addr| candidates.0[addr].failures);
+    ready
+}
+
+fn spawn(
+    commands: &mut Commands<'_, '_>,
+    peer: dunlin_base::PeerKey,
+    node: NodeKey,
+    torrent: Entity,
+    addr: SocketAddr,
+    now: EngineTime,
+) -> Entity {
+    let traffic = PeerTraffic { heard_at: now, spoke_at: now, ..PeerTraffic::default() };
+    let row = (Peer(peer), Remote { node, addr }, PeerOf(torrent), Phase::Connecting, traffic);
+    commands.spawn(row).id()
+}
+
+fn arm(timers: &mut Timers, candidates: &Candidates, torrent: TorrentKey, now: EngineTime) {
+    timers.set(candidates.next_ready_at(now), torrent, TimerKind::Connect);
+}

@@ -1,0 +1,192 @@
+//! The one way in which a peer goes: its requests, copies and slots are given back.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+
+use bevy_ecs::prelude::*;
+use dunlin_base::PeerKey;
+use dunlin_components::node::{Banned, ChokeRound, Connections};
+use dunlin_components::peer::{PeerOf, Phase, Remote, RemoteHave, Requests};
+use dunlin_components::piece::{Blocks, Parole};
+use dunlin_components::torrent::{ActivePieces, CandidateState, Candidates, Peers, Torrent};
+use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, TimerKind, Timers, Work};
+use dunlin_port::net::NetCommand;
+use dunlin_port::snapshot::SessionEvent;
+
+use super::accept;
+use super::settle_connections::half_open_ended;
+use crate::receive::forget_copies;
+
+/// Seconds after which an address is tried again, by failures in a row.
+const RETRY_SECS: [u64; 7] = [5, 15, 60, 180, 600, 1800, 3600];
+
+/// Why a peer goes, and what that means for its address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Drop {
+    /// In words for a log.
+    pub(crate) why: String,
+    again: Again,
+    /// Whether the network has closed the connection already.
+    closed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Again {
+    /// After the usual back-off.
+    Failed,
+    /// After half an hour: nothing is wrong, but there is nothing to gain.
+    Later,
+    Never,
+}
+
+impl Drop {
+    /// The connection is gone or never came to be.
+    pub(crate) fn lost(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: Again::Failed, closed: true }
+    }
+
+    /// The peer is silent, so its connection is given up.
+    pub(crate) fn lost_silent(why: impl Into<String>) -> Self {
+        Self { closed: false, ..Self::lost(why) }
+    }
+
+    /// The peer did something that it must not do.
+    pub(crate) fn fault(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: Again::Failed, closed: false }
+    }
+
+    /// Nothing is wrong with the peer, but the connection is of no use.
+    pub(crate) fn useless(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: Again::Later, closed: false }
+    }
+
+    /// The address must not be tried again.
+    pub(crate) fn never_again(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: Again::Never, closed: false }
+    }
+}
+
+/// Ends a peer: gives back what it held, closes its connection unless that is gone, and decides
+/// when its address may be tried again. Nothing happens when it is gone already.
+pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
+    let Some(entity) = world.resource_mut::<PeerIndex>().by_key.remove(&peer) else { return };
+    let (Some(remote), Some(phase)) =
+        (world.get::<Remote>(entity).copied(), world.get::<Phase>(entity).copied())
+    else {
+        return;
+    };
+    tracing::debug!(peer = %peer, addr = %remote.addr, why = %drop.why, "peer dropped");
+    if !drop.closed {
+        world.resource_mut::<PortOutbox>().0.net.push(NetCommand::Close { peer });
+    }
+    if phase == Phase::Connecting {
+        half_open_ended(world, remote.node);
+    } else if phase == Phase::Handshaking && peer.is_incoming() {
+        accept::handshake_came(world, &remote);
+    }
+    free_slot(world, peer, &remote);
+    if let Some(torrent) = world.get::<PeerOf>(entity).map(|of| of.0) {
+        leave_torrent(world, peer, entity, torrent);
+        if !peer.is_incoming() {
+            free_candidate(world, torrent, remote.addr, &drop, phase == Phase::Established);
+        }
+    }
+    world.despawn(entity);
+}
+
+fn free_slot(world: &mut World, peer: PeerKey, remote: &Remote) {
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
+    if let Some(mut round) = world.get_mut::<ChokeRound>(node)
+        && round.optimistic == Some(peer)
+    {
+        round.optimistic = None;
+    }
+    let Some(mut connections) = world.get_mut::<Connections>(node) else { return };
+    connections.total -= 1;
+    let waiting = core::mem::take(&mut connections.waiting);
+    let mut work = world.resource_mut::<Work>();
+    work.connect.extend(waiting);
+    work.choke.insert((remote.node, peer));
+}
+
+fn leave_torrent(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity) {
+    if let Some(mut peers) = world.get_mut::<Peers>(torrent) {
+        peers.0.remove(&peer);
+    }
+    if let Some(have) = world.entity_mut(entity).take::<RemoteHave>() {
+        forget_copies(world, torrent, &have);
+    }
+    release_requests(world, peer, entity, torrent);
+}
+
+/// Gives all of a peer's outstanding requests back to their pieces, so that others are asked.
+/// Also used when a peer chokes us or owes us blocks for too long.
+pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity) {
+    let out = match world.get_mut::<Requests>(entity) {
+        Some(mut requests) => core::mem::take(&mut requests.out),
+        None => return,
+    };
+    let Some(active) = world.get::<ActivePieces>(torrent) else { return };
+    let pieces: Vec<_> = active.0.values().copied().collect();
+    let wanted: Vec<_> =
+        out.iter().filter_map(|request| Some((*active.0.get(&request.piece)?, request.block))).collect();
+    for (piece, block) in wanted {
+        if let Some(mut blocks) = world.get_mut::<Blocks>(piece) {
+            blocks.release(block, peer);
+        }
+    }
+    for piece in pieces {
+        if let Some(mut parole) = world.get_mut::<Parole>(piece)
+            && parole.peer == Some(peer)
+        {
+            parole.peer = None;
+        }
+    }
+    let others: Vec<_> =
+        world.get::<Peers>(torrent).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    world.resource_mut::<Work>().pick.extend(others);
+}
+
+fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &Drop, was_good: bool) {
+    let now = world.resource::<Now>().0;
+    let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) else { return };
+    let Some(mut candidates) = world.get_mut::<Candidates>(torrent) else { return };
+    if drop.again == Again::Never {
+        candidates.0.remove(&addr);
+        return;
+    }
+    let Some(candidate) = candidates.0.get_mut(&addr) else { return };
+    candidate.failures = if was_good { 0 } else { candidate.failures + 1 };
+    let step = (candidate.failures as usize).min(RETRY_SECS.len() - 1);
+    let secs = if drop.again == Again::Later { 1800 } else { RETRY_SECS[step] };
+    let not_before = now + Duration::from_secs(secs);
+    candidate.state = CandidateState::Idle { not_before };
+    world.resource_mut::<Timers>().set(not_before, key, TimerKind::Connect);
+}
+
+/// Bans an address for good: no connection to or from it any more.
+pub(crate) fn ban(world: &mut World, torrent: Entity, remote: &Remote, reason: &str) {
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
+    let Some(mut banned) = world.get_mut::<Banned>(node) else { return };
+    banned.add(remote.addr);
+    if let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) {
+        let event =
+            SessionEvent::PeerBanned { torrent: key, addr: remote.addr, reason: reason.to_owned() };
+        world.resource_mut::<PortOutbox>().0.session.push(event);
+    }
+    let Some(banned) = world.get::<Banned>(node) else { return };
+    let condemned: Vec<_> = world
+        .resource::<PeerIndex>()
+        .by_key
+        .iter()
+        .filter(|&(_, &entity)| {
+            world
+                .get::<Remote>(entity)
+                .is_some_and(|other| other.node == remote.node && banned.covers(other.addr))
+        })
+        .map(|(&peer, _)| peer)
+        .collect();
+    for peer in condemned {
+        drop_peer(world, peer, Drop::never_again(reason));
+    }
+}

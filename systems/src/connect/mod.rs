@@ -1,0 +1,29 @@
+//! Decides whom to connect to and which connections to keep.
+//!
+//! Reads:   candidates, limits, bans, handshakes
+//! Writes:  Peer rows and their indexes, `Connections`, `Candidates`
+//! Emits:   connects, handshakes, our first words, closes
+//! Cadence: when something came or a torrent has an address to try
+//! Spec:    BEP 3 handshake, BEP 6 first messages, BEP 10 handshake, BEP 21 seeds drop seeds
+
+mod accept;
+mod drop_peer;
+mod greet;
+mod connect_candidates;
+mod settle_connections;
+
+
+use bevy_ecs::prelude::*;
+
+pub(crate) use drop_peer::{Drop, ban, drop_peer, release_requests};
+pub(crate) use greet::{DONT_HAVE_ID, UPLOAD_ONLY_ID};
+
+use crate::schedule::TickSet;
+
+pub(crate) fn plugin(schedule: &mut Schedule) {
+    schedule.add_systems(
+        (settle_connections::settle_connections, connect_candidates::connect_candidates)
+            .chain()
+            .in_set(TickSet::Connect),
+    );
+}

@@ -1,0 +1,119 @@
+//! The engine: one world, one schedule, and the doors between them and the ports.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{EngineTime, NodeKey, PeerId, RngStream, StreamName};
+use dunlin_components::node::{Identity, Luck, Node, NodeBuckets, Rules};
+use dunlin_components::world::{
+    MemoryBudget, NodeIndex, Now, PeerIndex, PortInbox, PortOutbox, RoutedEvents, Timers, TorrentIndex,
+    Wake, Work,
+};
+use dunlin_port::config::EngineConfig;
+use dunlin_port::snapshot::Snapshot;
+use dunlin_port::{Inbox, Outbox};
+
+use crate::ingest::Sweep;
+use crate::schedule;
+
+/// A node to run.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Its key, unique in the world.
+    pub node: NodeKey,
+    /// What it calls itself in handshakes and announces.
+    pub peer_id: PeerId,
+    /// Its rules.
+    pub config: EngineConfig,
+}
+
+/// A world of nodes and the rules that move it.
+///
+/// Fill the [inbox](Engine::inbox), [tick](Engine::tick), carry out the [outbox](Engine::outbox);
+/// sleep until [`Engine::wake_at`] or until a port has something.
+pub struct Engine {
+    world: World,
+    schedule: Schedule,
+    seed: u64,
+}
+
+impl Engine {
+    /// An engine without nodes. `seed` decides all luck; `memory_bytes` bounds what pieces in
+    /// motion may take.
+    #[must_use]
+    pub fn new(seed: u64, memory_bytes: u64) -> Self {
+        let mut world = World::new();
+        world.init_resource::<Now>();
+        world.init_resource::<Wake>();
+        world.init_resource::<Timers>();
+        world.init_resource::<NodeIndex>();
+        world.init_resource::<TorrentIndex>();
+        world.init_resource::<PeerIndex>();
+        world.init_resource::<PortInbox>();
+        world.init_resource::<PortOutbox>();
+        world.init_resource::<RoutedEvents>();
+        world.init_resource::<Work>();
+        world.init_resource::<Sweep>();
+        world.insert_resource(MemoryBudget { bytes_max: memory_bytes, bytes: 0 });
+        Self { world, schedule: schedule::build(), seed }
+    }
+
+    /// Adds a node.
+    ///
+    /// # Panics
+    /// When its key is taken.
+    pub fn add_node(&mut self, settings: NodeSettings) {
+        let NodeSettings { node, peer_id, config } = settings;
+        let mut identity = RngStream::new(self.seed, node, StreamName::Identity);
+        let tracker_key = identity.next_u64() as u32;
+        let entity = self.world.spawn((
+            Node(node),
+            Identity { peer_id, tracker_key, listen_port: None },
+            NodeBuckets::new(&config),
+            Luck::new(self.seed, node),
+            Rules(config),
+        ));
+        let entity = entity.id();
+        let before = self.world.resource_mut::<NodeIndex>().0.insert(node, entity);
+        assert!(before.is_none(), "{node:?} is there already");
+    }
+
+    /// Where the ports put what they have ready.
+    pub fn inbox(&mut self) -> &mut Inbox {
+        &mut self.world.resource_mut::<PortInbox>().into_inner().0
+    }
+
+    /// What the last ticks decided to tell the ports; the caller empties it.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.world.resource_mut::<PortOutbox>().into_inner().0
+    }
+
+    /// Runs one tick at the instant `now`.
+    ///
+    /// # Panics
+    /// When time runs backwards.
+    pub fn tick(&mut self, now: EngineTime) {
+        let mut clock = self.world.resource_mut::<Now>();
+        assert!(clock.0 <= now, "time ran from {} back to {now}", clock.0);
+        clock.0 = now;
+        *self.world.resource_mut::<Wake>() = Wake::default();
+        self.schedule.run(&mut self.world);
+        self.world.clear_trackers();
+    }
+
+    /// When the next tick is due even if no port has anything.
+    #[must_use]
+    pub fn wake_at(&self) -> EngineTime {
+        self.world.resource::<Wake>().at().min(self.world.resource::<Timers>().next())
+    }
+
+    /// A copy of the tables for viewers.
+    #[must_use]
+    pub fn snapshot(&mut self) -> Snapshot {
+        crate::observe::snapshot(&mut self.world)
+    }
+
+    /// The world, for tests that look at single rows.
+    #[cfg(test)]
+    pub(crate) fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+}

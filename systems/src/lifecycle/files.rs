@@ -1,0 +1,119 @@
+//! What the disk says of whole torrents.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::TorrentKey;
+use dunlin_components::torrent::{Commit, Content, Have, Lifecycle, NodeOf, Place, Traffic};
+use dunlin_components::world::{Now, PortOutbox, RoutedEvents, TorrentIndex, Work};
+use dunlin_port::disk::{DiskError, DiskEvent, Totals};
+use dunlin_port::snapshot::SessionEvent;
+
+use super::{rest, select, stop_torrent};
+
+pub(super) fn settle_files(world: &mut World) {
+    let mut events = core::mem::take(&mut world.resource_mut::<RoutedEvents>().files);
+    for event in events.drain(..) {
+        settle(world, event);
+    }
+    world.resource_mut::<RoutedEvents>().files = events;
+}
+
+fn settle(world: &mut World, event: DiskEvent) {
+    match event {
+        DiskEvent::Checking { torrent, done, of } => {
+            let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+            if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity)
+                && let Lifecycle::Opening { paused, .. } = *lifecycle
+            {
+                *lifecycle = Lifecycle::Opening { done, of, paused };
+            }
+        }
+        DiskEvent::Opened { torrent, have, checked, totals } => {
+            opened(world, torrent, have, checked, totals);
+        }
+        DiskEvent::Committed { torrent } => committed(world, torrent),
+        DiskEvent::Moved { torrent, root, error } => {
+            let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+            if let Some(mut place) = world.get_mut::<Place>(entity) {
+                place.root.clone_from(&root);
+            }
+            let error = error.map(|error| error.message);
+            emit(world, SessionEvent::Moved { torrent, root, error });
+        }
+        DiskEvent::ClosedFiles { torrent } => closed(world, torrent),
+        DiskEvent::Failed { torrent, error } => failed(world, torrent, &error),
+        DiskEvent::Written { .. } | DiskEvent::WriteFailed { .. } | DiskEvent::Read { .. } => {
+            unreachable!("only events of whole torrents are routed here")
+        }
+    }
+}
+
+fn emit(world: &mut World, event: SessionEvent) {
+    world.resource_mut::<PortOutbox>().0.session.push(event);
+}
+
+fn opened(world: &mut World, torrent: TorrentKey, have: dunlin_base::Bitfield, checked: u32, totals: Totals) {
+    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+    let expected = world.get::<Content>(entity).map(|content| content.0.geometry().piece_count());
+    assert_eq!(expected, Some(have.len()), "the disk answers with as many bits as there are pieces");
+    let have_pieces = have.count();
+    let paused = match world.get::<Lifecycle>(entity) {
+        Some(Lifecycle::Closing) | None => return,
+        Some(Lifecycle::Opening { paused, .. }) => *paused,
+        Some(_) => false,
+    };
+    if let Some(mut row) = world.get_mut::<Have>(entity) {
+        row.0 = have;
+    }
+    if let Some(mut traffic) = world.get_mut::<Traffic>(entity)
+        && traffic.earlier == Totals::default()
+    {
+        traffic.earlier = totals;
+    }
+    select::apply_selection(world, entity);
+    emit(world, SessionEvent::Opened { torrent, have_pieces, checked_pieces: checked });
+    if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
+        *lifecycle = Lifecycle::Paused;
+    }
+    if let Some(mut commit) = world.get_mut::<Commit>(entity) {
+        commit.dirty = true;
+    }
+    world.resource_mut::<Work>().commit.insert(torrent);
+    if !paused {
+        rest::start(world, entity);
+    }
+}
+
+fn committed(world: &mut World, torrent: TorrentKey) {
+    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+    let Some(mut commit) = world.get_mut::<Commit>(entity) else { return };
+    commit.under_way = false;
+    let (completes, dirty) = (core::mem::take(&mut commit.under_way_completes), commit.dirty);
+    if completes {
+        emit(world, SessionEvent::Completed { torrent });
+    }
+    if dirty {
+        world.resource_mut::<Work>().commit.insert(torrent);
+    }
+}
+
+fn closed(world: &mut World, torrent: TorrentKey) {
+    let mut index = world.resource_mut::<TorrentIndex>();
+    let Some(entity) = index.by_key.remove(&torrent) else { return };
+    index.by_hash.retain(|_, key| *key != torrent);
+    assert!(world.get::<NodeOf>(entity).is_some(), "a torrent belongs to a node");
+    world.despawn(entity);
+    emit(world, SessionEvent::Removed { torrent });
+}
+
+fn failed(world: &mut World, torrent: TorrentKey, error: &DiskError) {
+    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+    let now = world.resource::<Now>().0;
+    if let Some(mut commit) = world.get_mut::<Commit>(entity) {
+        // What was to be committed is not: it is tried again when the torrent recovers.
+        commit.under_way = false;
+        commit.dirty = true;
+        commit.completes |= core::mem::take(&mut commit.under_way_completes);
+    }
+    tracing::warn!(at = %now, torrent = torrent.0, %error, "disk trouble");
+    stop_torrent(world, entity, &error.message);
+}

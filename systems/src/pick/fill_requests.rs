@@ -1,0 +1,240 @@
+//! Fills the request queues of peers that have room.
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
+use dunlin_base::{BLOCK_BYTES, BlockIndex, EngineTime, PeerKey, PieceIndex};
+use dunlin_components::node::{Luck, NodeBuckets, Rules};
+use dunlin_components::peer::{
+    AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Request, Requests,
+};
+use dunlin_components::torrent::{
+    ActivePieces, Content, Deadlines, Have, Lifecycle, NodeOf, PickOrder, Selection, TorrentBuckets,
+};
+use dunlin_components::world::{MemoryBudget, Now, PeerIndex, PortOutbox, Wake, Work};
+use dunlin_port::net::NetCommand;
+use dunlin_protocol::wire::Message;
+
+use super::active::{Opened, PieceRows, take_block};
+use super::policy::{Offer, choose};
+use crate::receive::request_of;
+
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a RemoteHave,
+    &'a AmInterested,
+    &'a PeerChoking,
+    &'a AllowedFast,
+    &'a mut Requests,
+    Option<&'a mut PeerBuckets>,
+);
+type TorrentRow<'a> = (
+    &'a NodeOf,
+    &'a Lifecycle,
+    &'a Content,
+    &'a Have,
+    &'a Selection,
+    &'a Deadlines,
+    &'a mut TorrentBuckets,
+    &'a mut ActivePieces,
+    Option<&'a mut PickOrder>,
+);
+
+/// The tables that picking touches.
+#[derive(SystemParam)]
+pub(super) struct Tables<'w, 's> {
+    now: Res<'w, Now>,
+    index: Res<'w, PeerIndex>,
+    peers: Query<'w, 's, PeerRow<'static>>,
+    torrents: Query<'w, 's, TorrentRow<'static>>,
+    nodes: Query<'w, 's, (&'static Rules, &'static mut NodeBuckets, &'static mut Luck)>,
+    pieces: PieceRows<'w, 's>,
+    budget: ResMut<'w, MemoryBudget>,
+    work: ResMut<'w, Work>,
+    wake: ResMut<'w, Wake>,
+    outbox: ResMut<'w, PortOutbox>,
+    commands: Commands<'w, 's>,
+}
+
+/// What ended the filling of a queue.
+enum End {
+    /// The queue is full, or the peer has nothing for us.
+    Done,
+    /// Everything that the peer has is asked for: endgame may ask twice.
+    Exhausted,
+    /// No memory for another piece.
+    NoMemory,
+    /// No download rate left until this instant.
+    NoRate(EngineTime),
+}
+
+pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
+    let mut opened = Opened::default();
+    for peer in core::mem::take(&mut tables.work.pick) {
+        match tables.fill(peer, &mut opened) {
+            End::Done => {}
+            End::Exhausted => {
+                tables.work.endgame.insert(peer);
+            }
+            End::NoMemory => {
+                tables.work.starved.insert(peer);
+            }
+            End::NoRate(until) => {
+                tables.work.limited.insert((until, peer));
+            }
+        }
+    }
+    if let Some(&(until, _)) = tables.work.limited.first() {
+        tables.wake.by(until);
+    }
+    opened.insert(&mut tables.commands);
+}
+
+impl Tables<'_, '_> {
+    fn fill(&mut self, peer: PeerKey, opened: &mut Opened) -> End {
+        let Some(entity) = self.index.get(peer) else { return End::Done };
+        let Ok((of, remote, interested, choking, allowed, mut requests, mut own)) =
+            self.peers.get_mut(entity)
+        else {
+            return End::Done;
+        };
+        if !interested.0 || (choking.0 && allowed.to_us.is_empty()) {
+            return End::Done;
+        }
+        let Ok((node, lifecycle, content, have, selection, deadlines, mut buckets, mut active, order)) =
+            self.torrents.get_mut(of.0)
+        else {
+            return End::Done;
+        };
+        let (Some(mut order), Ok((rules, mut node_buckets, mut luck))) = (order, self.nodes.get_mut(node.0))
+        else {
+            return End::Done;
+        };
+        if *lifecycle != Lifecycle::Downloading {
+            return End::Done;
+        }
+        let offer = Offer {
+            remote: &remote.bits,
+            only: choking.0.then_some(&allowed.to_us),
+            strategy: selection.strategy,
+            random_first: have.0.count() < rules.0.pick.random_first_pieces,
+        };
+        while requests.room() > 0 {
+            let need = u64::from(BLOCK_BYTES);
+            let own_bucket = own.as_mut().map(|own| &mut own.down);
+            if let Some(until) =
+                lacking(self.now.0, need, [Some(&mut node_buckets.down), Some(&mut buckets.down), own_bucket])
+            {
+                return End::NoRate(until);
+            }
+            let mut motion = Motion {
+                torrent: of.0,
+                content,
+                active: &mut active,
+                order: &mut order,
+                opened: &mut *opened,
+                rows: &mut self.pieces,
+                budget: &mut self.budget,
+                commands: &mut self.commands,
+            };
+            let (piece, block) = match motion.next_block(peer, &offer, &deadlines.0, &mut luck.pick) {
+                Ok(next) => next,
+                Err(end) => return end,
+            };
+            let request = request_of(content, piece, block);
+            let len = u64::from(request.len);
+            node_buckets.down.take(len);
+            buckets.down.take(len);
+            if let Some(own) = own.as_mut() {
+                own.down.take(len);
+            }
+            if requests.out.is_empty() {
+                requests.progress_at = self.now.0;
+            }
+            requests.out.push_back(Request { piece, block, sent_at: self.now.0 });
+            self.outbox.0.net.push(NetCommand::Send { peer, message: Message::Request(request) });
+        }
+        End::Done
+    }
+}
+
+/// When the slowest of the buckets has `need` bytes, if not now.
+fn lacking(
+    now: EngineTime,
+    need: u64,
+    buckets: [Option<&mut dunlin_base::TokenBucket>; 3],
+) -> Option<EngineTime> {
+    let mut until = None;
+    for bucket in buckets.into_iter().flatten() {
+        if bucket.available(now) < need {
+            until = until.max(Some(bucket.available_at(need)));
+        }
+    }
+    until
+}
+
+/// One torrent's pieces in motion, and what it takes to open more.
+struct Motion<'a, 'w, 's> {
+    torrent: Entity,
+    content: &'a Content,
+    active: &'a mut ActivePieces,
+    order: &'a mut PickOrder,
+    opened: &'a mut Opened,
+    rows: &'a mut PieceRows<'w, 's>,
+    budget: &'a mut MemoryBudget,
+    commands: &'a mut Commands<'w, 's>,
+}
+
+impl Motion<'_, '_, '_> {
+    /// What to ask a peer for: pieces that a reader waits for, then pieces in motion, so that they
+    /// become whole, then a new one.
+    fn next_block(
+        &mut self,
+        peer: PeerKey,
+        offer: &Offer<'_>,
+        deadlines: &[PieceIndex],
+        luck: &mut dunlin_base::RngStream,
+    ) -> Result<(PieceIndex, BlockIndex), End> {
+        for &piece in deadlines {
+            if !offer.admits(piece) {
+                continue;
+            }
+            if self.order.contains(piece) {
+                self.open(piece)?;
+            }
+            if let Some(found) = self.take(piece, peer) {
+                return Ok(found);
+            }
+        }
+        let in_motion: Option<(PieceIndex, BlockIndex)> =
+            self.active.0.iter().filter(|(piece, _)| offer.admits(**piece)).find_map(|(&piece, &entity)| {
+                Some((piece, take_block(self.opened, self.rows, entity, peer)?))
+            });
+        if let Some(found) = in_motion {
+            return Ok(found);
+        }
+        let piece = choose(self.order, offer, luck).ok_or(End::Exhausted)?;
+        self.open(piece)?;
+        self.take(piece, peer).ok_or(End::Done)
+    }
+
+    fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {
+        let entity = *self.active.0.get(&piece)?;
+        Some((piece, take_block(self.opened, self.rows, entity, peer)?))
+    }
+
+    fn open(&mut self, piece: PieceIndex) -> Result<(), End> {
+        let geometry = self.content.0.geometry();
+        let len = geometry.piece_len(piece);
+        if !self.budget.admits(len) {
+            return Err(End::NoMemory);
+        }
+        let removed = self.order.remove(piece);
+        assert!(removed, "only a piece of the order is opened");
+        self.order.last_opened = Some(piece);
+        self.budget.bytes += u64::from(len);
+        let entity = self.commands.spawn_empty().id();
+        self.active.0.insert(piece, entity);
+        self.opened.open(entity, self.torrent, piece, geometry.block_count(piece));
+        Ok(())
+    }
+}

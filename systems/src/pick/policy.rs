@@ -1,0 +1,78 @@
+//! The pure decisions of picking.
+
+use dunlin_base::{BLOCK_BYTES, Bitfield, PieceIndex, RngStream};
+use dunlin_components::torrent::PickOrder;
+use dunlin_port::config::PickStrategy;
+
+/// Fewest requests to keep out at a peer that answers.
+pub(crate) const REQUESTS_MIN: u32 = 2;
+
+/// Random probes for a first piece before the rarest is taken after all.
+const RANDOM_PROBES: u32 = 32;
+
+/// How many requests keep a peer busy for `queue_secs` at its present rate, within what it queues.
+pub(crate) fn pipeline(rate_bytes_per_sec: u64, queue_secs: u64, reqq: u32) -> u32 {
+    let requests = rate_bytes_per_sec.saturating_mul(queue_secs) / u64::from(BLOCK_BYTES);
+    u32::try_from(requests).unwrap_or(u32::MAX).clamp(REQUESTS_MIN, reqq.max(1))
+}
+
+/// What a peer that wants a new piece to be opened is offered.
+pub(crate) struct Offer<'a> {
+    /// What the peer has.
+    pub(crate) remote: &'a Bitfield,
+    /// Only these, when it chokes us (BEP 6).
+    pub(crate) only: Option<&'a std::collections::BTreeSet<PieceIndex>>,
+    /// How pieces are chosen.
+    pub(crate) strategy: PickStrategy,
+    /// Whether the torrent is so new that any piece is better than the rarest.
+    pub(crate) random_first: bool,
+}
+
+impl Offer<'_> {
+    pub(crate) fn admits(&self, piece: PieceIndex) -> bool {
+        self.remote.has(piece) && self.only.is_none_or(|only| only.contains(&piece))
+    }
+}
+
+/// The piece to open for a peer.
+pub(crate) fn choose(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
+    if let Some(only) = offer.only {
+        return only.iter().copied().find(|piece| order.contains(*piece) && offer.remote.has(*piece));
+    }
+    match offer.strategy {
+        PickStrategy::RarestFirst if offer.random_first => random(order, offer, luck),
+        PickStrategy::RarestFirst => order.iter().find(|piece| offer.admits(*piece)),
+        PickStrategy::Sequential => sequential(order, offer, 0),
+        PickStrategy::RoundRobin => {
+            let next = order.last_opened.map_or(0, |piece| piece.0 + 1);
+            sequential(order, offer, next).or_else(|| sequential(order, offer, 0))
+        }
+    }
+}
+
+/// BEP 3: the first pieces are chosen at random, since a rare piece comes slowly and there is
+/// nothing to trade before one is complete.
+fn random(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
+    for _ in 0..RANDOM_PROBES {
+        let piece = order.nth(luck.below(u64::from(order.count())) as usize)?;
+        if offer.admits(piece) && order.is_of_top_priority(piece) {
+            return Some(piece);
+        }
+    }
+    order.iter().find(|piece| offer.admits(*piece))
+}
+
+/// The lowest index from `from` on, of the highest priority that the peer can serve.
+fn sequential(order: &PickOrder, offer: &Offer<'_>, from: u32) -> Option<PieceIndex> {
+    let mut fallback = None;
+    for index in from..offer.remote.len() {
+        let piece = PieceIndex(index);
+        if order.contains(piece) && offer.admits(piece) {
+            if order.is_of_top_priority(piece) {
+                return Some(piece);
+            }
+            fallback = fallback.or(Some(piece));
+        }
+    }
+    fallback
+}

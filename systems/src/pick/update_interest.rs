@@ -1,0 +1,49 @@
+//! Whether a peer has what we want.
+
+use bevy_ecs::prelude::*;
+use dunlin_components::peer::{AmInterested, Extensions, PeerOf, RemoteHave};
+use dunlin_components::torrent::{Have, Lifecycle, Wanted};
+use dunlin_components::world::{PeerIndex, Work};
+
+use crate::connect::{Drop, drop_peer};
+
+type PeerRow<'a> = (&'a PeerOf, &'a RemoteHave, &'a Extensions, &'a mut AmInterested);
+type TorrentRow<'a> = (&'a Lifecycle, &'a Have, &'a Wanted);
+
+pub(super) fn update_interest(world: &mut World) {
+    let due = core::mem::take(&mut world.resource_mut::<Work>().interest);
+    if due.is_empty() {
+        return;
+    }
+    let mut redundant = Vec::new();
+    let mut changed = Vec::new();
+    let mut peers = world.query::<PeerRow<'_>>();
+    let mut torrents = world.query::<TorrentRow<'_>>();
+    for peer in due {
+        let Some(entity) = world.resource::<PeerIndex>().get(peer) else { continue };
+        let Ok((of, remote, extensions, _)) = peers.get(world, entity) else { continue };
+        let Ok((lifecycle, have, wanted)) = torrents.get(world, of.0) else { continue };
+        let complete = *lifecycle == Lifecycle::Seeding;
+        // BEP 21: two ends that both take nothing more have nothing to say to each other.
+        if complete && (remote.bits.is_full() || extensions.upload_only) && remote.told {
+            redundant.push(peer);
+            continue;
+        }
+        let interested = !complete && wants_any(remote, have, wanted);
+        let Ok((.., mut row)) = peers.get_mut(world, entity) else { continue };
+        if row.set_if_neq(AmInterested(interested)) {
+            changed.push(peer);
+        }
+    }
+    let mut work = world.resource_mut::<Work>();
+    work.pick.extend(changed.iter().copied());
+    work.flags.extend(changed);
+    for peer in redundant {
+        drop_peer(world, peer, Drop::useless("both ends are complete"));
+    }
+}
+
+fn wants_any(remote: &RemoteHave, have: &Have, wanted: &Wanted) -> bool {
+    let bytes = remote.bits.as_bytes().iter().zip(have.0.as_bytes()).zip(wanted.0.as_bytes());
+    bytes.into_iter().any(|((theirs, ours), wanted)| theirs & !ours & wanted != 0)
+}

@@ -1,0 +1,130 @@
+//! What peers have.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{Bitfield, PeerKey, PieceIndex, RngStream};
+use dunlin_components::node::Luck;
+use dunlin_components::peer::{PeerOf, RemoteHave};
+use dunlin_components::torrent::{Availability, Have, NodeOf, PickOrder, Wanted};
+use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
+
+type TorrentRow<'a> =
+    (&'a NodeOf, &'a Have, &'a Wanted, Option<&'a mut Availability>, Option<&'a mut PickOrder>);
+
+pub(super) fn apply_haves(
+    index: Res<'_, PeerIndex>,
+    mut routed: ResMut<'_, RoutedEvents>,
+    mut work: ResMut<'_, Work>,
+    mut peers: Query<'_, '_, (&PeerOf, &mut RemoteHave)>,
+    mut torrents: Query<'_, '_, TorrentRow<'_>>,
+    mut nodes: Query<'_, '_, &mut Luck>,
+) {
+    for (peer, event) in routed.haves.drain(..) {
+        let Some((of, mut remote)) = index.get(peer).and_then(|entity| peers.get_mut(entity).ok()) else {
+            continue;
+        };
+        let Ok((node, have, wanted, availability, order)) = torrents.get_mut(of.0) else { continue };
+        let Ok(mut luck) = nodes.get_mut(node.0) else { continue };
+        let counted = Counted { availability, order, luck: &mut luck.pick };
+        match apply(&mut remote, event, counted) {
+            Ok(Change::Nothing) => {}
+            Ok(Change::One(piece)) => {
+                if wanted.0.has(piece) && !have.0.has(piece) {
+                    work.interest.insert(peer);
+                    work.pick.insert(peer);
+                } else if remote.bits.is_full() {
+                    work.interest.insert(peer);
+                }
+            }
+            Ok(Change::Many) => {
+                work.interest.insert(peer);
+                work.pick.insert(peer);
+            }
+            Err(why) => fault(&mut work, peer, why),
+        }
+    }
+}
+
+fn fault(work: &mut Work, peer: PeerKey, why: String) {
+    work.drop.push((peer, why));
+}
+
+/// What counts copies; absent while the torrent wants nothing.
+struct Counted<'a> {
+    availability: Option<Mut<'a, Availability>>,
+    order: Option<Mut<'a, PickOrder>>,
+    luck: &'a mut RngStream,
+}
+
+impl Counted<'_> {
+    fn add(&mut self, piece: PieceIndex) {
+        let Some(availability) = &mut self.availability else { return };
+        availability.add(piece);
+        let copies = availability.partial(piece);
+        if let Some(order) = &mut self.order {
+            order.set_copies(piece, copies, self.luck);
+        }
+    }
+
+    /// A peer that was counted by pieces has everything now.
+    fn promote(&mut self, had: &Bitfield) {
+        let Some(availability) = &mut self.availability else { return };
+        availability.promote(had);
+        if let Some(order) = &mut self.order {
+            for piece in had.iter() {
+                order.set_copies(piece, availability.partial(piece), self.luck);
+            }
+        }
+    }
+}
+
+enum Change {
+    Nothing,
+    One(PieceIndex),
+    Many,
+}
+
+/// BEP 3 and 6: the first word on what a peer has may be a bitfield, have-all or have-none, and
+/// comes once; `have` may come any time.
+fn apply(remote: &mut RemoteHave, event: HaveFamily, mut counted: Counted<'_>) -> Result<Change, String> {
+    let len = remote.bits.len();
+    let bits = match event {
+        HaveFamily::Have(index) => {
+            if index >= len {
+                return Err(format!("says that it has piece {index} of {len}"));
+            }
+            remote.told = true;
+            return Ok(have_one(remote, PieceIndex(index), &mut counted));
+        }
+        HaveFamily::Bitfield(bytes) => {
+            Bitfield::from_wire(&bytes, len).map_err(|error| error.to_string())?
+        }
+        HaveFamily::HaveAll => Bitfield::full(len),
+        HaveFamily::HaveNone => Bitfield::empty(len),
+    };
+    if remote.told {
+        return Err("said twice what it has".to_owned());
+    }
+    remote.told = true;
+    if bits.is_full() {
+        counted.promote(&Bitfield::empty(len));
+        remote.counted_as_seed = counted.availability.is_some();
+    } else {
+        bits.iter().for_each(|piece| counted.add(piece));
+    }
+    remote.bits = bits;
+    Ok(Change::Many)
+}
+
+fn have_one(remote: &mut RemoteHave, piece: PieceIndex, counted: &mut Counted<'_>) -> Change {
+    if remote.bits.has(piece) {
+        return Change::Nothing;
+    }
+    if remote.bits.count() + 1 == remote.bits.len() && counted.availability.is_some() {
+        counted.promote(&remote.bits);
+        remote.counted_as_seed = true;
+    } else {
+        counted.add(piece);
+    }
+    remote.bits.set(piece);
+    Change::One(piece)
+}

@@ -1,0 +1,141 @@
+//! What peers want of us.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX, REQUEST_BYTES_MAX};
+use dunlin_base::{EngineTime, PeerKey};
+use dunlin_components::peer::{
+    AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, Strikes, UploadQueue,
+};
+use dunlin_components::torrent::{Content, Have, Traffic};
+use dunlin_components::world::{Now, PeerIndex, PortOutbox, RequestFamily, RoutedEvents, Work};
+use dunlin_port::net::NetCommand;
+use dunlin_protocol::wire::{BlockRequest, Message};
+
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a Remote,
+    &'a Hello,
+    &'a AmChoking,
+    &'a AllowedFast,
+    &'a mut PeerInterested,
+    &'a mut UploadQueue,
+    &'a mut Strikes,
+);
+
+pub(super) fn queue_requests(
+    index: Res<'_, PeerIndex>,
+    mut routed: ResMut<'_, RoutedEvents>,
+    mut work: ResMut<'_, Work>,
+    mut outbox: ResMut<'_, PortOutbox>,
+    mut peers: Query<'_, '_, PeerRow<'_>>,
+    torrents: Query<'_, '_, (&Content, &Have)>,
+) {
+    for (peer, event) in routed.requests.drain(..) {
+        let Some(mut row) = index.get(peer).and_then(|entity| peers.get_mut(entity).ok()) else { continue };
+        match event {
+            RequestFamily::Interested | RequestFamily::NotInterested => {
+                row.5.0 = matches!(event, RequestFamily::Interested);
+                work.choke.insert((row.1.node, peer));
+            }
+            RequestFamily::Cancel(request) => {
+                let queue = &mut row.6;
+                queue.waiting.retain(|waiting| *waiting != request);
+                queue.reading.retain(|reading| *reading != request);
+            }
+            RequestFamily::Request(request) => {
+                let Ok((content, have)) = torrents.get(row.0.0) else { continue };
+                match judge(&row, content, have, &request) {
+                    Verdict::Serve => {
+                        row.6.waiting.push_back(request);
+                        work.serve.insert(peer);
+                    }
+                    Verdict::Reject => reject(&mut work, &mut outbox, peer, &mut row, request),
+                    Verdict::Fault(why) => work.drop.push((peer, why)),
+                }
+            }
+        }
+    }
+}
+
+enum Verdict {
+    Serve,
+    Reject,
+    Fault(String),
+}
+
+fn judge(
+    (_, _, _, choking, allowed, _, queue, _): &bevy_ecs::query::QueryItem<'_, '_, PeerRow<'_>>,
+    content: &Content,
+    have: &Have,
+    request: &BlockRequest,
+) -> Verdict {
+    let geometry = content.0.geometry();
+    let piece = geometry.piece(request.piece).filter(|piece| geometry.contains(*piece, request.begin, request.len));
+    let Some(piece) = piece else {
+        return Verdict::Fault(format!(
+            "asks for {} bytes at {} of piece {}, which are not there",
+            request.len, request.begin, request.piece
+        ));
+    };
+    if request.len > REQUEST_BYTES_MAX {
+        return Verdict::Fault(format!("asks for {} bytes at once", request.len));
+    }
+    let free = !choking.0 || allowed.to_it.contains(&piece);
+    let known = queue.waiting.contains(request) || queue.reading.contains(request);
+    // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
+    let fits = request.len <= dunlin_base::BLOCK_BYTES;
+    if free && fits && !known && have.0.has(piece) && queue.waiting.len() < PEER_REQUESTS_IN_MAX {
+        Verdict::Serve
+    } else {
+        Verdict::Reject
+    }
+}
+
+/// BEP 6 peers are told; others get nothing, as BEP 3 has no word for it. Who goes on asking
+/// though choked is dropped.
+fn reject(
+    work: &mut Work,
+    outbox: &mut PortOutbox,
+    peer: PeerKey,
+    (_, _, hello, _, _, _, _, strikes): &mut bevy_ecs::query::QueryItem<'_, '_, PeerRow<'_>>,
+    request: BlockRequest,
+) {
+    if hello.reserved.fast() {
+        outbox.0.net.push(NetCommand::Send { peer, message: Message::Reject(request) });
+    }
+    strikes.rejects += 1;
+    if strikes.rejects > PEER_REJECTS_MAX + PEER_REQUESTS_IN_MAX as u32 {
+        work.drop.push((peer, "goes on asking for what it cannot have".to_owned()));
+    }
+}
+
+/// Payload left for the kernel: it counts as uploaded, and there is room for more.
+pub(super) fn note_sent(
+    now: Res<'_, Now>,
+    index: Res<'_, PeerIndex>,
+    mut routed: ResMut<'_, RoutedEvents>,
+    mut work: ResMut<'_, Work>,
+    mut peers: Query<'_, '_, (&PeerOf, &mut UploadQueue, &mut PeerTraffic)>,
+    mut torrents: Query<'_, '_, &mut Traffic>,
+) {
+    for (peer, bytes) in routed.sent.drain(..) {
+        let Some((of, mut queue, mut traffic)) =
+            index.get(peer).and_then(|entity| peers.get_mut(entity).ok())
+        else {
+            continue;
+        };
+        let bytes = u64::from(bytes);
+        assert!(queue.unsent_bytes >= bytes, "only what was handed over leaves");
+        queue.unsent_bytes -= bytes;
+        credit(now.0, &mut traffic, bytes);
+        if let Ok(mut torrent) = torrents.get_mut(of.0) {
+            torrent.up.add(now.0, bytes);
+        }
+        work.serve.insert(peer);
+    }
+}
+
+fn credit(now: EngineTime, traffic: &mut PeerTraffic, bytes: u64) {
+    traffic.up.add(now, bytes);
+    traffic.spoke_at = now;
+}

@@ -1,0 +1,80 @@
+//! Extension messages (BEP 10).
+
+use bevy_ecs::prelude::*;
+use dunlin_base::PieceIndex;
+use dunlin_components::peer::{Extensions, PeerOf, RemoteHave};
+use dunlin_components::torrent::{Availability, Candidates, PickOrder};
+use dunlin_components::node::Luck;
+use dunlin_components::torrent::NodeOf;
+use dunlin_components::world::{ExtensionFamily, PeerIndex, RoutedEvents, Work};
+use dunlin_protocol::wire::extension::{DontHave, EXTENSION_HANDSHAKE_ID, ExtensionHandshake, UploadOnly};
+
+use crate::connect::{DONT_HAVE_ID, UPLOAD_ONLY_ID};
+
+type TorrentRow<'a> = (&'a NodeOf, Option<&'a mut Availability>, Option<&'a mut PickOrder>);
+
+pub(super) fn read_extensions(
+    index: Res<'_, PeerIndex>,
+    mut routed: ResMut<'_, RoutedEvents>,
+    mut work: ResMut<'_, Work>,
+    mut peers: Query<'_, '_, (&PeerOf, &mut Extensions, &mut RemoteHave)>,
+    mut torrents: Query<'_, '_, TorrentRow<'_>, With<Candidates>>,
+    mut nodes: Query<'_, '_, &mut Luck>,
+) {
+    for (peer, ExtensionFamily { id, payload }) in routed.extensions.drain(..) {
+        let row = index.get(peer).and_then(|entity| peers.get_mut(entity).ok());
+        let Some((of, mut extensions, mut remote)) = row else { continue };
+        let read = match id {
+            EXTENSION_HANDSHAKE_ID => ExtensionHandshake::decode(&payload).map(|said| {
+                take_handshake(&mut extensions, said);
+                work.interest.insert(peer);
+            }),
+            UPLOAD_ONLY_ID => UploadOnly::decode(&payload).map(|said| {
+                extensions.upload_only = said.0;
+                work.interest.insert(peer);
+            }),
+            DONT_HAVE_ID => DontHave::decode(&payload).map(|lost| {
+                let Ok((node, availability, order)) = torrents.get_mut(of.0) else { return };
+                let Ok(mut luck) = nodes.get_mut(node.0) else { return };
+                lose_piece(&mut remote, PieceIndex(lost.piece), availability, order, &mut luck);
+                work.interest.insert(peer);
+            }),
+            // A number that we did not offer.
+            _ => Ok(()),
+        };
+        if let Err(error) = read {
+            work.drop.push((peer, error.to_string()));
+        }
+    }
+}
+
+fn take_handshake(extensions: &mut Extensions, said: ExtensionHandshake) {
+    extensions.reqq = said.reqq.or(extensions.reqq);
+    extensions.client = said.client.or_else(|| extensions.client.take());
+    extensions.upload_only = said.upload_only.unwrap_or(extensions.upload_only);
+    extensions.dont_have = said.ids.lt_donthave.or(extensions.dont_have);
+}
+
+/// BEP 54: a peer lost a piece.
+fn lose_piece(
+    remote: &mut RemoteHave,
+    piece: PieceIndex,
+    availability: Option<Mut<'_, Availability>>,
+    order: Option<Mut<'_, PickOrder>>,
+    luck: &mut Luck,
+) {
+    if !remote.bits.has(piece) {
+        return;
+    }
+    if let Some(mut availability) = availability {
+        if remote.counted_as_seed {
+            availability.demote(&remote.bits);
+            remote.counted_as_seed = false;
+        }
+        availability.remove(piece);
+        if let Some(mut order) = order {
+            order.set_copies(piece, availability.partial(piece), &mut luck.pick);
+        }
+    }
+    remote.bits.clear(piece);
+}

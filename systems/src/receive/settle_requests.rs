@@ -1,0 +1,210 @@
+//! Answers to our requests: blocks, rejects, and chokes that void them.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex};
+use dunlin_components::node::Node;
+use dunlin_components::peer::{
+    AllowedFast, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
+};
+use dunlin_components::piece::{Blocks, Parole, PieceState};
+use dunlin_components::torrent::{ActivePieces, Content, Peers, Torrent, Traffic};
+use dunlin_components::world::{ChokeFamily, Now, PeerIndex, PortOutbox, RoutedEvents, Work};
+use dunlin_port::BlockBuffer;
+use dunlin_port::net::NetCommand;
+use dunlin_protocol::wire::{BlockRequest, Message};
+
+/// Blocks that nobody asked for after which a peer is dropped. Honest peers send some: our cancel
+/// or timeout crosses their block.
+const UNREQUESTED_MAX: u32 = 2000;
+
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a Hello,
+    &'a mut PeerChoking,
+    &'a mut Requests,
+    &'a mut PeerTraffic,
+    &'a mut Strikes,
+    &'a mut AllowedFast,
+);
+type TorrentRow<'a> = (&'a Torrent, &'a Content, &'a ActivePieces, &'a Peers, &'a mut Traffic);
+type PieceRow<'a> = (&'a mut Blocks, &'a mut Parole, &'a PieceState);
+
+/// The tables that answers touch.
+#[derive(bevy_ecs::system::SystemParam)]
+pub(super) struct Tables<'w, 's> {
+    index: Res<'w, PeerIndex>,
+    peers: Query<'w, 's, PeerRow<'static>>,
+    torrents: Query<'w, 's, TorrentRow<'static>, Without<Node>>,
+    pieces: Query<'w, 's, PieceRow<'static>>,
+    work: ResMut<'w, Work>,
+    outbox: ResMut<'w, PortOutbox>,
+}
+
+pub(super) fn settle_requests(
+    now: Res<'_, Now>,
+    mut routed: ResMut<'_, RoutedEvents>,
+    mut tables: Tables<'_, '_>,
+) {
+    for (peer, event) in routed.chokes.drain(..) {
+        let Some(entity) = tables.index.get(peer) else { continue };
+        match event {
+            ChokeFamily::Block { piece, begin, payload } => {
+                tables.block(now.0, peer, entity, piece, begin, payload);
+            }
+            ChokeFamily::Choke => tables.choke(peer, entity),
+            ChokeFamily::Unchoke => {
+                if let Ok((_, _, mut choking, ..)) = tables.peers.get_mut(entity) {
+                    choking.0 = false;
+                    tables.work.pick.insert(peer);
+                }
+            }
+            ChokeFamily::Reject(block) => tables.reject(peer, entity, &block),
+            ChokeFamily::AllowedFast(piece) => {
+                let Ok((of, .., mut allowed)) = tables.peers.get_mut(entity) else { continue };
+                let count = tables.torrents.get(of.0).map_or(0, |row| row.1.0.geometry().piece_count());
+                if piece < count {
+                    allowed.to_us.insert(PieceIndex(piece));
+                    tables.work.pick.insert(peer);
+                }
+            }
+        }
+    }
+}
+
+impl Tables<'_, '_> {
+    fn block(
+        &mut self,
+        now: EngineTime,
+        peer: PeerKey,
+        entity: Entity,
+        piece: u32,
+        begin: u32,
+        payload: BlockBuffer,
+    ) {
+        let Ok((of, _, _, mut requests, mut rates, mut strikes, _)) = self.peers.get_mut(entity) else { return };
+        let Ok((torrent, content, active, _, mut traffic)) = self.torrents.get_mut(of.0) else { return };
+        let geometry = content.0.geometry();
+        let len = payload.len() as u64;
+        rates.down.add(now, len);
+        traffic.down.add(now, len);
+        let place = geometry
+            .piece(piece)
+            .and_then(|piece| Some((piece, geometry.block_at(piece, begin, payload.len() as u32)?)));
+        let Some((piece, block)) = place else {
+            traffic.wasted_bytes += len;
+            self.work.drop.push((peer, format!("sent bytes {begin} of piece {piece}, which is no block")));
+            return;
+        };
+        self.work.pick.insert(peer);
+        let asked = requests.take(piece, block).is_some();
+        requests.progress_at = now;
+        requests.snubbed = false;
+        if requests.slow_start && asked {
+            requests.target += 1;
+        }
+        let row = active.0.get(&piece).and_then(|entity| self.pieces.get_mut(*entity).ok());
+        let Some((mut blocks, _, state)) = row else {
+            traffic.wasted_bytes += len;
+            strike_unrequested(&mut self.work, peer, &mut strikes, asked);
+            return;
+        };
+        if !asked {
+            // Too late for its request, or never asked for: a peer must not fill pieces unasked.
+            traffic.wasted_bytes += len;
+            strike_unrequested(&mut self.work, peer, &mut strikes, asked);
+            return;
+        }
+        if *state != PieceState::Fetching {
+            traffic.wasted_bytes += len;
+            return;
+        }
+        match blocks.arrive(block, peer, payload) {
+            Err(_copy) => traffic.wasted_bytes += len,
+            Ok(others) => {
+                if blocks.is_whole() {
+                    self.work.whole.push((torrent.0, piece));
+                }
+                let request = request_of(content, piece, block);
+                others.iter().for_each(|other| self.cancel(other, piece, block, request));
+            }
+        }
+    }
+
+    /// Endgame: the block came from somebody else.
+    fn cancel(&mut self, peer: PeerKey, piece: PieceIndex, block: BlockIndex, request: BlockRequest) {
+        let Some(entity) = self.index.get(peer) else { return };
+        let Ok((_, _, _, mut requests, ..)) = self.peers.get_mut(entity) else { return };
+        if requests.take(piece, block).is_some() {
+            self.outbox.0.net.push(NetCommand::Send { peer, message: Message::Cancel(request) });
+            self.work.pick.insert(peer);
+        }
+    }
+
+    /// BEP 3: a choke voids what was asked. BEP 6: it does not, the peer rejects what it voids; but
+    /// peers that forget to are common, so a choke voids all but allowed-fast pieces.
+    fn choke(&mut self, peer: PeerKey, entity: Entity) {
+        let Ok((of, hello, mut choking, mut requests, .., allowed)) = self.peers.get_mut(entity) else { return };
+        choking.0 = true;
+        let fast = hello.reserved.fast();
+        let out = core::mem::take(&mut requests.out);
+        let (kept, void): (Vec<_>, Vec<_>) =
+            out.into_iter().partition(|request| fast && allowed.to_us.contains(&request.piece));
+        requests.out = kept.into();
+        let Ok((_, _, active, peers, _)) = self.torrents.get(of.0) else { return };
+        for request in &void {
+            let piece = active.0.get(&request.piece).and_then(|entity| self.pieces.get_mut(*entity).ok());
+            if let Some((mut blocks, mut parole, _)) = piece {
+                blocks.release(request.block, peer);
+                if parole.peer == Some(peer) {
+                    parole.peer = None;
+                }
+            }
+        }
+        if !void.is_empty() {
+            self.work.pick.extend(peers.0.keys().copied());
+        }
+    }
+
+    fn reject(&mut self, peer: PeerKey, entity: Entity, request: &BlockRequest) {
+        let Ok((of, _, choking, mut requests, _, _, mut allowed)) = self.peers.get_mut(entity) else { return };
+        let Ok((_, content, active, peers, _)) = self.torrents.get(of.0) else { return };
+        let geometry = content.0.geometry();
+        let place = geometry
+            .piece(request.piece)
+            .and_then(|piece| Some((piece, geometry.block_at(piece, request.begin, request.len)?)));
+        let Some((piece, block)) = place else { return };
+        if requests.take(piece, block).is_none() {
+            return;
+        }
+        // A peer that rejects while it does not choke us would be asked again at once, for ever.
+        allowed.to_us.remove(&piece);
+        if !choking.0 {
+            requests.target = requests.target.saturating_sub(1).max(1);
+        }
+        let row = active.0.get(&piece).and_then(|entity| self.pieces.get_mut(*entity).ok());
+        if let Some((mut blocks, ..)) = row {
+            blocks.release(block, peer);
+            let others = peers.0.keys().copied().filter(|other| *other != peer);
+            self.work.pick.extend(others);
+        }
+    }
+}
+
+fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes, asked: bool) {
+    if asked {
+        return;
+    }
+    strikes.unrequested += 1;
+    if strikes.unrequested > UNREQUESTED_MAX {
+        work.drop.push((peer, format!("sent {UNREQUESTED_MAX} blocks that we did not ask for")));
+    }
+}
+
+/// The wire form of a block's place.
+pub(crate) fn request_of(content: &Content, piece: PieceIndex, block: BlockIndex) -> BlockRequest {
+    BlockRequest {
+        piece: piece.0,
+        begin: block.begin(),
+        len: content.0.geometry().block_len(piece, block),
+    }
+}

@@ -1,0 +1,65 @@
+//! Which requests to read from disk now.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{EngineTime, TokenBucket};
+use dunlin_components::node::NodeBuckets;
+use dunlin_components::peer::{PeerBuckets, PeerOf, UploadQueue};
+use dunlin_components::torrent::{NodeOf, Torrent, TorrentBuckets};
+use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
+use dunlin_port::disk::DiskCommand;
+
+/// Payload bytes between disk and kernel for one peer: enough for a fast link's round trip, little
+/// enough that 500 peers do not take all memory.
+const IN_FLIGHT_BYTES_MAX: u64 = 1024 * 1024;
+
+type PeerRow<'a> = (&'a PeerOf, &'a mut UploadQueue, Option<&'a mut PeerBuckets>);
+
+pub(super) fn read_blocks(
+    now: Res<'_, Now>,
+    index: Res<'_, PeerIndex>,
+    mut work: ResMut<'_, Work>,
+    mut wake: ResMut<'_, Wake>,
+    mut outbox: ResMut<'_, PortOutbox>,
+    mut peers: Query<'_, '_, PeerRow<'_>>,
+    mut torrents: Query<'_, '_, (&Torrent, &NodeOf, &mut TorrentBuckets)>,
+    mut nodes: Query<'_, '_, &mut NodeBuckets>,
+) {
+    for peer in core::mem::take(&mut work.serve) {
+        let Some(entity) = index.get(peer) else { continue };
+        let Ok((of, mut queue, mut own)) = peers.get_mut(entity) else { continue };
+        let Ok((torrent, node, mut buckets)) = torrents.get_mut(of.0) else { continue };
+        let Ok(mut node_buckets) = nodes.get_mut(node.0) else { continue };
+        let mut blocks = Vec::new();
+        let mut in_flight = queue.in_flight_bytes();
+        while in_flight < IN_FLIGHT_BYTES_MAX
+            && let Some(request) = queue.waiting.front().copied()
+        {
+            let own = own.as_mut().map(|own| &mut own.up);
+            let all = [Some(&mut node_buckets.up), Some(&mut buckets.up), own];
+            if let Err(until) = take(now.0, u64::from(request.len), all) {
+                work.throttled.insert((until, peer));
+                wake.by(until);
+                break;
+            }
+            queue.waiting.pop_front();
+            queue.reading.push(request);
+            in_flight += u64::from(request.len);
+            blocks.push(request);
+        }
+        if !blocks.is_empty() {
+            outbox.0.disk.push(DiskCommand::Read { torrent: torrent.0, peer, blocks });
+        }
+    }
+}
+
+/// Takes `bytes` of all buckets, or of none and says when all may have them.
+fn take(now: EngineTime, bytes: u64, mut buckets: [Option<&mut TokenBucket>; 3]) -> Result<(), EngineTime> {
+    let lacking = buckets.iter_mut().flatten().filter_map(|bucket| {
+        (bucket.available(now) < bytes).then(|| bucket.available_at(bytes))
+    });
+    if let Some(until) = lacking.max() {
+        return Err(until);
+    }
+    buckets.into_iter().flatten().for_each(|bucket| bucket.take(bytes));
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Whole pieces go to the hashers.
+
+use bevy_ecs::prelude::*;
+use dunlin_components::piece::{Blocks, Parole, PieceState};
+use dunlin_components::torrent::{ActivePieces, Content};
+use dunlin_components::world::{PortOutbox, TorrentIndex, Work};
+use dunlin_port::hash::HashJob;
+
+pub(super) fn hash_whole_pieces(
+    index: Res<'_, TorrentIndex>,
+    mut work: ResMut<'_, Work>,
+    mut outbox: ResMut<'_, PortOutbox>,
+    torrents: Query<'_, '_, (&Content, &ActivePieces)>,
+    mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &mut PieceState)>,
+) {
+    for (torrent, piece) in work.whole.drain(..) {
+        let Some((content, active)) = index.get(torrent).and_then(|entity| torrents.get(entity).ok()) else {
+            continue;
+        };
+        let row = active.0.get(&piece).and_then(|entity| pieces.get_mut(*entity).ok());
+        let Some((mut blocks, parole, mut state)) = row else { continue };
+        if *state != PieceState::Fetching || !blocks.is_whole() {
+            continue;
+        }
+        let expected = content.0.piece_hash(piece).expect("only torrents with v1 hashes are added");
+        *state = PieceState::Hashing;
+        outbox.0.hash.push(HashJob {
+            torrent,
+            piece,
+            blocks: blocks.take_payloads(),
+            expected: *expected,
+            digest_blocks: parole.active,
+        });
+    }
+}
