@@ -16,7 +16,10 @@ pub(super) struct Mailbox<E> {
 
 impl<E> Mailbox<E> {
     pub(super) fn new(wake: Wake) -> Self {
-        Self { events: Mutex::default(), wake }
+        Self {
+            events: Mutex::default(),
+            wake,
+        }
     }
 
     pub(super) fn put(&self, events: impl IntoIterator<Item = E>) {

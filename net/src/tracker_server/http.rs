@@ -35,10 +35,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts and serves connections until the runtime ends.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
-    let places = Arc::new(Semaphore::new(state.options.connections_max.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(
+        state.options.connections_max.min(Semaphore::MAX_PERMITS),
+    ));
     loop {
         // Nobody closes the semaphore, so this waits for a place at most.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, from)) => {
                 let state = Arc::clone(&state);
@@ -79,10 +83,16 @@ fn respond(request: &Request<Incoming>, from: IpAddr, state: &State) -> Response
         (&Method::GET, "/scrape") => (StatusCode::OK, scrape(query, state)),
         (&Method::GET, "/") => {
             let stats = state.stats();
-            let text = format!("A Dunlin tracker: {} peers in {} swarms.\n", stats.peers, stats.torrents);
+            let text = format!(
+                "A Dunlin tracker: {} peers in {} swarms.\n",
+                stats.peers, stats.torrents
+            );
             (StatusCode::OK, text.into_bytes())
         }
-        (&Method::GET, _) => (StatusCode::NOT_FOUND, b"Announces go to /announce.\n".to_vec()),
+        (&Method::GET, _) => (
+            StatusCode::NOT_FOUND,
+            b"Announces go to /announce.\n".to_vec(),
+        ),
         _ => (StatusCode::METHOD_NOT_ALLOWED, Vec::new()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -97,7 +107,9 @@ fn announce(query: &str, from: IpAddr, state: &State) -> Vec<u8> {
         Ok(request) => request,
         Err(error) => return refuse(error.to_string(), state),
     };
-    let reply = state.swarms().announce(&request, from, Families::Both, state.now());
+    let reply = state
+        .swarms()
+        .announce(&request, from, Families::Both, state.now());
     match reply {
         Ok(reply) => {
             state.announces.fetch_add(1, Ordering::Relaxed);
@@ -114,8 +126,14 @@ fn scrape(query: &str, state: &State) -> Vec<u8> {
         Ok(hashes) => {
             state.scrapes.fetch_add(1, Ordering::Relaxed);
             let swarms = state.swarms();
-            let known = hashes.into_iter().map(|hash| (hash, swarms.counts(hash))).collect();
-            write_scrape_reply(&ScrapeReply { swarms: known, min_request_interval_secs: None })
+            let known = hashes
+                .into_iter()
+                .map(|hash| (hash, swarms.counts(hash)))
+                .collect();
+            write_scrape_reply(&ScrapeReply {
+                swarms: known,
+                min_request_interval_secs: None,
+            })
         }
         Err(error) => refuse(error.to_string(), state),
     }
@@ -123,5 +141,8 @@ fn scrape(query: &str, state: &State) -> Vec<u8> {
 
 fn refuse(reason: String, state: &State) -> Vec<u8> {
     state.refused.fetch_add(1, Ordering::Relaxed);
-    write_failure(&TrackerFailure { reason, retry: Retry::Unspecified })
+    write_failure(&TrackerFailure {
+        reason,
+        retry: Retry::Unspecified,
+    })
 }

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use swarms::Swarms;
 
-mod swarms;
 mod http;
-mod udp;
+mod swarms;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 256;
@@ -131,7 +131,9 @@ impl TrackerServer {
         udp: Vec<SocketAddr>,
         options: TrackerServerOptions,
     ) -> Result<Self, TrackerServerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let seed = getrandom::u64().map_err(io::Error::other)?;
         let mut secret = [0; udp::SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
@@ -147,7 +149,8 @@ impl TrackerServer {
         let mut addrs = TrackerServerAddrs::default();
         let inside = runtime.enter();
         for addr in http {
-            let listener = listen(addr).map_err(|error| TrackerServerError::Listen { addr, error })?;
+            let listener =
+                listen(addr).map_err(|error| TrackerServerError::Listen { addr, error })?;
             addrs.http.push(listener.local_addr()?);
             let listener = tokio::net::TcpListener::from_std(listener)?;
             runtime.spawn(http::serve(listener, Arc::clone(&state)));
@@ -162,15 +165,22 @@ impl TrackerServer {
 
         let (stop, stopped) = oneshot::channel::<()>();
         let sweeper = Arc::clone(&state);
-        let thread = thread::Builder::new().name("dunlin-tracker-server".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = sweep(&sweeper) => {}
-                    _dropped = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { addrs, state, stop: Some(stop), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("dunlin-tracker-server".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = sweep(&sweeper) => {}
+                        _dropped = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            addrs,
+            state,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens.
@@ -189,7 +199,11 @@ impl TrackerServer {
 impl Drop for TrackerServer {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the tracker's thread had panicked");
         }
     }

@@ -43,9 +43,7 @@ pub(super) enum Families {
     /// IPv4 and IPv6 (HTTP, BEP 7).
     Both,
     /// That of the question (UDP, BEP 15), and no more than so many.
-    Same {
-        peers_max: u32,
-    },
+    Same { peers_max: u32 },
 }
 
 /// All swarms. Times are since the server's start.
@@ -70,7 +68,12 @@ pub(super) enum RefuseError {
 impl Swarms {
     pub(super) fn new(options: TrackerServerOptions, seed: u64) -> Self {
         let luck = RngStream::new(seed, NodeKey(0), StreamName::Connect);
-        Self { swarms: HashMap::new(), peers: 0, luck, options }
+        Self {
+            swarms: HashMap::new(),
+            peers: 0,
+            luck,
+            options,
+        }
     }
 
     /// Enters or updates the peer that announces from `from`, and tells it of others.
@@ -82,7 +85,10 @@ impl Swarms {
         now: Duration,
     ) -> Result<AnnounceReply, RefuseError> {
         let ip = reachable_at(request, from);
-        let identity = Identity { peer_id: request.peer_id, ipv6: ip.is_ipv6() };
+        let identity = Identity {
+            peer_id: request.peer_id,
+            ipv6: ip.is_ipv6(),
+        };
         if request.event == AnnounceEvent::Stopped {
             self.leave(request, identity, ip)?;
         } else {
@@ -151,8 +157,12 @@ impl Swarms {
         identity: Identity,
         ip: IpAddr,
     ) -> Result<(), RefuseError> {
-        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return Ok(()) };
-        let Some(peer) = swarm.peers.get(&identity) else { return Ok(()) };
+        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else {
+            return Ok(());
+        };
+        let Some(peer) = swarm.peers.get(&identity) else {
+            return Ok(());
+        };
         if !peer.belongs_to(request, ip) {
             return Err(RefuseError::PeerIdTaken);
         }
@@ -175,7 +185,9 @@ impl Swarms {
             Families::Same { peers_max } => wanted.min(peers_max),
         } as usize;
         let fits = |ipv6| families == Families::Both || ipv6 == asks.ipv6;
-        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return Vec::new() };
+        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else {
+            return Vec::new();
+        };
         let mut picked = Vec::with_capacity(wanted.min(swarm.peers.len()));
         let count = swarm.peers.len();
         for n in 0..count.min(wanted.saturating_mul(LOOKS_PER_PEER)) {
@@ -185,7 +197,9 @@ impl Swarms {
             // Fisher-Yates as far as it is needed: what was looked at comes to the front.
             let other = n + self.luck.below((count - n) as u64) as usize;
             swarm.peers.swap_indices(n, other);
-            let Some((identity, peer)) = swarm.peers.get_index(n) else { break };
+            let Some((identity, peer)) = swarm.peers.get_index(n) else {
+                break;
+            };
             let useful = request.left > 0 || !peer.seeds;
             if identity.peer_id != asks.peer_id && fits(identity.ipv6) && useful {
                 picked.push(peer.addr);
@@ -196,7 +210,9 @@ impl Swarms {
 
     /// How many are in a swarm; all zero if nobody ever was.
     pub(super) fn counts(&self, info_hash: InfoHash) -> SwarmCounts {
-        let Some(swarm) = self.swarms.get(&info_hash) else { return SwarmCounts::default() };
+        let Some(swarm) = self.swarms.get(&info_hash) else {
+            return SwarmCounts::default();
+        };
         let peers = swarm.peers.len() as u32;
         SwarmCounts {
             seeders: swarm.seeders,

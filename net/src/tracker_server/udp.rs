@@ -49,7 +49,9 @@ async fn serve_one(
 ) -> io::Result<()> {
     let (len, from) = socket.recv_from(packet).await?;
     if let Some(answer) = respond(&packet[..len], from, secret, state) {
-        socket.send_to(&answer.encode(AddressFamily::of(from.ip())), from).await?;
+        socket
+            .send_to(&answer.encode(AddressFamily::of(from.ip())), from)
+            .await?;
     }
     Ok(())
 }
@@ -65,24 +67,43 @@ fn respond(
     let id = |span| connection_id(secret, from, span);
     let known = |connection| connection == id(span) || span > 0 && connection == id(span - 1);
     match UdpRequest::decode(packet) {
-        Ok(UdpRequest::Connect { transaction }) => {
-            Some(UdpResponse::Connect { transaction, connection: id(span) })
-        }
-        Ok(UdpRequest::Announce { connection, transaction, .. }) if !known(connection) => {
+        Ok(UdpRequest::Connect { transaction }) => Some(UdpResponse::Connect {
+            transaction,
+            connection: id(span),
+        }),
+        Ok(UdpRequest::Announce {
+            connection,
+            transaction,
+            ..
+        }) if !known(connection) => {
             // Shorter than the announce, so no use to who forges addresses; and a client that
             // outlived our restart need not wait for its time-out.
-            Some(refuse(transaction, "the connection id is not valid any more", state))
+            Some(refuse(
+                transaction,
+                "the connection id is not valid any more",
+                state,
+            ))
         }
-        Ok(UdpRequest::Announce { transaction, request, .. }) => {
-            Some(announce(transaction, &request, from.ip(), state))
-        }
-        Ok(UdpRequest::Scrape { connection, transaction, info_hashes })
-            if known(connection) && !info_hashes.is_empty() =>
-        {
+        Ok(UdpRequest::Announce {
+            transaction,
+            request,
+            ..
+        }) => Some(announce(transaction, &request, from.ip(), state)),
+        Ok(UdpRequest::Scrape {
+            connection,
+            transaction,
+            info_hashes,
+        }) if known(connection) && !info_hashes.is_empty() => {
             state.scrapes.fetch_add(1, Ordering::Relaxed);
             let swarms = state.swarms();
-            let swarms = info_hashes.into_iter().map(|hash| swarms.counts(hash)).collect();
-            Some(UdpResponse::Scrape { transaction, swarms })
+            let swarms = info_hashes
+                .into_iter()
+                .map(|hash| swarms.counts(hash))
+                .collect();
+            Some(UdpResponse::Scrape {
+                transaction,
+                swarms,
+            })
         }
         Ok(UdpRequest::Scrape { .. }) | Err(_) => {
             state.refused.fetch_add(1, Ordering::Relaxed);
@@ -91,13 +112,20 @@ fn respond(
     }
 }
 
-fn announce(transaction: u32, request: &AnnounceRequest, from: IpAddr, state: &State) -> UdpResponse {
+fn announce(
+    transaction: u32,
+    request: &AnnounceRequest,
+    from: IpAddr,
+    state: &State,
+) -> UdpResponse {
     let peers_max = match AddressFamily::of(from) {
         AddressFamily::V4 => PEERS_V4_MAX,
         AddressFamily::V6 => PEERS_V6_MAX,
     };
     let families = Families::Same { peers_max };
-    let reply = state.swarms().announce(request, from, families, state.now());
+    let reply = state
+        .swarms()
+        .announce(request, from, families, state.now());
     match reply {
         Ok(reply) => {
             state.announces.fetch_add(1, Ordering::Relaxed);
@@ -115,7 +143,10 @@ fn announce(transaction: u32, request: &AnnounceRequest, from: IpAddr, state: &S
 
 fn refuse(transaction: u32, reason: &str, state: &State) -> UdpResponse {
     state.refused.fetch_add(1, Ordering::Relaxed);
-    UdpResponse::Error { transaction, reason: reason.to_owned() }
+    UdpResponse::Error {
+        transaction,
+        reason: reason.to_owned(),
+    }
 }
 
 fn connection_id(secret: &[u8; SECRET_BYTES], from: SocketAddr, span: u64) -> u64 {

@@ -41,12 +41,21 @@ pub(super) fn flush(
         torrent.ledger().wrote = true;
         return Err(trouble::of_storage(&error));
     }
-    let flushed = torrent.files.flush().map_err(|error| trouble::of_storage(&error))?;
+    let flushed = torrent
+        .files
+        .flush()
+        .map_err(|error| trouble::of_storage(&error))?;
     let mut ledger = torrent.ledger();
     ledger.have.clone_from(&have);
     let flushed = merged(ledger.unproven.take(), flushed);
     drop(ledger);
-    Ok(Facts { torrent: Arc::clone(torrent), have, flushed, state, at_rest: None })
+    Ok(Facts {
+        torrent: Arc::clone(torrent),
+        have,
+        flushed,
+        state,
+        at_rest: None,
+    })
 }
 
 /// Two flushes in a row vouch for the bytes of both.

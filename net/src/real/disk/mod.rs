@@ -24,15 +24,15 @@ use queue::{Ended, Job, PieceWrite, Queue, Work};
 use records::Records;
 use torrent::OpenTorrent;
 
-mod queue;
-mod transfer;
-mod open;
 mod commit;
+mod open;
+mod queue;
 mod records;
-mod torrent;
-mod trouble;
 #[cfg(test)]
 mod tests;
+mod torrent;
+mod transfer;
+mod trouble;
 
 /// Threads that there are at least, so that a check never keeps the only one.
 const THREADS_MIN: usize = 2;
@@ -94,7 +94,11 @@ impl DiskPort {
     ) -> Result<Self, DiskPortError> {
         let db = state_dir.map(ResumeDb::open).transpose()?;
         let threads = threads.max(THREADS_MIN);
-        let state = State { queue: Queue::new(threads), starved: Vec::new(), stop: false };
+        let state = State {
+            queue: Queue::new(threads),
+            starved: Vec::new(),
+            stop: false,
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -104,11 +108,18 @@ impl DiskPort {
             records: db.map(|db| Records::new(Arc::new(db))),
             commits: Line::default(),
         });
-        let mut port = Self { shared: Arc::clone(&shared), threads: Vec::with_capacity(threads) };
+        let mut port = Self {
+            shared: Arc::clone(&shared),
+            threads: Vec::with_capacity(threads),
+        };
         for n in 0..threads {
             let shared = Arc::clone(&shared);
             let name = format!("dunlin-disk-{n}");
-            port.threads.push(thread::Builder::new().name(name).spawn(move || shared.work())?);
+            port.threads.push(
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || shared.work())?,
+            );
         }
         Ok(port)
     }
@@ -119,7 +130,9 @@ impl DiskPort {
             return;
         }
         let mut state = self.shared.lock();
-        commands.drain(..).for_each(|command| state.queue.push(command));
+        commands
+            .drain(..)
+            .for_each(|command| state.queue.push(command));
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -181,7 +194,13 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.next() {
-            let Job { key, work, torrent, info_hash, cancelled } = job;
+            let Job {
+                key,
+                work,
+                torrent,
+                info_hash,
+                cancelled,
+            } = job;
             match work {
                 Work::Write(writes) => self.write(key, torrent.as_deref(), writes),
                 Work::Command(DiskCommand::Read { peer, blocks, .. }) => {
@@ -190,11 +209,20 @@ impl Shared {
                     self.events.put(events);
                     self.end(key, Ended::Read);
                     if !left.is_empty() {
-                        let read = DiskCommand::Read { torrent: key, peer, blocks: left };
+                        let read = DiskCommand::Read {
+                            torrent: key,
+                            peer,
+                            blocks: left,
+                        };
                         self.starve(read);
                     }
                 }
-                Work::Command(DiskCommand::Commit { have, totals, paused, .. }) => {
+                Work::Command(DiskCommand::Commit {
+                    have,
+                    totals,
+                    paused,
+                    ..
+                }) => {
                     self.commit(key, torrent.as_ref(), have, (totals, paused));
                 }
                 Work::Command(command) => {
@@ -223,7 +251,10 @@ impl Shared {
                 return None;
             }
             if state.starved.is_empty() {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let waited = self.changed.wait_timeout(state, STARVED_PAUSE);
@@ -254,7 +285,10 @@ impl Shared {
         let tell = |(key, result): Outcome| {
             let event = match result {
                 Ok(()) => DiskEvent::Committed { torrent: key },
-                Err(error) => DiskEvent::Failed { torrent: key, error },
+                Err(error) => DiskEvent::Failed {
+                    torrent: key,
+                    error,
+                },
             };
             self.events.put([event]);
             self.end(key, Ended::Commit);
@@ -292,9 +326,20 @@ fn alone(
     let long = queue::takes_long(&command);
     let closed = matches!(command, DiskCommand::Close { .. });
     let torrent = match command {
-        DiskCommand::Open { info, root, preallocation, wanted, check, .. } => {
-            desk.open(Opening { info, root, preallocation, wanted, check })
-        }
+        DiskCommand::Open {
+            info,
+            root,
+            preallocation,
+            wanted,
+            check,
+            ..
+        } => desk.open(Opening {
+            info,
+            root,
+            preallocation,
+            wanted,
+            check,
+        }),
         DiskCommand::Select { wanted, .. } => {
             desk.select(torrent.as_ref(), wanted);
             torrent
@@ -315,5 +360,9 @@ fn alone(
             unreachable!("these run beside others")
         }
     };
-    Ended::Alone { long, torrent, closed }
+    Ended::Alone {
+        long,
+        torrent,
+        closed,
+    }
 }

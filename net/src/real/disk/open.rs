@@ -44,15 +44,25 @@ pub(super) struct Opening {
 impl Desk<'_> {
     /// Opens a torrent and tells what is there.
     pub(super) fn open(&self, opening: Opening) -> Option<Arc<OpenTorrent>> {
-        self.try_open(opening).map_err(|error| self.fail(error)).ok()
+        self.try_open(opening)
+            .map_err(|error| self.fail(error))
+            .ok()
     }
 
     fn try_open(&self, opening: Opening) -> Result<Arc<OpenTorrent>, Option<DiskError>> {
-        let Opening { info, root, preallocation: reserve, wanted, mut check } = opening;
+        let Opening {
+            info,
+            root,
+            preallocation: reserve,
+            wanted,
+            mut check,
+        } = opening;
         let layout = Arc::new(layout_of(&info).map_err(|error| trouble::of_layout(&error))?);
         let hash = info.info_hash();
         let record = match self.records {
-            Some(records) => records.find(hash).map_err(|error| trouble::of_resume(&error))?,
+            Some(records) => records
+                .find(hash)
+                .map_err(|error| trouble::of_resume(&error))?,
             None => None,
         };
         match &record {
@@ -68,11 +78,20 @@ impl Desk<'_> {
             choose(record, &wanted);
         })?;
         let pool = Arc::clone(self.files);
-        let files =
-            TorrentFiles::open(root, hash, Arc::clone(&layout), wanted, preallocation(reserve), pool);
+        let files = TorrentFiles::open(
+            root,
+            hash,
+            Arc::clone(&layout),
+            wanted,
+            preallocation(reserve),
+            pool,
+        );
         let files = files.map_err(|error| trouble::of_storage(&error))?;
         let torrent = Arc::new(OpenTorrent::new(info, layout, files));
-        if let Some(target) = record.as_ref().and_then(|record| record.moving_to.as_deref()) {
+        if let Some(target) = record
+            .as_ref()
+            .and_then(|record| record.moving_to.as_deref())
+        {
             self.move_files(&torrent, target);
         }
         let fresh = record.is_none();
@@ -86,7 +105,9 @@ impl Desk<'_> {
 
     /// Hashes everything again and tells what is there.
     pub(super) fn recheck(&self, torrent: Option<&Arc<OpenTorrent>>) {
-        let Some(torrent) = torrent else { return self.fail(Some(trouble::not_open())) };
+        let Some(torrent) = torrent else {
+            return self.fail(Some(trouble::not_open()));
+        };
         // The engine counts on from totals that it has.
         if let Err(error) = self.check(torrent, Check::Full, false, Totals::default()) {
             self.fail(error);
@@ -120,25 +141,40 @@ impl Desk<'_> {
             }
         }
         if !have.is_full() {
-            torrent.files.prepare().map_err(|error| trouble::of_storage(&error))?;
+            torrent
+                .files
+                .prepare()
+                .map_err(|error| trouble::of_storage(&error))?;
         }
         torrent.ledger().have.clone_from(&have);
         // What is as it was when it was last committed needs no flush: thousands start like that.
         if fresh || check != Check::Quick || doubt.count() > 0 {
             self.settle_check(torrent, &have, &doubt, flushed)?;
         }
-        (self.tell)(DiskEvent::Opened { torrent: self.key, have, checked: doubt.count(), totals });
+        (self.tell)(DiskEvent::Opened {
+            torrent: self.key,
+            have,
+            checked: doubt.count(),
+            totals,
+        });
         Ok(())
     }
 
     /// The pieces that the last run committed, and those to hash again.
     fn remembered(&self, torrent: &OpenTorrent) -> Result<(Bitfield, Bitfield), DiskError> {
         let geometry = torrent.layout.geometry();
-        let now = torrent.files.stat().map_err(|error| trouble::of_storage(&error))?;
+        let now = torrent
+            .files
+            .stat()
+            .map_err(|error| trouble::of_storage(&error))?;
         let Some(records) = self.records else {
             let none = Bitfield::empty(geometry.piece_count());
             let nothing = now.part.is_none() && now.files.iter().all(Option::is_none);
-            let doubt = if nothing { none.clone() } else { Bitfield::full(geometry.piece_count()) };
+            let doubt = if nothing {
+                none.clone()
+            } else {
+                Bitfield::full(geometry.piece_count())
+            };
             return Ok((none, doubt));
         };
         let state = records.db.load(torrent.info_hash(), geometry);
@@ -147,16 +183,32 @@ impl Desk<'_> {
         Ok((state.have, doubt))
     }
 
-    fn hash(&self, torrent: &OpenTorrent, which: &Bitfield) -> Result<(Bitfield, Flushed), Option<DiskError>> {
+    fn hash(
+        &self,
+        torrent: &OpenTorrent,
+        which: &Bitfield,
+    ) -> Result<(Bitfield, Flushed), Option<DiskError>> {
         let Some(hashes) = torrent.piece_hashes() else {
             let message = "a torrent with SHA-256 hashes alone (BEP 52) cannot be checked yet";
             return Err(Some(trouble::other(message)));
         };
-        let tell = |done, of| (self.tell)(DiskEvent::Checking { torrent: self.key, done, of });
+        let tell = |done, of| {
+            (self.tell)(DiskEvent::Checking {
+                torrent: self.key,
+                done,
+                of,
+            })
+        };
         tell(0, which.count());
         // It is called once for every 16 MiB, which is seldom enough.
         let mut progress = |progress: RecheckProgress| tell(progress.checked, progress.of);
-        let checked = recheck_pieces(&torrent.files, &hashes[..], which, self.cancelled, &mut progress);
+        let checked = recheck_pieces(
+            &torrent.files,
+            &hashes[..],
+            which,
+            self.cancelled,
+            &mut progress,
+        );
         let checked = checked.map_err(|error| trouble::of_recheck(&error))?;
         Ok((checked.good, checked.flushed))
     }
@@ -169,12 +221,20 @@ impl Desk<'_> {
         doubt: &Bitfield,
         flushed: Option<Flushed>,
     ) -> Result<(), DiskError> {
-        let Some(records) = self.records else { return Ok(()) };
+        let Some(records) = self.records else {
+            return Ok(());
+        };
         let flushed = match flushed {
             Some(flushed) => flushed,
-            None => torrent.files.flush_all().map_err(|error| trouble::of_storage(&error))?,
+            None => torrent
+                .files
+                .flush_all()
+                .map_err(|error| trouble::of_storage(&error))?,
         };
-        let at_rest = torrent.files.stat().map_err(|error| trouble::of_storage(&error))?;
+        let at_rest = torrent
+            .files
+            .stat()
+            .map_err(|error| trouble::of_storage(&error))?;
         // Pieces that were hashed are in doubt no longer, good or bad, once the good are committed.
         let facts = |at_rest| Facts {
             torrent: Arc::clone(torrent),
@@ -212,7 +272,11 @@ impl Desk<'_> {
     pub(super) fn relocate(&self, torrent: Option<&Arc<OpenTorrent>>, root: &Path) {
         let Some(torrent) = torrent else {
             let (root, error) = (PathBuf::new(), Some(trouble::not_open()));
-            return (self.tell)(DiskEvent::Moved { torrent: self.key, root, error });
+            return (self.tell)(DiskEvent::Moved {
+                torrent: self.key,
+                root,
+                error,
+            });
         };
         self.move_files(torrent, root);
     }
@@ -225,7 +289,9 @@ impl Desk<'_> {
             false => ControlFlow::Continue(()),
         };
         let moved = self
-            .edit(hash, &from, |record| record.moving_to = Some(target.to_path_buf()))
+            .edit(hash, &from, |record| {
+                record.moving_to = Some(target.to_path_buf())
+            })
             .and_then(|()| fs::create_dir_all(target).map_err(|error| folder_error(target, &error)))
             .and_then(|()| {
                 let moved = torrent.files.move_to(target, &mut go_on);
@@ -241,7 +307,11 @@ impl Desk<'_> {
             });
             error = error.or(settled.err());
         }
-        (self.tell)(DiskEvent::Moved { torrent: self.key, root, error });
+        (self.tell)(DiskEvent::Moved {
+            torrent: self.key,
+            root,
+            error,
+        });
     }
 
     /// Ends a torrent: whatever fails, its files are closed afterwards.
@@ -257,7 +327,9 @@ impl Desk<'_> {
             (_, Keep::Files) => self.forget(info_hash),
             (Some(torrent), Keep::Nothing) => {
                 let removed = torrent.files.remove_data();
-                removed.map_err(|error| trouble::of_storage(&error)).and(self.forget(info_hash))
+                removed
+                    .map_err(|error| trouble::of_storage(&error))
+                    .and(self.forget(info_hash))
             }
             (None, Keep::Nothing) => self.forget(info_hash).and(Err(trouble::not_open())),
         };
@@ -270,14 +342,24 @@ impl Desk<'_> {
     fn commit_at_rest(&self, torrent: &Arc<OpenTorrent>) -> Result<(), DiskError> {
         let have = torrent.ledger().have.clone();
         let mut facts = flush(torrent, have, None)?;
-        facts.at_rest = Some(torrent.files.stat().map_err(|error| trouble::of_storage(&error))?);
+        facts.at_rest = Some(
+            torrent
+                .files
+                .stat()
+                .map_err(|error| trouble::of_storage(&error))?,
+        );
         let outcomes = settle(self.records, vec![(self.key, facts)]);
         outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
     }
 
     fn forget(&self, info_hash: Option<InfoHash>) -> Result<(), DiskError> {
-        let (Some(records), Some(info_hash)) = (self.records, info_hash) else { return Ok(()) };
-        records.db.remove(info_hash).map_err(|error| trouble::of_resume(&error))
+        let (Some(records), Some(info_hash)) = (self.records, info_hash) else {
+            return Ok(());
+        };
+        records
+            .db
+            .remove(info_hash)
+            .map_err(|error| trouble::of_resume(&error))
     }
 
     fn edit(
@@ -286,13 +368,20 @@ impl Desk<'_> {
         root: &Path,
         change: impl FnOnce(&mut ResumeRecord),
     ) -> Result<(), DiskError> {
-        let Some(records) = self.records else { return Ok(()) };
-        records.edit(torrent, root, change).map_err(|error| trouble::of_resume(&error))
+        let Some(records) = self.records else {
+            return Ok(());
+        };
+        records
+            .edit(torrent, root, change)
+            .map_err(|error| trouble::of_resume(&error))
     }
 
     fn fail(&self, error: Option<DiskError>) {
         if let Some(error) = error {
-            (self.tell)(DiskEvent::Failed { torrent: self.key, error });
+            (self.tell)(DiskEvent::Failed {
+                torrent: self.key,
+                error,
+            });
         }
     }
 }
@@ -314,5 +403,8 @@ fn choose(record: &mut ResumeRecord, wanted: &[bool]) {
 
 fn folder_error(path: &Path, error: &std::io::Error) -> DiskError {
     let message = format!("cannot create the folder {}: {error}", path.display());
-    DiskError { kind: trouble::kind_of_io(error), message }
+    DiskError {
+        kind: trouble::kind_of_io(error),
+        message,
+    }
 }

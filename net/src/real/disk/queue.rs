@@ -133,7 +133,9 @@ impl Queue {
 
     /// Puts a torrent into the line when its first command can begin.
     fn list(&mut self, key: TorrentKey) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
         if !lane.listed && lane.can_begin() {
             lane.listed = true;
             self.ready.push_back(key);
@@ -143,7 +145,9 @@ impl Queue {
     /// Takes the next piece of work, if any can begin.
     pub(super) fn take(&mut self) -> Option<Job> {
         while let Some(key) = self.ready.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            let Some(lane) = self.lanes.get_mut(&key) else {
+                continue;
+            };
             if !lane.can_begin() {
                 lane.listed = false;
                 continue;
@@ -171,7 +175,9 @@ impl Queue {
     }
 
     pub(super) fn end(&mut self, key: TorrentKey, ended: Ended) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
         self.running -= 1;
         match ended {
             Ended::Write(pieces) => {
@@ -180,7 +186,11 @@ impl Queue {
             }
             Ended::Read => lane.reads -= 1,
             Ended::Commit => lane.committing = false,
-            Ended::Alone { long, torrent, closed } => {
+            Ended::Alone {
+                long,
+                torrent,
+                closed,
+            } => {
                 lane.alone = false;
                 lane.torrent = torrent;
                 if closed {
@@ -213,9 +223,9 @@ impl Lane {
         match self.waiting.front() {
             None => false,
             Some(DiskCommand::Write { .. }) => true,
-            Some(DiskCommand::Read { blocks, .. }) => {
-                !blocks.iter().any(|block| self.writing.contains(&PieceIndex(block.piece)))
-            }
+            Some(DiskCommand::Read { blocks, .. }) => !blocks
+                .iter()
+                .any(|block| self.writing.contains(&PieceIndex(block.piece))),
             Some(DiskCommand::Commit { .. }) => self.writes == 0 && !self.committing,
             Some(_) => self.writes == 0 && self.reads == 0 && !self.committing,
         }
@@ -231,7 +241,8 @@ impl Lane {
                     // A new beginning: what was cancelled is over.
                     DiskCommand::Open { .. } => {
                         self.alone = true;
-                        let closes = |command: &DiskCommand| matches!(command, DiskCommand::Close { .. });
+                        let closes =
+                            |command: &DiskCommand| matches!(command, DiskCommand::Close { .. });
                         let cancelled = self.waiting.iter().any(closes);
                         self.cancelled = Arc::new(AtomicBool::new(cancelled));
                     }
@@ -253,7 +264,9 @@ impl Lane {
             }
             _ => false,
         };
-        while let Some(DiskCommand::Write { piece, blocks, .. }) = self.waiting.pop_front_if(&mut fits) {
+        while let Some(DiskCommand::Write { piece, blocks, .. }) =
+            self.waiting.pop_front_if(&mut fits)
+        {
             writes.push(PieceWrite { piece, blocks });
         }
         self.writes += 1;
@@ -269,7 +282,6 @@ pub(super) fn takes_long(command: &DiskCommand) -> bool {
         DiskCommand::Open { .. } | DiskCommand::Recheck { .. } | DiskCommand::Move { .. }
     )
 }
-
 
 fn torrent_of(command: &DiskCommand) -> TorrentKey {
     match command {

@@ -30,7 +30,10 @@ pub(super) struct Facts {
 
 impl Records {
     pub(super) fn new(db: Arc<ResumeDb>) -> Self {
-        Self { db, edits: Mutex::default() }
+        Self {
+            db,
+            edits: Mutex::default(),
+        }
     }
 
     /// Changes a torrent's record, which is made when there is none or it is damaged.
@@ -62,8 +65,10 @@ impl Records {
     /// Commits what was flushed of many torrents, in one transaction.
     pub(super) fn commit(&self, facts: &[&Facts]) -> Result<(), ResumeError> {
         let _editing = self.edits.lock().unwrap_or_else(PoisonError::into_inner);
-        let records: Vec<_> =
-            facts.iter().map(|facts| self.changed_record(facts)).collect::<Result<_, _>>()?;
+        let records: Vec<_> = facts
+            .iter()
+            .map(|facts| self.changed_record(facts))
+            .collect::<Result<_, _>>()?;
         let commits: Vec<_> = facts
             .iter()
             .zip(&records)
@@ -80,9 +85,13 @@ impl Records {
     }
 
     fn changed_record(&self, facts: &Facts) -> Result<Option<ResumeRecord>, ResumeError> {
-        let Some((totals, paused)) = facts.state else { return Ok(None) };
+        let Some((totals, paused)) = facts.state else {
+            return Ok(None);
+        };
         let old = self.find(facts.torrent.info_hash())?;
-        let mut record = old.clone().unwrap_or_else(|| new_record(&facts.torrent.files.root()));
+        let mut record = old
+            .clone()
+            .unwrap_or_else(|| new_record(&facts.torrent.files.root()));
         record.downloaded_bytes = totals.downloaded_bytes;
         record.uploaded_bytes = totals.uploaded_bytes;
         record.paused = paused;
@@ -91,7 +100,9 @@ impl Records {
 }
 
 fn new_record(root: &Path) -> ResumeRecord {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     ResumeRecord {
         root: root.to_path_buf(),
         added_unix_secs: i64::try_from(now).unwrap_or(i64::MAX),

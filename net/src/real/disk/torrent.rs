@@ -30,8 +30,17 @@ pub(super) struct Ledger {
 impl OpenTorrent {
     pub(super) fn new(info: Arc<Info>, layout: Arc<FileLayout>, files: TorrentFiles) -> Self {
         let have = Bitfield::empty(layout.geometry().piece_count());
-        let ledger = Mutex::new(Ledger { have, unproven: None, wrote: false });
-        Self { info, layout, files, ledger }
+        let ledger = Mutex::new(Ledger {
+            have,
+            unproven: None,
+            wrote: false,
+        });
+        Self {
+            info,
+            layout,
+            files,
+            ledger,
+        }
     }
 
     pub(super) fn info_hash(&self) -> InfoHash {
@@ -44,7 +53,11 @@ impl OpenTorrent {
 
     /// SHA-1 of each piece; `None` for a torrent that has only SHA-256 (BEP 52).
     pub(super) fn piece_hashes(&self) -> Option<Vec<[u8; 20]>> {
-        self.info.geometry().pieces().map(|piece| self.info.piece_hash(piece).copied()).collect()
+        self.info
+            .geometry()
+            .pieces()
+            .map(|piece| self.info.piece_hash(piece).copied())
+            .collect()
     }
 }
 

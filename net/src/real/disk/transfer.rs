@@ -44,7 +44,8 @@ pub(super) fn write(
 
 /// Whether `piece` is the one behind the last of `run`.
 fn follows(run: &[PieceWrite], piece: PieceIndex) -> bool {
-    run.last().is_some_and(|last| last.piece.0.checked_add(1) == Some(piece.0))
+    run.last()
+        .is_some_and(|last| last.piece.0.checked_add(1) == Some(piece.0))
 }
 
 fn write_run(key: TorrentKey, torrent: &OpenTorrent, run: Vec<PieceWrite>) -> Vec<DiskEvent> {
@@ -59,7 +60,10 @@ fn write_run(key: TorrentKey, torrent: &OpenTorrent, run: Vec<PieceWrite>) -> Ve
     let start = geometry.piece_start(run[0].piece);
     match torrent.files.write_vectored_at(start, &parts) {
         Ok(()) => {
-            let written = |write: PieceWrite| DiskEvent::Written { torrent: key, piece: write.piece };
+            let written = |write: PieceWrite| DiskEvent::Written {
+                torrent: key,
+                piece: write.piece,
+            };
             run.into_iter().map(written).collect()
         }
         Err(error) => failed(key, run, &trouble::of_storage(&error)),
@@ -84,10 +88,21 @@ pub(super) fn read(
     peer: PeerKey,
     mut blocks: Vec<BlockRequest>,
 ) -> (Vec<DiskEvent>, Vec<BlockRequest>) {
-    let event = |block, result| DiskEvent::Read { torrent: key, peer, block, result };
+    let event = |block, result| DiskEvent::Read {
+        torrent: key,
+        peer,
+        block,
+        result,
+    };
     let Some(torrent) = torrent else {
         let error = trouble::not_open();
-        return (blocks.into_iter().map(|block| event(block, Err(error.clone()))).collect(), Vec::new());
+        return (
+            blocks
+                .into_iter()
+                .map(|block| event(block, Err(error.clone())))
+                .collect(),
+            Vec::new(),
+        );
     };
     let mut events = Vec::with_capacity(blocks.len());
     while !blocks.is_empty() {
@@ -96,15 +111,27 @@ pub(super) fn read(
             events.push(event(blocks.remove(0), Err(error)));
             continue;
         }
-        let run = blocks.iter().zip(&blocks[1..]).take_while(|(a, b)| is_next(torrent, a, b)).count() + 1;
-        let buffers: Vec<_> =
-            blocks[..run].iter().map_while(|block| pool.take(block.len as usize)).collect();
+        let run = blocks
+            .iter()
+            .zip(&blocks[1..])
+            .take_while(|(a, b)| is_next(torrent, a, b))
+            .count()
+            + 1;
+        let buffers: Vec<_> = blocks[..run]
+            .iter()
+            .map_while(|block| pool.take(block.len as usize))
+            .collect();
         if buffers.is_empty() {
             break;
         }
         let asked = blocks.drain(..buffers.len()).collect::<Vec<_>>();
         let results = read_run(torrent, &asked, buffers);
-        events.extend(asked.into_iter().zip(results).map(|(block, result)| event(block, result)));
+        events.extend(
+            asked
+                .into_iter()
+                .zip(results)
+                .map(|(block, result)| event(block, result)),
+        );
     }
     (events, blocks)
 }
@@ -120,7 +147,8 @@ fn is_block(torrent: &OpenTorrent, block: BlockRequest) -> bool {
 
 /// Whether `next` begins where `block` ends, so that both are read with one call.
 fn is_next(torrent: &OpenTorrent, block: &BlockRequest, next: &BlockRequest) -> bool {
-    let adjacent = next.piece == block.piece && block.begin.checked_add(block.len) == Some(next.begin);
+    let adjacent =
+        next.piece == block.piece && block.begin.checked_add(block.len) == Some(next.begin);
     adjacent && is_block(torrent, *next)
 }
 
@@ -130,10 +158,20 @@ fn read_run(
     mut buffers: Vec<BlockBuffer>,
 ) -> Vec<Result<BlockBuffer, DiskError>> {
     let offset = |block: &BlockRequest| {
-        torrent.layout.geometry().piece_start(PieceIndex(block.piece)) + u64::from(block.begin)
+        torrent
+            .layout
+            .geometry()
+            .piece_start(PieceIndex(block.piece))
+            + u64::from(block.begin)
     };
-    let mut parts: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
-    match torrent.files.read_vectored_at(offset(&blocks[0]), &mut parts) {
+    let mut parts: Vec<_> = buffers
+        .iter_mut()
+        .map(|buffer| IoSliceMut::new(buffer))
+        .collect();
+    match torrent
+        .files
+        .read_vectored_at(offset(&blocks[0]), &mut parts)
+    {
         Ok(()) => buffers.into_iter().map(Ok).collect(),
         Err(error) if blocks.len() == 1 => vec![Err(trouble::of_storage(&error))],
         // One block may be unreadable and the others good.
@@ -141,7 +179,8 @@ fn read_run(
             let each = blocks.iter().zip(buffers);
             each.map(|(block, mut buffer)| {
                 let read = torrent.files.read_at(offset(block), &mut buffer);
-                read.map(|()| buffer).map_err(|error| trouble::of_storage(&error))
+                read.map(|()| buffer)
+                    .map_err(|error| trouble::of_storage(&error))
             })
             .collect()
         }

@@ -4,7 +4,10 @@ use dunlin_port::disk::{DiskError, DiskErrorKind};
 use dunlin_storage::{ErrorKind, LayoutError, RecheckError, ResumeError, StorageError};
 
 pub(super) fn of_storage(error: &StorageError) -> DiskError {
-    DiskError { kind: kind_of(error.kind), message: error.to_string() }
+    DiskError {
+        kind: kind_of(error.kind),
+        message: error.to_string(),
+    }
 }
 
 pub(super) fn of_resume(error: &ResumeError) -> DiskError {
@@ -12,11 +15,17 @@ pub(super) fn of_resume(error: &ResumeError) -> DiskError {
         ResumeError::Io { source, .. } => kind_of_io(source),
         _ => DiskErrorKind::Other,
     };
-    DiskError { kind, message: error.to_string() }
+    DiskError {
+        kind,
+        message: error.to_string(),
+    }
 }
 
 pub(super) fn of_layout(error: &LayoutError) -> DiskError {
-    DiskError { kind: DiskErrorKind::Other, message: error.to_string() }
+    DiskError {
+        kind: DiskErrorKind::Other,
+        message: error.to_string(),
+    }
 }
 
 /// `None` when somebody asked to stop, which is no trouble.
@@ -29,12 +38,18 @@ pub(super) fn of_recheck(error: &RecheckError) -> Option<DiskError> {
 }
 
 pub(super) fn other(message: &str) -> DiskError {
-    DiskError { kind: DiskErrorKind::Other, message: message.to_owned() }
+    DiskError {
+        kind: DiskErrorKind::Other,
+        message: message.to_owned(),
+    }
 }
 
 pub(super) fn not_open() -> DiskError {
     let message = "the torrent's files are not open".to_owned();
-    DiskError { kind: DiskErrorKind::Missing, message }
+    DiskError {
+        kind: DiskErrorKind::Missing,
+        message,
+    }
 }
 
 pub(super) fn kind_of_io(error: &std::io::Error) -> DiskErrorKind {

@@ -53,11 +53,18 @@ impl HashPort {
             done: Mailbox::new(wake),
             threads,
         });
-        let mut port = Self { shared: Arc::clone(&shared), threads: Vec::with_capacity(threads) };
+        let mut port = Self {
+            shared: Arc::clone(&shared),
+            threads: Vec::with_capacity(threads),
+        };
         for n in 0..threads {
             let shared = Arc::clone(&shared);
             let name = format!("dunlin-hash-{n}");
-            port.threads.push(thread::Builder::new().name(name).spawn(move || shared.work())?);
+            port.threads.push(
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || shared.work())?,
+            );
         }
         Ok(port)
     }
@@ -119,18 +126,26 @@ impl Shared {
 
 /// How many of `waiting` jobs one of `threads` threads takes at a time.
 fn share(waiting: usize, threads: usize) -> usize {
-    waiting.div_ceil(threads).clamp(BATCH_PIECES_MIN, BATCH_PIECES_MAX).min(waiting)
+    waiting
+        .div_ceil(threads)
+        .clamp(BATCH_PIECES_MIN, BATCH_PIECES_MAX)
+        .min(waiting)
 }
 
 /// Hashes and compares.
 fn judge(jobs: Vec<HashJob>) -> Vec<HashDone> {
-    let pieces: Vec<Vec<&[u8]>> =
-        jobs.iter().map(|job| job.blocks.iter().map(|block| &**block).collect()).collect();
+    let pieces: Vec<Vec<&[u8]>> = jobs
+        .iter()
+        .map(|job| job.blocks.iter().map(|block| &**block).collect())
+        .collect();
     let mut digests = vec![Sha1Digest::default(); jobs.len()];
     sha1_batch(&pieces, &mut digests);
 
-    let good: Vec<bool> =
-        jobs.iter().zip(&digests).map(|(job, digest)| job.expected == *digest).collect();
+    let good: Vec<bool> = jobs
+        .iter()
+        .zip(&digests)
+        .map(|(job, digest)| job.expected == *digest)
+        .collect();
     let wants_blocks = |n: usize| jobs[n].digest_blocks || !good[n];
     let blocks: Vec<[&[u8]; 1]> = (0..jobs.len())
         .filter(|&n| wants_blocks(n))

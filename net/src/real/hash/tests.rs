@@ -58,7 +58,10 @@ fn good_bad_and_asked_for_pieces_are_judged() {
     assert_eq!(done[1].block_digests, each_block);
     assert!(done[2].good);
     assert_eq!(done[2].block_digests, each_block);
-    assert!(done.iter().all(|done| done.blocks.len() == 2 && &*done.blocks[1] == b"second"));
+    assert!(
+        done.iter()
+            .all(|done| done.blocks.len() == 2 && &*done.blocks[1] == b"second")
+    );
     drop(done);
     assert_eq!(pool.in_use(), 0);
 }
@@ -85,10 +88,19 @@ fn a_large_batch_is_shared_by_the_threads_and_nothing_is_lost() {
 
 #[test]
 fn shares_fill_the_lanes_before_they_are_split() {
-    for (waiting, threads, expected) in
-        [(1, 4, 1), (16, 4, 16), (20, 4, 16), (200, 4, 50), (200, 1, 64), (1000, 4, 64)]
-    {
-        assert_eq!(share(waiting, threads), expected, "{waiting} jobs on {threads} threads");
+    for (waiting, threads, expected) in [
+        (1, 4, 1),
+        (16, 4, 16),
+        (20, 4, 16),
+        (200, 4, 50),
+        (200, 1, 64),
+        (1000, 4, 64),
+    ] {
+        assert_eq!(
+            share(waiting, threads),
+            expected,
+            "{waiting} jobs on {threads} threads"
+        );
     }
 }
 

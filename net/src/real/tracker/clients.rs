@@ -73,9 +73,18 @@ impl Clients {
     ) -> Result<AnnounceReply, TrackerError> {
         let url = parse(tracker)?;
         let stopped = request.event == AnnounceEvent::Stopped;
-        let patience = |usual| if stopped { self.patience.stopped } else { usual };
+        let patience = |usual| {
+            if stopped {
+                self.patience.stopped
+            } else {
+                usual
+            }
+        };
         if url.scheme() == TrackerScheme::Udp {
-            let job = UdpJob::Announce { request, url_data: url.url_data().into_bytes().into() };
+            let job = UdpJob::Announce {
+                request,
+                url_data: url.url_data().into_bytes().into(),
+            };
             return match self.ask_udp(&url, job, patience(self.patience.udp)).await? {
                 UdpReply::Announce(reply) => Ok(reply),
                 UdpReply::Scrape(_) => Err(nonsense()),
@@ -93,16 +102,18 @@ impl Clients {
     ) -> Result<SwarmCounts, TrackerError> {
         let url = parse(tracker)?;
         if url.scheme() == TrackerScheme::Udp {
-            let job = UdpJob::Scrape { info_hashes: vec![info_hash] };
+            let job = UdpJob::Scrape {
+                info_hashes: vec![info_hash],
+            };
             return match self.ask_udp(&url, job, self.patience.udp).await? {
-                UdpReply::Scrape(swarms) => {
-                    swarms.first().copied().ok_or_else(nonsense)
-                }
+                UdpReply::Scrape(swarms) => swarms.first().copied().ok_or_else(nonsense),
                 UdpReply::Announce(_) => Err(nonsense()),
             };
         }
         let Some(url) = scrape_url(tracker, &[info_hash]) else {
-            return Err(TrackerError::Forbidden("the tracker's URL tells of no scrapes (BEP 48)".into()));
+            return Err(TrackerError::Forbidden(
+                "the tracker's URL tells of no scrapes (BEP 48)".into(),
+            ));
         };
         let fetched = self.fetch(parse(&url)?, self.patience.http).await?;
         let reply = judge(&fetched, parse_scrape_reply(&fetched.body))?;
@@ -125,10 +136,14 @@ impl Clients {
         patience: Duration,
     ) -> Result<UdpReply, TrackerError> {
         let whole = async {
-            let addresses = resolve(&self.outlet, url, None).await.map_err(fetch_error)?;
+            let addresses = resolve(&self.outlet, url, None)
+                .await
+                .map_err(fetch_error)?;
             // One of each family: a tracker with two addresses is still one tracker.
             let first = addresses[0];
-            let second = addresses.iter().find(|addr| addr.is_ipv4() != first.is_ipv4());
+            let second = addresses
+                .iter()
+                .find(|addr| addr.is_ipv4() != first.is_ipv4());
             let mut attempts = JoinSet::new();
             for (n, &addr) in (0..).zip([&first].into_iter().chain(second)) {
                 let (udp, job) = (Arc::clone(&self.udp), job.clone());
@@ -150,7 +165,9 @@ impl Clients {
             }
             Err(last)
         };
-        timeout(patience, whole).await.unwrap_or_else(|_late| Err(timed_out(patience)))
+        timeout(patience, whole)
+            .await
+            .unwrap_or_else(|_late| Err(timed_out(patience)))
     }
 }
 
@@ -163,9 +180,10 @@ fn parse(url: &str) -> Result<TrackerUrl, TrackerError> {
 fn judge<T>(fetched: &Fetched, reply: Result<T, HttpReplyError>) -> Result<T, TrackerError> {
     match reply {
         Err(HttpReplyError::Refused(failure)) => Err(refused(failure)),
-        _ if !fetched.status.is_success() => {
-            Err(TrackerError::Unreachable(format!("it answers {}", fetched.status)))
-        }
+        _ if !fetched.status.is_success() => Err(TrackerError::Unreachable(format!(
+            "it answers {}",
+            fetched.status
+        ))),
         reply => reply.map_err(|error| TrackerError::Unreachable(error.to_string())),
     }
 }

@@ -7,7 +7,8 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, LOCATION, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, LOCATION,
+    USER_AGENT,
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -94,21 +95,34 @@ async fn read_answer(response: Response<Incoming>) -> Result<Answer, ExchangeErr
     let (head, mut body) = response.into_parts();
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let location = text(LOCATION).map(str::to_owned);
-    let mut answer = Answer { status: head.status, location, body: Vec::new() };
+    let mut answer = Answer {
+        status: head.status,
+        location,
+        body: Vec::new(),
+    };
     if head.status.is_redirection() {
         return Ok(answer);
     }
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         if answer.body.len() + data.len() > TRACKER_REPLY_BYTES_MAX {
             return Err(ExchangeError::TooLarge);
         }
         answer.body.extend_from_slice(&data);
     }
-    match text(CONTENT_ENCODING).map(|name| name.trim().to_ascii_lowercase()).as_deref() {
+    match text(CONTENT_ENCODING)
+        .map(|name| name.trim().to_ascii_lowercase())
+        .as_deref()
+    {
         None | Some("" | "identity") => {}
         Some("gzip" | "x-gzip") => answer.body = inflate(&answer.body)?,
-        Some(other) => return Err(ExchangeError::UnknownEncoding(other.chars().take(32).collect())),
+        Some(other) => {
+            return Err(ExchangeError::UnknownEncoding(
+                other.chars().take(32).collect(),
+            ));
+        }
     }
     Ok(answer)
 }
@@ -143,13 +157,22 @@ mod tests {
 
     #[test]
     fn gzip_unpacks_up_to_the_limit() {
-        assert_eq!(inflate(&gzip(b"d8:intervali60ee")).unwrap(), b"d8:intervali60ee");
+        assert_eq!(
+            inflate(&gzip(b"d8:intervali60ee")).unwrap(),
+            b"d8:intervali60ee"
+        );
         let largest = vec![0; TRACKER_REPLY_BYTES_MAX];
         assert_eq!(inflate(&gzip(&largest)).unwrap(), largest);
         let bomb = gzip(&vec![0; TRACKER_REPLY_BYTES_MAX + 1]);
         assert!(bomb.len() < 2000);
         assert!(matches!(inflate(&bomb), Err(ExchangeError::TooLarge)));
-        assert!(matches!(inflate(b"not gzip at all"), Err(ExchangeError::BadGzip(_))));
-        assert!(matches!(inflate(&gzip(b"cut")[..12]), Err(ExchangeError::BadGzip(_))));
+        assert!(matches!(
+            inflate(b"not gzip at all"),
+            Err(ExchangeError::BadGzip(_))
+        ));
+        assert!(matches!(
+            inflate(&gzip(b"cut")[..12]),
+            Err(ExchangeError::BadGzip(_))
+        ));
     }
 }

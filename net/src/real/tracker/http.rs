@@ -59,10 +59,15 @@ impl HttpClient {
         for hops in 1.. {
             let (answer, from) = self.ask(&url, redirected_by).await?;
             if !follows(answer.status) {
-                return Ok(Fetched { status: answer.status, body: answer.body });
+                return Ok(Fetched {
+                    status: answer.status,
+                    body: answer.body,
+                });
             }
             let Some(location) = answer.location else {
-                return Err(FetchError::NoLocation { host: url.host().to_owned() });
+                return Err(FetchError::NoLocation {
+                    host: url.host().to_owned(),
+                });
             };
             url = url.redirected(&location, hops)?;
             redirected_by = Some(from);
@@ -78,7 +83,10 @@ impl HttpClient {
     ) -> Result<(Answer, IpAddr), FetchError> {
         let host = url.host().to_owned();
         let addresses = resolve(&self.outlet, url, redirected_by).await?;
-        let failed = |error| FetchError::Connect { host: host.clone(), error };
+        let failed = |error| FetchError::Connect {
+            host: host.clone(),
+            error,
+        };
         let stream = self.outlet.connect_any(&addresses).await.map_err(failed)?;
         let from = stream.peer_addr().map_err(failed)?.ip();
 
@@ -93,7 +101,10 @@ impl HttpClient {
         let answer = if url.scheme() == TrackerScheme::Https {
             let name = host.trim_matches(['[', ']']);
             let stream = self.tls.wrap(stream, name).await;
-            let stream = stream.map_err(|error| FetchError::Tls { host: host.clone(), error })?;
+            let stream = stream.map_err(|error| FetchError::Tls {
+                host: host.clone(),
+                error,
+            })?;
             exchange(stream, ask).await
         } else {
             exchange(stream, ask).await
@@ -113,7 +124,10 @@ pub(super) async fn resolve(
         Some(ip) => outlet.resolve(&ip.to_string(), url.port()).await,
         None => outlet.resolve(url.host(), url.port()).await,
     };
-    let found = found.map_err(|error| FetchError::Resolve { host: url.host().to_owned(), error })?;
+    let found = found.map_err(|error| FetchError::Resolve {
+        host: url.host().to_owned(),
+        error,
+    })?;
     let check = |ip| match redirected_by {
         Some(from) => url.check_redirected_address(from, ip),
         None => url.check_address(ip),
@@ -134,7 +148,11 @@ fn follows(status: StatusCode) -> bool {
 
 /// Host, and port where it is not the scheme's own.
 fn authority(url: &TrackerUrl) -> String {
-    let usual = if url.scheme() == TrackerScheme::Https { 443 } else { 80 };
+    let usual = if url.scheme() == TrackerScheme::Https {
+        443
+    } else {
+        80
+    };
     match url.port() {
         port if port == usual => url.host().to_owned(),
         port => format!("{}:{port}", url.host()),

@@ -20,13 +20,13 @@ use clients::Clients;
 use outlet::Outlet;
 
 mod clients;
-mod http;
 mod exchange;
-mod tls;
-mod udp;
+mod http;
 mod outlet;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod udp;
 
 /// Requests under way at a time.
 const RUNNING_MAX: usize = 64;
@@ -63,12 +63,18 @@ impl TrackerPort {
         let (commands, arriving) = mpsc::channel(WAITING_MAX);
         let events = Arc::new(Mailbox::new(wake));
         let desk = Desk::new(clients, Arc::clone(&events));
-        let thread = thread::Builder::new().name("dunlin-tracker".to_owned()).spawn(move || {
-            runtime.block_on(desk.run(arriving));
-            // A resolver may hang for longer than anybody wants to wait for the end.
-            runtime.shutdown_background();
-        })?;
-        Ok(Self { commands: Some(commands), events, thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("dunlin-tracker".to_owned())
+            .spawn(move || {
+                runtime.block_on(desk.run(arriving));
+                // A resolver may hang for longer than anybody wants to wait for the end.
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            commands: Some(commands),
+            events,
+            thread: Some(thread),
+        })
     }
 
     /// Takes all commands. Each is answered by one event.
@@ -77,12 +83,17 @@ impl TrackerPort {
             let Some(sender) = &self.commands else { return };
             let rejected = match sender.try_send(command) {
                 Ok(()) => continue,
-                Err(mpsc::error::TrySendError::Full(command)) => (command, "too many announces wait already"),
-                Err(mpsc::error::TrySendError::Closed(command)) => (command, "the tracker thread ended"),
+                Err(mpsc::error::TrySendError::Full(command)) => {
+                    (command, "too many announces wait already")
+                }
+                Err(mpsc::error::TrySendError::Closed(command)) => {
+                    (command, "the tracker thread ended")
+                }
             };
             let (command, why) = rejected;
             let errand = Errand::of(&command);
-            self.events.put([errand.failed(TrackerError::Unreachable(why.to_owned()))]);
+            self.events
+                .put([errand.failed(TrackerError::Unreachable(why.to_owned()))]);
         }
     }
 
@@ -95,7 +106,11 @@ impl TrackerPort {
 impl Drop for TrackerPort {
     fn drop(&mut self) {
         self.commands.take();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the tracker thread had panicked");
         }
     }
@@ -112,17 +127,41 @@ struct Errand {
 impl Errand {
     fn of(command: &TrackerCommand) -> Self {
         match *command {
-            TrackerCommand::Announce { torrent, tracker, .. } => Self { torrent, tracker, announces: true },
-            TrackerCommand::Scrape { torrent, tracker, .. } => Self { torrent, tracker, announces: false },
+            TrackerCommand::Announce {
+                torrent, tracker, ..
+            } => Self {
+                torrent,
+                tracker,
+                announces: true,
+            },
+            TrackerCommand::Scrape {
+                torrent, tracker, ..
+            } => Self {
+                torrent,
+                tracker,
+                announces: false,
+            },
         }
     }
 
     fn failed(self, error: TrackerError) -> TrackerEvent {
-        let Self { torrent, tracker, announces } = self;
+        let Self {
+            torrent,
+            tracker,
+            announces,
+        } = self;
         if announces {
-            TrackerEvent::Announced { torrent, tracker, result: Err(error) }
+            TrackerEvent::Announced {
+                torrent,
+                tracker,
+                result: Err(error),
+            }
         } else {
-            TrackerEvent::Scraped { torrent, tracker, result: Err(error) }
+            TrackerEvent::Scraped {
+                torrent,
+                tracker,
+                result: Err(error),
+            }
         }
     }
 }
@@ -179,8 +218,11 @@ impl Desk {
     /// The next command of the tracker with the fewest requests under way.
     fn next(&mut self) -> Option<(Box<str>, TrackerCommand)> {
         let running = |tracker: &str| self.running_at.get(tracker).copied().unwrap_or(0);
-        let (count, tracker) =
-            self.waiting.keys().map(|tracker| (running(tracker), tracker)).min()?;
+        let (count, tracker) = self
+            .waiting
+            .keys()
+            .map(|tracker| (running(tracker), tracker))
+            .min()?;
         if count >= RUNNING_PER_TRACKER_MAX {
             return None;
         }
@@ -198,7 +240,9 @@ impl Desk {
         let errand = Errand::of(&command);
         let clients = Arc::clone(&self.clients);
         *self.running_at.entry(tracker.clone()).or_default() += 1;
-        let task = self.tasks.spawn(async move { carry_out(&clients, command).await });
+        let task = self
+            .tasks
+            .spawn(async move { carry_out(&clients, command).await });
         self.running.insert(task.id(), (tracker, errand));
     }
 
@@ -207,7 +251,9 @@ impl Desk {
             Ok((id, event)) => (id, Some(event)),
             Err(error) => (error.id(), None),
         };
-        let Some((tracker, errand)) = self.running.remove(&id) else { return };
+        let Some((tracker, errand)) = self.running.remove(&id) else {
+            return;
+        };
         if let Some(count) = self.running_at.get_mut(&tracker) {
             *count -= 1;
             if *count == 0 {
@@ -215,20 +261,43 @@ impl Desk {
             }
         }
         // The engine waits for an answer even when our own code failed.
-        let broken = || errand.failed(TrackerError::Unreachable("the tracker client failed".to_owned()));
+        let broken = || {
+            errand.failed(TrackerError::Unreachable(
+                "the tracker client failed".to_owned(),
+            ))
+        };
         self.events.put([event.unwrap_or_else(broken)]);
     }
 }
 
 async fn carry_out(clients: &Clients, command: TrackerCommand) -> TrackerEvent {
     match command {
-        TrackerCommand::Announce { torrent, tracker, url, request, .. } => {
+        TrackerCommand::Announce {
+            torrent,
+            tracker,
+            url,
+            request,
+            ..
+        } => {
             let result = clients.announce(&url, request).await;
-            TrackerEvent::Announced { torrent, tracker, result }
+            TrackerEvent::Announced {
+                torrent,
+                tracker,
+                result,
+            }
         }
-        TrackerCommand::Scrape { torrent, tracker, url, info_hash } => {
+        TrackerCommand::Scrape {
+            torrent,
+            tracker,
+            url,
+            info_hash,
+        } => {
             let result = clients.scrape(&url, info_hash).await;
-            TrackerEvent::Scraped { torrent, tracker, result }
+            TrackerEvent::Scraped {
+                torrent,
+                tracker,
+                result,
+            }
         }
     }
 }

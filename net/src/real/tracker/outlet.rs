@@ -35,7 +35,10 @@ impl Outlet {
         let usable = found.into_iter().filter(|addr| self.family_fits(addr.ip()));
         let usable: Vec<_> = usable.take(ADDRESSES_MAX).collect();
         if usable.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address that we can reach"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it has no address that we can reach",
+            ));
         }
         Ok(usable)
     }
@@ -73,7 +76,11 @@ impl Outlet {
     }
 
     async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if addr.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         self.bind_interface(|name| bind_tcp(&socket, name))?;
         if self.bind.is_some() {
             socket.bind(self.local(addr))?;
@@ -92,9 +99,14 @@ impl Outlet {
     }
 
     fn bind_interface(&self, bind: impl FnOnce(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        let Some(name) = &self.interface else { return Ok(()) };
+        let Some(name) = &self.interface else {
+            return Ok(());
+        };
         bind(name.as_bytes()).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot use the interface {name}: {error}"))
+            io::Error::new(
+                error.kind(),
+                format!("cannot use the interface {name}: {error}"),
+            )
         })
     }
 }

@@ -30,20 +30,32 @@ impl Bench {
     }
 
     fn impatient() -> Self {
-        Self::with(Patience { http: SHORT, udp: SHORT, stopped: SHORT }, Tls::default())
+        Self::with(
+            Patience {
+                http: SHORT,
+                udp: SHORT,
+                stopped: SHORT,
+            },
+            Tls::default(),
+        )
     }
 
     fn with(patience: Patience, tls: Tls) -> Self {
         let (wake, woken) = sync_channel(1);
         let wake: Wake = Arc::new(move || _ = wake.try_send(()));
         let clients = Clients::with(Outlet::new(None, None), tls, patience);
-        Self { port: TrackerPort::with_clients(wake, clients).unwrap(), woken }
+        Self {
+            port: TrackerPort::with_clients(wake, clients).unwrap(),
+            woken,
+        }
     }
 
     fn next(&self) -> TrackerEvent {
         let mut events = VecDeque::new();
         while events.is_empty() {
-            self.woken.recv_timeout(Duration::from_secs(20)).expect("an event");
+            self.woken
+                .recv_timeout(Duration::from_secs(20))
+                .expect("an event");
             self.port.drain(&mut events);
         }
         assert_eq!(events.len(), 1);
@@ -53,10 +65,20 @@ impl Bench {
     fn announce(&self, url: &str, request: AnnounceRequest) -> Result<AnnounceReply, TrackerError> {
         let (node, torrent, tracker) = (NodeKey(0), TorrentKey(5), 3);
         let url = url.to_owned();
-        let command = TrackerCommand::Announce { node, torrent, tracker, url, request };
+        let command = TrackerCommand::Announce {
+            node,
+            torrent,
+            tracker,
+            url,
+            request,
+        };
         self.port.submit(&mut vec![command]);
         match self.next() {
-            TrackerEvent::Announced { torrent: TorrentKey(5), tracker: 3, result } => result,
+            TrackerEvent::Announced {
+                torrent: TorrentKey(5),
+                tracker: 3,
+                result,
+            } => result,
             other => panic!("{other:?}"),
         }
     }
@@ -64,9 +86,18 @@ impl Bench {
     fn scrape(&self, url: &str, info_hash: InfoHash) -> Result<SwarmCounts, TrackerError> {
         let (torrent, tracker) = (TorrentKey(5), 3);
         let url = url.to_owned();
-        self.port.submit(&mut vec![TrackerCommand::Scrape { torrent, tracker, url, info_hash }]);
+        self.port.submit(&mut vec![TrackerCommand::Scrape {
+            torrent,
+            tracker,
+            url,
+            info_hash,
+        }]);
         match self.next() {
-            TrackerEvent::Scraped { torrent: TorrentKey(5), tracker: 3, result } => result,
+            TrackerEvent::Scraped {
+                torrent: TorrentKey(5),
+                tracker: 3,
+                result,
+            } => result,
             other => panic!("{other:?}"),
         }
     }
@@ -110,7 +141,10 @@ fn forbidden(result: Result<AnnounceReply, TrackerError>) -> String {
 
 #[test]
 fn trackers_are_told_apart_by_scheme_host_and_port() {
-    assert_eq!(&*tracker_of("http://Tracker.Example:80/announce?x"), "http://tracker.example:80");
+    assert_eq!(
+        &*tracker_of("http://Tracker.Example:80/announce?x"),
+        "http://tracker.example:80"
+    );
     assert_eq!(&*tracker_of("udp://a.example:1337"), "udp://a.example:1337");
     assert_eq!(&*tracker_of("nonsense"), "://");
 }
@@ -147,7 +181,9 @@ fn a_busy_tracker_leaves_places_to_others() {
     commands.push(command(good.url("/announce")));
     bench.port.submit(&mut commands);
     match bench.next() {
-        TrackerEvent::Announced { result: Ok(reply), .. } => assert_eq!(reply.interval_secs, 60),
+        TrackerEvent::Announced {
+            result: Ok(reply), ..
+        } => assert_eq!(reply.interval_secs, 60),
         other => panic!("{other:?}"),
     }
 }

@@ -19,10 +19,16 @@ impl Tls {
     /// Trusts these authorities only, instead of the system's.
     #[cfg(test)]
     pub(super) fn trusting(roots: RootCertStore) -> io::Result<Self> {
-        Ok(Self { connector: OnceLock::from(connector(roots)?) })
+        Ok(Self {
+            connector: OnceLock::from(connector(roots)?),
+        })
     }
 
-    pub(super) async fn wrap(&self, stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn wrap(
+        &self,
+        stream: TcpStream,
+        host: &str,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         self.connector()?.connect(name, stream).await
     }

@@ -53,15 +53,28 @@ pub(super) struct UdpClients {
 
 impl UdpClients {
     pub(super) fn new(outlet: Outlet) -> Self {
-        Self { outlet, clients: Mutex::default() }
+        Self {
+            outlet,
+            clients: Mutex::default(),
+        }
     }
 
     /// Does one job at one tracker address; gives up after `patience`.
     pub(super) async fn ask(&self, addr: SocketAddr, job: UdpJob, patience: Duration) -> Answer {
         let gone = || UdpError::Socket("its client ended".to_owned());
-        let client = self.client(addr).await.map_err(|error| UdpError::Socket(error.to_string()))?;
+        let client = self
+            .client(addr)
+            .await
+            .map_err(|error| UdpError::Socket(error.to_string()))?;
         let (answer, answered) = oneshot::channel();
-        client.send(Errand { job, patience, answer }).await.map_err(|_gone| gone())?;
+        client
+            .send(Errand {
+                job,
+                patience,
+                answer,
+            })
+            .await
+            .map_err(|_gone| gone())?;
         answered.await.unwrap_or_else(|_gone| Err(gone()))
     }
 
@@ -108,7 +121,12 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(socket: UdpSocket, addr: SocketAddr, errands: mpsc::Receiver<Errand>, seed: u64) -> Self {
+    fn new(
+        socket: UdpSocket,
+        addr: SocketAddr,
+        errands: mpsc::Receiver<Errand>,
+        seed: u64,
+    ) -> Self {
         let family = AddressFamily::of(addr.ip());
         Self {
             socket,
@@ -161,12 +179,24 @@ impl Endpoint {
     }
 
     fn begin(&mut self, errand: Errand) {
-        let Errand { job, patience, answer } = errand;
+        let Errand {
+            job,
+            patience,
+            answer,
+        } = errand;
         let key = UdpJobKey(self.next_key);
         self.next_key += 1;
         let until = self.now() + patience;
         self.client.begin(self.now(), key, job.clone());
-        self.waiting.insert(key, Waiting { job, until, patience, answer });
+        self.waiting.insert(
+            key,
+            Waiting {
+                job,
+                until,
+                patience,
+                answer,
+            },
+        );
     }
 
     async fn transmit(&mut self) -> io::Result<()> {
@@ -227,7 +257,10 @@ impl Endpoint {
     /// When something is due although nothing comes.
     fn wake(&self) -> Instant {
         let patience = self.waiting.values().map(|waiting| waiting.until).min();
-        let due = self.client.deadline().min(patience.unwrap_or(EngineTime::NEVER));
+        let due = self
+            .client
+            .deadline()
+            .min(patience.unwrap_or(EngineTime::NEVER));
         self.start + due.since(EngineTime::START)
     }
 }

@@ -27,11 +27,19 @@ impl Act {
     }
 
     pub(super) fn bencoded(body: &[u8]) -> Self {
-        Self::answer("200 OK", &format!("Content-Length: {}\r\n", body.len()), body)
+        Self::answer(
+            "200 OK",
+            &format!("Content-Length: {}\r\n", body.len()),
+            body,
+        )
     }
 
     pub(super) fn redirect(location: &str) -> Self {
-        Self::answer("302 Found", &format!("Location: {location}\r\nContent-Length: 0\r\n"), b"")
+        Self::answer(
+            "302 Found",
+            &format!("Location: {location}\r\nContent-Length: 0\r\n"),
+            b"",
+        )
     }
 }
 
@@ -66,7 +74,11 @@ impl Double {
                 });
             }
         });
-        Self { addr, requests, stop }
+        Self {
+            addr,
+            requests,
+            stop,
+        }
     }
 
     pub(super) fn url(&self, path: &str) -> String {

@@ -13,13 +13,21 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use super::double::{Act, Double};
 use super::*;
 
-const REPLY: &[u8] = b"d8:completei3e10:incompletei4e8:intervali1800e5:peers6:\x01\x02\x03\x04\x1a\xe1e";
+const REPLY: &[u8] =
+    b"d8:completei3e10:incompletei4e8:intervali1800e5:peers6:\x01\x02\x03\x04\x1a\xe1e";
 
 fn gzipped(body: &[u8]) -> Act {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(body).unwrap();
     let body = encoder.finish().unwrap();
-    Act::answer("200 OK", &format!("Content-Encoding: gzip\r\nContent-Length: {}\r\n", body.len()), &body)
+    Act::answer(
+        "200 OK",
+        &format!(
+            "Content-Encoding: gzip\r\nContent-Length: {}\r\n",
+            body.len()
+        ),
+        &body,
+    )
 }
 
 fn chunked(body: &[u8]) -> Act {
@@ -34,7 +42,10 @@ fn chunked(body: &[u8]) -> Act {
 }
 
 fn check_reply(reply: &AnnounceReply) {
-    assert_eq!((reply.seeders, reply.leechers, reply.interval_secs), (Some(3), Some(4), 1800));
+    assert_eq!(
+        (reply.seeders, reply.leechers, reply.interval_secs),
+        (Some(3), Some(4), 1800)
+    );
     assert_eq!(reply.peers, ["1.2.3.4:6881".parse().unwrap()]);
 }
 
@@ -51,10 +62,16 @@ fn answers_of_every_form_are_read() {
         let reply = Bench::new().announce(&double.url("/announce?passkey=1"), started());
         check_reply(&reply.unwrap());
         let head = double.requests.recv().unwrap();
-        assert!(head.starts_with("GET /announce?passkey=1&info_hash=%AB"), "{head}");
+        assert!(
+            head.starts_with("GET /announce?passkey=1&info_hash=%AB"),
+            "{head}"
+        );
         let head = head.to_ascii_lowercase();
         assert!(head.contains("\r\nuser-agent: dunlin/"), "{head}");
-        assert!(head.contains(&format!("\r\nhost: {}\r\n", double.addr())), "{head}");
+        assert!(
+            head.contains(&format!("\r\nhost: {}\r\n", double.addr())),
+            "{head}"
+        );
         assert!(!head.contains("authorization"), "{head}");
     }
 }
@@ -76,7 +93,10 @@ fn answers_that_are_too_large_are_cut_off() {
 
 #[test]
 fn slow_answers_are_given_up() {
-    for act in [|| Act::Hang, || Act::Drip(b"HTTP/1.1 200 OK\r\n".repeat(50))] {
+    for act in [
+        || Act::Hang,
+        || Act::Drip(b"HTTP/1.1 200 OK\r\n".repeat(50)),
+    ] {
         let double = Double::start(move |_, _| act());
         let why = unreachable(Bench::impatient().announce(&double.url("/announce"), started()));
         assert!(why.contains("no answer within"), "{why}");
@@ -89,7 +109,13 @@ fn garbage_is_no_answer() {
         || Act::Say(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
         || Act::Say(Vec::new()),
         || Act::bencoded(b"<html>Hello</html>"),
-        || Act::answer("200 OK", "Content-Encoding: br\r\nContent-Length: 3\r\n", b"abc"),
+        || {
+            Act::answer(
+                "200 OK",
+                "Content-Encoding: br\r\nContent-Length: 3\r\n",
+                b"abc",
+            )
+        },
         || Act::answer("404 Not Found", "Content-Length: 0\r\n", b""),
     ];
     for form in forms {
@@ -109,17 +135,38 @@ fn refusals_are_told_with_their_words() {
         let double = Double::start(move |_, _| Act::answer(status, &head, body));
         let refused = Bench::new().announce(&double.url("/announce"), started());
         let reason = "not today".to_owned();
-        assert_eq!(refused, Err(TrackerError::Refused { reason, retry: Retry::Never }));
+        assert_eq!(
+            refused,
+            Err(TrackerError::Refused {
+                reason,
+                retry: Retry::Never
+            })
+        );
     }
 }
 
 #[test]
 fn redirects_are_followed_five_times() {
     let double = Double::start(|n, _| {
-        if n < 5 { Act::redirect("/announce?hop") } else { Act::bencoded(REPLY) }
+        if n < 5 {
+            Act::redirect("/announce?hop")
+        } else {
+            Act::bencoded(REPLY)
+        }
     });
-    check_reply(&Bench::new().announce(&double.url("/announce"), started()).unwrap());
-    assert!(double.requests.iter().nth(5).unwrap().starts_with("GET /announce?hop "));
+    check_reply(
+        &Bench::new()
+            .announce(&double.url("/announce"), started())
+            .unwrap(),
+    );
+    assert!(
+        double
+            .requests
+            .iter()
+            .nth(5)
+            .unwrap()
+            .starts_with("GET /announce?hop ")
+    );
 
     let circle = Double::start(|_, _| Act::redirect("/announce"));
     let why = forbidden(Bench::new().announce(&circle.url("/announce"), started()));
@@ -147,9 +194,8 @@ fn redirects_cannot_reach_other_services() {
 fn passwords_stay_with_their_origin() {
     let other = Double::start(|_, _| Act::bencoded(REPLY));
     let target = other.url("/announce");
-    let first = Double::start(move |n, _| {
-        Act::redirect(if n == 0 { "/announce?same" } else { &target })
-    });
+    let first =
+        Double::start(move |n, _| Act::redirect(if n == 0 { "/announce?same" } else { &target }));
     let url = format!("http://user:p%40ss@{}/announce", first.addr());
     check_reply(&Bench::new().announce(&url, started()).unwrap());
     for _ in 0..2 {
@@ -168,12 +214,29 @@ fn scrapes_are_read_and_only_asked_where_the_url_allows() {
     body.extend(b"d8:completei5e10:downloadedi50e10:incompletei10eeee");
     let double = Double::start(move |_, _| Act::bencoded(&body));
     let bench = Bench::new();
-    let counts = bench.scrape(&double.url("/announce"), InfoHash([0xab; 20])).unwrap();
-    assert_eq!((counts.seeders, counts.leechers, counts.completed), (5, 10, 50));
-    assert!(double.requests.recv().unwrap().starts_with("GET /scrape?info_hash=%AB"));
-    assert_eq!(bench.scrape(&double.url("/announce"), InfoHash([1; 20])), Ok(SwarmCounts::default()));
+    let counts = bench
+        .scrape(&double.url("/announce"), InfoHash([0xab; 20]))
+        .unwrap();
+    assert_eq!(
+        (counts.seeders, counts.leechers, counts.completed),
+        (5, 10, 50)
+    );
+    assert!(
+        double
+            .requests
+            .recv()
+            .unwrap()
+            .starts_with("GET /scrape?info_hash=%AB")
+    );
+    assert_eq!(
+        bench.scrape(&double.url("/announce"), InfoHash([1; 20])),
+        Ok(SwarmCounts::default())
+    );
     let refused = bench.scrape(&double.url("/tracker"), InfoHash([1; 20]));
-    assert!(matches!(refused, Err(TrackerError::Forbidden(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(TrackerError::Forbidden(_))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -190,7 +253,10 @@ fn tls_is_verified() {
         .unwrap();
     let config = Arc::new(config);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://localhost:{}/announce", listener.local_addr().unwrap().port());
+    let url = format!(
+        "https://localhost:{}/announce",
+        listener.local_addr().unwrap().port()
+    );
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -209,5 +275,8 @@ fn tls_is_verified() {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
     let trusting = Bench::with(Patience::default(), Tls::trusting(roots).unwrap());
-    assert_eq!(trusting.announce(&url, started()).unwrap().interval_secs, 77);
+    assert_eq!(
+        trusting.announce(&url, started()).unwrap().interval_secs,
+        77
+    );
 }

@@ -2,8 +2,8 @@
 
 use std::net::UdpSocket;
 
-use dunlin_protocol::tracker::{AddressFamily, Retry};
 use dunlin_protocol::tracker::udp::{UdpRequest, UdpResponse};
+use dunlin_protocol::tracker::{AddressFamily, Retry};
 
 use super::*;
 
@@ -43,25 +43,52 @@ fn garbage_is_dropped_and_errors_are_refusals() {
                 UdpRequest::Connect { transaction } => {
                     socket.send_to(b"garbage", from).unwrap();
                     // The answer to somebody else.
-                    let other = UdpResponse::Connect { transaction: !transaction, connection: 1 };
-                    socket.send_to(&other.encode(AddressFamily::V4), from).unwrap();
-                    UdpResponse::Connect { transaction, connection: 42 }
+                    let other = UdpResponse::Connect {
+                        transaction: !transaction,
+                        connection: 1,
+                    };
+                    socket
+                        .send_to(&other.encode(AddressFamily::V4), from)
+                        .unwrap();
+                    UdpResponse::Connect {
+                        transaction,
+                        connection: 42,
+                    }
                 }
-                UdpRequest::Announce { connection, transaction, url_data, .. } => {
+                UdpRequest::Announce {
+                    connection,
+                    transaction,
+                    url_data,
+                    ..
+                } => {
                     assert_eq!(connection, 42);
                     urls.push(url_data);
                     let reason = "go away".to_owned();
-                    UdpResponse::Error { transaction, reason }
+                    UdpResponse::Error {
+                        transaction,
+                        reason,
+                    }
                 }
                 UdpRequest::Scrape { .. } => panic!("nobody asked for a scrape"),
             };
-            socket.send_to(&answer.encode(AddressFamily::V4), from).unwrap();
+            socket
+                .send_to(&answer.encode(AddressFamily::V4), from)
+                .unwrap();
         }
         urls
     });
     let bench = Bench::new();
     let refused = bench.announce(&url, started());
     let reason = "go away".to_owned();
-    assert_eq!(refused, Err(TrackerError::Refused { reason, retry: Retry::Unspecified }));
-    assert_eq!(tracker.join().unwrap(), [b"/announce?key=1".to_vec().into_boxed_slice()]);
+    assert_eq!(
+        refused,
+        Err(TrackerError::Refused {
+            reason,
+            retry: Retry::Unspecified
+        })
+    );
+    assert_eq!(
+        tracker.join().unwrap(),
+        [b"/announce?key=1".to_vec().into_boxed_slice()]
+    );
 }

@@ -1,0 +1,171 @@
+//! The order in which commands begin, without any disk.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+
+fn write(pool: &BlockPool, torrent: u32, piece: u32) -> DiskCommand {
+    let blocks = vec![pool.take(1).unwrap()];
+    DiskCommand::Write {
+        torrent: TorrentKey(torrent),
+        piece: PieceIndex(piece),
+        blocks,
+    }
+}
+
+fn read(torrent: u32, piece: u32) -> DiskCommand {
+    let torrent = TorrentKey(torrent);
+    DiskCommand::Read {
+        torrent,
+        peer: PEER,
+        blocks: vec![request(piece, 0, 1)],
+    }
+}
+
+fn commit(torrent: u32) -> DiskCommand {
+    commit_command(TorrentKey(torrent), &[])
+}
+
+fn recheck(torrent: u32) -> DiskCommand {
+    DiskCommand::Recheck {
+        torrent: TorrentKey(torrent),
+    }
+}
+
+/// What begins next, as a word.
+fn next(queue: &mut Queue) -> String {
+    let Some(Job { key, work, .. }) = queue.take() else {
+        return "nothing".to_owned();
+    };
+    let work = match work {
+        Work::Write(writes) => format!(
+            "write {:?}",
+            writes.iter().map(|write| write.piece.0).collect::<Vec<_>>()
+        ),
+        Work::Command(DiskCommand::Read { .. }) => "read".to_owned(),
+        Work::Command(DiskCommand::Commit { .. }) => "commit".to_owned(),
+        Work::Command(DiskCommand::Recheck { .. }) => "recheck".to_owned(),
+        Work::Command(DiskCommand::Close { .. }) => "close".to_owned(),
+        Work::Command(other) => format!("{other:?}"),
+    };
+    format!("{} {work}", key.0)
+}
+
+fn pieces(pieces: &[u32]) -> Vec<PieceIndex> {
+    pieces.iter().copied().map(PieceIndex).collect()
+}
+
+fn alone() -> Ended {
+    Ended::Alone {
+        long: true,
+        torrent: None,
+        closed: false,
+    }
+}
+
+#[test]
+fn inside_a_torrent_effects_are_in_order() {
+    let pool = BlockPool::new(1 << 20);
+    let mut queue = Queue::new(4);
+    let commands = [
+        write(&pool, 1, 7),
+        write(&pool, 1, 8),
+        read(1, 3),
+        read(1, 8),
+        commit(1),
+        write(&pool, 1, 9),
+        commit(1),
+        recheck(1),
+        read(1, 3),
+    ];
+    commands.into_iter().for_each(|command| queue.push(command));
+    let key = TorrentKey(1);
+    assert_eq!(next(&mut queue), "1 write [7, 8]");
+    assert_eq!(next(&mut queue), "1 read");
+    assert_eq!(next(&mut queue), "nothing", "piece 8 is not written yet");
+    queue.end(key, Ended::Write(pieces(&[7, 8])));
+    assert_eq!(next(&mut queue), "1 read");
+    assert_eq!(
+        next(&mut queue),
+        "1 commit",
+        "a commit does not wait for reads"
+    );
+    assert_eq!(next(&mut queue), "1 write [9]", "nor writes for a commit");
+    queue.end(key, Ended::Commit);
+    assert_eq!(
+        next(&mut queue),
+        "nothing",
+        "a commit waits for the write before it"
+    );
+    queue.end(key, Ended::Write(pieces(&[9])));
+    assert_eq!(next(&mut queue), "1 commit");
+    queue.end(key, Ended::Commit);
+    queue.end(key, Ended::Read);
+    assert_eq!(next(&mut queue), "nothing", "a check runs alone");
+    queue.end(key, Ended::Read);
+    assert_eq!(next(&mut queue), "1 recheck");
+    assert_eq!(next(&mut queue), "nothing");
+    queue.end(key, alone());
+    assert_eq!(next(&mut queue), "1 read");
+    assert!(!queue.is_idle());
+    queue.end(key, Ended::Read);
+    assert!(queue.is_idle());
+}
+
+#[test]
+fn torrents_take_turns() {
+    let mut queue = Queue::new(4);
+    [read(1, 0), read(1, 0), read(1, 0), read(2, 0), read(3, 0)]
+        .into_iter()
+        .for_each(|command| queue.push(command));
+    let order: Vec<_> = (0..5).map(|_| next(&mut queue)).collect();
+    assert_eq!(order, ["1 read", "2 read", "3 read", "1 read", "1 read"]);
+}
+
+#[test]
+fn checks_leave_threads_to_others() {
+    let mut queue = Queue::new(4);
+    (1..=4).for_each(|torrent| queue.push(recheck(torrent)));
+    queue.push(read(5, 0));
+    assert_eq!(next(&mut queue), "1 recheck");
+    assert_eq!(next(&mut queue), "2 recheck");
+    assert_eq!(next(&mut queue), "5 read");
+    assert_eq!(next(&mut queue), "nothing");
+    queue.end(TorrentKey(1), alone());
+    assert_eq!(next(&mut queue), "3 recheck");
+    queue.end(TorrentKey(3), alone());
+    queue.end(TorrentKey(2), alone());
+    assert_eq!(next(&mut queue), "4 recheck");
+    queue.end(TorrentKey(4), alone());
+    queue.end(TorrentKey(5), Ended::Read);
+    assert!(queue.is_idle());
+}
+
+#[test]
+fn closing_ends_a_check_early() {
+    let mut queue = Queue::new(2);
+    queue.push(recheck(1));
+    let job = queue.take().unwrap();
+    assert!(!job.cancelled.load(Ordering::Relaxed));
+    queue.push(DiskCommand::Close {
+        torrent: TorrentKey(1),
+        keep: Keep::All,
+    });
+    assert!(job.cancelled.load(Ordering::Relaxed));
+    queue.end(TorrentKey(1), alone());
+    assert_eq!(next(&mut queue), "1 close");
+}
+
+#[test]
+fn one_write_takes_what_fits_into_one_call() {
+    let pool = BlockPool::new(32 << 20);
+    let mut queue = Queue::new(2);
+    (0..1500).for_each(|piece| queue.push(write(&pool, 1, piece)));
+    let sizes: Vec<_> = std::iter::from_fn(|| queue.take())
+        .map(|job| match job.work {
+            Work::Write(writes) => writes.len(),
+            Work::Command(other) => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sizes, [1024, 476]);
+}
