@@ -1,6 +1,8 @@
 //! The command line: a verb a file, each a struct of arguments with a `run` that ends in an [`Exit`].
 
 mod config;
+mod config_layers;
+mod config_watch;
 mod create;
 mod demo;
 mod exit;
@@ -8,7 +10,10 @@ mod get;
 mod log;
 mod seed;
 mod show;
+mod text;
+mod torrent_file;
 mod tracker;
+mod v2_hashes;
 mod verify;
 
 use std::path::PathBuf;
