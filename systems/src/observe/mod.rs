@@ -1,5 +1,22 @@
-//! What viewers see.
+//! What viewers see: a copy of the tables, and why a torrent is as fast as it is.
+//!
+//! Reads:   everything
+//! Writes:  nothing
+//! Emits:   nothing; the snapshot is the answer
+//! Cadence: when a viewer asks, never by itself
+//! Spec:    none; client names after the conventions of BEP 20
+
+mod client;
+mod peers;
+mod progress;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod why;
+
+pub(crate) use snapshot::snapshot;
 
 use bevy_ecs::prelude::*;
 
+/// Nothing is scheduled: a look costs something only when somebody looks.
 pub(crate) fn plugin(_schedule: &mut Schedule) {}
