@@ -20,7 +20,7 @@ use dunlin_storage::{FilePool, ResumeDb, ResumeError, ResumeRecord};
 use super::mailbox::{Mailbox, Wake};
 use commit::{Line, Outcome};
 use open::{Desk, Opening};
-use queue::{Ended, Job, PieceWrite, Queue, Work};
+use queue::{Ended, Job, Known, PieceWrite, Queue, Work};
 use records::Records;
 use torrent::OpenTorrent;
 
@@ -198,7 +198,7 @@ impl Shared {
                 key,
                 work,
                 torrent,
-                info_hash,
+                known,
                 cancelled,
             } = job;
             match work {
@@ -233,7 +233,7 @@ impl Shared {
                         cancelled: &cancelled,
                         tell: &|event| self.events.put([event]),
                     };
-                    let ended = alone(&desk, torrent, info_hash, command);
+                    let ended = alone(&desk, torrent, known.as_deref(), command);
                     self.end(key, ended);
                 }
             }
@@ -320,7 +320,7 @@ impl Shared {
 fn alone(
     desk: &Desk<'_>,
     torrent: Option<Arc<OpenTorrent>>,
-    info_hash: Option<InfoHash>,
+    known: Option<&Known>,
     command: DiskCommand,
 ) -> Ended {
     let long = queue::takes_long(&command);
@@ -345,7 +345,7 @@ fn alone(
             torrent
         }
         DiskCommand::Move { root, .. } => {
-            desk.relocate(torrent.as_ref(), &root);
+            desk.relocate(torrent.as_ref(), known, &root);
             torrent
         }
         DiskCommand::Recheck { .. } => {
@@ -353,7 +353,7 @@ fn alone(
             torrent
         }
         DiskCommand::Close { keep, .. } => {
-            desk.close(torrent.as_ref(), info_hash, keep);
+            desk.close(torrent.as_ref(), known, keep);
             None
         }
         DiskCommand::Write { .. } | DiskCommand::Read { .. } | DiskCommand::Commit { .. } => {

@@ -16,6 +16,7 @@ use dunlin_storage::{
 };
 
 use super::commit::{flush, settle};
+use super::queue::Known;
 use super::records::{Facts, Records};
 use super::torrent::{OpenTorrent, layout_of, preallocation};
 use super::trouble;
@@ -197,7 +198,7 @@ impl Desk<'_> {
                 torrent: self.key,
                 done,
                 of,
-            })
+            });
         };
         tell(0, which.count());
         // It is called once for every 16 MiB, which is seldom enough.
@@ -269,16 +270,21 @@ impl Desk<'_> {
     }
 
     /// Moves a torrent's files and tells where they are.
-    pub(super) fn relocate(&self, torrent: Option<&Arc<OpenTorrent>>, root: &Path) {
-        let Some(torrent) = torrent else {
-            let (root, error) = (PathBuf::new(), Some(trouble::not_open()));
-            return (self.tell)(DiskEvent::Moved {
+    pub(super) fn relocate(
+        &self,
+        torrent: Option<&Arc<OpenTorrent>>,
+        known: Option<&Known>,
+        target: &Path,
+    ) {
+        match (torrent, known) {
+            (Some(torrent), _) => self.move_files(torrent, target),
+            (None, Some(known)) => (self.tell)(DiskEvent::Moved {
                 torrent: self.key,
-                root,
-                error,
-            });
-        };
-        self.move_files(torrent, root);
+                root: known.root.clone(),
+                error: Some(trouble::not_open()),
+            }),
+            (None, None) => self.fail(Some(trouble::not_open())),
+        }
     }
 
     fn move_files(&self, torrent: &OpenTorrent, target: &Path) {
@@ -290,7 +296,7 @@ impl Desk<'_> {
         };
         let moved = self
             .edit(hash, &from, |record| {
-                record.moving_to = Some(target.to_path_buf())
+                record.moving_to = Some(target.to_path_buf());
             })
             .and_then(|()| fs::create_dir_all(target).map_err(|error| folder_error(target, &error)))
             .and_then(|()| {
@@ -318,20 +324,20 @@ impl Desk<'_> {
     pub(super) fn close(
         &self,
         torrent: Option<&Arc<OpenTorrent>>,
-        info_hash: Option<InfoHash>,
+        known: Option<&Known>,
         keep: Keep,
     ) {
         let closed = match (torrent, keep) {
             (Some(torrent), Keep::All) => self.commit_at_rest(torrent),
             (None, Keep::All) => Ok(()),
-            (_, Keep::Files) => self.forget(info_hash),
+            (_, Keep::Files) => self.forget(known),
             (Some(torrent), Keep::Nothing) => {
                 let removed = torrent.files.remove_data();
                 removed
                     .map_err(|error| trouble::of_storage(&error))
-                    .and(self.forget(info_hash))
+                    .and(self.forget(known))
             }
-            (None, Keep::Nothing) => self.forget(info_hash).and(Err(trouble::not_open())),
+            (None, Keep::Nothing) => self.forget(known).and(Err(trouble::not_open())),
         };
         if let Err(error) = closed {
             self.fail(Some(error));
@@ -352,13 +358,13 @@ impl Desk<'_> {
         outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
     }
 
-    fn forget(&self, info_hash: Option<InfoHash>) -> Result<(), DiskError> {
-        let (Some(records), Some(info_hash)) = (self.records, info_hash) else {
+    fn forget(&self, known: Option<&Known>) -> Result<(), DiskError> {
+        let (Some(records), Some(known)) = (self.records, known) else {
             return Ok(());
         };
         records
             .db
-            .remove(info_hash)
+            .remove(known.info_hash)
             .map_err(|error| trouble::of_resume(&error))
     }
 

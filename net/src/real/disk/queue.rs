@@ -5,6 +5,7 @@
 //! checking, selecting, moving, closing) runs alone. Torrents take turns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,9 +40,16 @@ pub(super) struct Job {
     /// The torrent's files, when they are open.
     pub(super) torrent: Option<Arc<OpenTorrent>>,
     /// Which torrent it is, open or not.
-    pub(super) info_hash: Option<InfoHash>,
+    pub(super) known: Option<Arc<Known>>,
     /// Becomes true when a check or move should end early.
     pub(super) cancelled: Arc<AtomicBool>,
+}
+
+/// What a torrent's last opening said of it, whether it succeeded or not.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) info_hash: InfoHash,
+    pub(super) root: PathBuf,
 }
 
 /// What ended, to let others begin.
@@ -63,8 +71,8 @@ pub(super) enum Ended {
 struct Lane {
     waiting: VecDeque<DiskCommand>,
     torrent: Option<Arc<OpenTorrent>>,
-    /// Known since it was first opened, or that was tried.
-    info_hash: Option<InfoHash>,
+    /// Since it was first opened, or that was tried.
+    known: Option<Arc<Known>>,
     cancelled: Arc<AtomicBool>,
     writes: usize,
     writing: BTreeSet<PieceIndex>,
@@ -103,10 +111,8 @@ impl Queue {
     pub(super) fn push(&mut self, command: DiskCommand) {
         let key = torrent_of(&command);
         let lane = self.lanes.entry(key).or_default();
-        match &command {
-            DiskCommand::Open { info, .. } => lane.info_hash = Some(info.info_hash()),
-            DiskCommand::Close { .. } => lane.cancelled.store(true, Ordering::Relaxed),
-            _ => {}
+        if matches!(command, DiskCommand::Close { .. }) {
+            lane.cancelled.store(true, Ordering::Relaxed);
         }
         lane.waiting.push_back(command);
         self.list(key);
@@ -123,10 +129,14 @@ impl Queue {
         for lane in self.lanes.values_mut() {
             lane.cancelled.store(true, Ordering::Relaxed);
             lane.waiting.retain(|command| {
+                // Whoever closes it later may want it forgotten.
+                lane.known = known_by(command).or(lane.known.take());
                 use DiskCommand::{Open, Read, Recheck};
                 !matches!(command, Open { .. } | Read { .. } | Recheck { .. })
             });
         }
+        // What is now the first command of these may not take long.
+        self.ready.append(&mut self.long_waiting);
         let keys: Vec<_> = self.lanes.keys().copied().collect();
         keys.into_iter().for_each(|key| self.list(key));
     }
@@ -163,7 +173,7 @@ impl Queue {
                 key,
                 work,
                 torrent: lane.torrent.clone(),
-                info_hash: lane.info_hash,
+                known: lane.known.clone(),
                 cancelled: Arc::clone(&lane.cancelled),
             };
             self.long_running += usize::from(long);
@@ -194,7 +204,7 @@ impl Queue {
                 lane.alone = false;
                 lane.torrent = torrent;
                 if closed {
-                    lane.info_hash = None;
+                    lane.known = None;
                 }
                 if long {
                     self.long_running -= 1;
@@ -202,7 +212,7 @@ impl Queue {
                 }
             }
         }
-        if lane.info_hash.is_none() && lane.is_quiet() {
+        if lane.known.is_none() && lane.is_quiet() {
             self.lanes.remove(&key);
         } else {
             self.list(key);
@@ -235,6 +245,7 @@ impl Lane {
         match self.waiting.pop_front()? {
             DiskCommand::Write { piece, blocks, .. } => Some(self.begin_write(piece, blocks)),
             command => {
+                self.known = known_by(&command).or(self.known.take());
                 match command {
                     DiskCommand::Read { .. } => self.reads += 1,
                     DiskCommand::Commit { .. } => self.committing = true,
@@ -272,6 +283,17 @@ impl Lane {
         self.writes += 1;
         self.writing.extend(writes.iter().map(|write| write.piece));
         Work::Write(writes)
+    }
+}
+
+/// What a command says of its torrent.
+fn known_by(command: &DiskCommand) -> Option<Arc<Known>> {
+    match command {
+        DiskCommand::Open { info, root, .. } => Some(Arc::new(Known {
+            info_hash: info.info_hash(),
+            root: root.clone(),
+        })),
+        _ => None,
     }
 }
 

@@ -142,6 +142,25 @@ fn checks_leave_threads_to_others() {
 }
 
 #[test]
+fn at_the_end_nothing_waits_for_a_check_that_never_comes() {
+    let mut queue = Queue::new(2);
+    (1..=4).for_each(|torrent| queue.push(recheck(torrent)));
+    let close = |torrent| DiskCommand::Close {
+        torrent: TorrentKey(torrent),
+        keep: Keep::All,
+    };
+    (1..=4).for_each(|torrent| queue.push(close(torrent)));
+    assert_eq!(next(&mut queue), "1 recheck");
+    assert_eq!(next(&mut queue), "nothing");
+    queue.hurry();
+    assert_eq!(next(&mut queue), "2 close");
+    assert_eq!(next(&mut queue), "3 close");
+    assert_eq!(next(&mut queue), "4 close");
+    queue.end(TorrentKey(1), alone());
+    assert_eq!(next(&mut queue), "1 close");
+}
+
+#[test]
 fn closing_ends_a_check_early() {
     let mut queue = Queue::new(2);
     queue.push(recheck(1));

@@ -55,6 +55,16 @@ fn a_folder_that_vanished_is_told_and_not_made_anew() {
         other => panic!("{other:?}"),
     }
     assert!(!bench.root().exists());
+    let root = bench.folder.path().to_path_buf();
+    bench.send(DiskCommand::Move { torrent: KEY, root });
+    match bench.event() {
+        DiskEvent::Moved {
+            root,
+            error: Some(_),
+            ..
+        } => assert_eq!(root, bench.root()),
+        other => panic!("{other:?}"),
+    }
     // It is back: the engine tries again.
     sample.write_files(&bench.root());
     assert_eq!(bench.open(&sample, Check::Quick).0.len(), 5);
@@ -150,6 +160,24 @@ fn what_was_submitted_is_done_before_the_port_ends() {
     let bench = bench.killed();
     let (have, checked, _) = bench.open(&sample, Check::Quick);
     assert_eq!((have.len(), checked), (5, 0));
+}
+
+#[test]
+fn what_is_removed_while_it_opens_is_forgotten_even_at_the_end() {
+    let sample = Sample::new("removed");
+    let bench = Bench::new();
+    bench.open(&sample, Check::Quick);
+    let bench = bench.killed();
+    let mut commands = vec![
+        bench.open_command(&sample, Check::Full),
+        DiskCommand::Close {
+            torrent: KEY,
+            keep: Keep::Files,
+        },
+    ];
+    bench.port().submit(&mut commands);
+    let bench = bench.killed();
+    assert!(bench.port().resume().unwrap().list().unwrap().is_empty());
 }
 
 #[test]
