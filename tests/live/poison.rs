@@ -9,8 +9,9 @@ use crate::support::payload::Payload;
 use crate::support::wait::TRANSFER;
 
 const PORT: u16 = 7100;
-/// Slow enough that each peer gets a share of the requests.
-const REST: Duration = Duration::from_millis(2);
+/// The honest are so slow that the download takes seconds and the liar, who is fast, is asked for much.
+const HONEST_REST: Duration = Duration::from_millis(20);
+const LIAR_REST: Duration = Duration::from_millis(2);
 
 /// One liar among three honest peers; it spoils every `every`-th block.
 fn is_banned_among_the_honest(every: u64) {
@@ -20,9 +21,10 @@ fn is_banned_among_the_honest(every: u64) {
     }
     let payload = Payload::single(lab.folder(), "poisoned.bin", 90, 12 << 20, 256 << 10);
     let start =
-        |name: &str, conduct| WirePeer::start(&lab.host(name), PORT, &payload, conduct, REST);
-    let honest = ["honest-a", "honest-b", "honest-c"].map(|name| start(name, Conduct::Honest));
-    let liar = start("liar", Conduct::Poisonous { every });
+        |name: &str, conduct, rest| WirePeer::start(&lab.host(name), PORT, &payload, conduct, rest);
+    let honest = ["honest-a", "honest-b", "honest-c"];
+    let honest = honest.map(|name| start(name, Conduct::Honest, HONEST_REST));
+    let liar = start("liar", Conduct::Poisonous { every }, LIAR_REST);
 
     let host = lab.host("dunlin");
     let folder = host.fresh_folder("download");

@@ -20,6 +20,7 @@ def arguments():
     parser.add_argument("--peer", action="append", default=[], help="IP:PORT; tried for every torrent")
     parser.add_argument("--up-limit", type=int, default=0, help="bytes a second")
     parser.add_argument("--down-limit", type=int, default=0, help="bytes a second")
+    parser.add_argument("--once", action="store_true", help="end when all are complete")
     parser.add_argument("torrents", nargs="+")
     return parser.parse_args()
 
@@ -99,6 +100,8 @@ def main():
         if totals != last:
             last = totals
             say("totals", **totals)
+        if options.once and totals["complete"] == len(handles):
+            break
         for alert in session.pop_alerts():
             print(alert, file=sys.stderr, flush=True)
         time.sleep(0.1)

@@ -31,18 +31,18 @@ pub(crate) fn start(host: &Host, torrents: &[&Torrent]) -> Option<Opentracker> {
         skip("opentracker not found (.ci/install-peers installs it)");
         return None;
     };
-    let served = host.folder().join("served");
     let list: String = torrents
         .iter()
         .map(|torrent| format!("{}\n", torrent.hash_hex()))
         .collect();
-    fs::write(&served, list).expect("a file");
+    // It reads its list as nobody, after it has made this folder its root.
+    let folder = host.fresh_folder("opentracker");
+    fs::write(folder.join("served"), list).expect("a file");
     let address = host.at(PORT);
     let (ip, port) = (address.ip().to_string(), PORT.to_string());
-    let file = served.display().to_string();
-    let folder = host.folder().display().to_string();
+    let folder = folder.display().to_string();
     let arguments = [
-        "-i", &ip, "-p", &port, "-P", &port, "-d", &folder, "-w", &file, "-u", "root",
+        "-i", &ip, "-p", &port, "-P", &port, "-d", &folder, "-w", "/served",
     ];
     let mut process = Process::start(host, "opentracker", &program, &arguments);
     wait_until("opentracker's port", START, || {

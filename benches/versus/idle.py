@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""The cost of doing nothing: memory and CPU of a client that holds many finished torrents nobody asks for.
+
+    benches/versus/idle.py [--torrents 1000] [--watch-secs 60] [--clients dunlin,libtorrent]
+
+Each torrent is one file of 16 KiB without a tracker. Needs root and `.ci/install-peers`.
+"""
+
+import argparse
+import hashlib
+import time
+from pathlib import Path
+
+import lab
+from download import dunlin
+
+LIMIT_SECS = 1800
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torrents", type=int, default=1000)
+    parser.add_argument("--watch-secs", type=int, default=60)
+    parser.add_argument("--clients", default="dunlin,libtorrent")
+    parser.add_argument("--folder", default=str(lab.ROOT / "target/versus"))
+    return parser.parse_args()
+
+
+def torrents(folder, count):
+    files = []
+    for number in range(count):
+        content = hashlib.shake_128(b"%d" % number).digest(16384)
+        name = f"idle-{number:05}.bin"
+        info = {"length": len(content), "name": name, "piece length": 16384, "pieces": hashlib.sha1(content).digest()}
+        (folder / name).write_bytes(content)
+        files.append(folder / f"{name}.torrent")
+        files[-1].write_bytes(lab.bencode({"info": info}))
+    return files
+
+
+def command(client, files, folder):
+    match client:
+        case "dunlin":
+            state = folder / "state"
+            return [dunlin(), "get", *files, "-o", folder, "--seed-time", "86400", "--state-dir", state, "--json"]
+        case "libtorrent":
+            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{lab.LEECH_IP}:6881", "--save", folder, *files]
+    raise SystemExit(f"unknown client {client}")
+
+
+def done(client, program, count):
+    word = '"completed"' if client == "dunlin" else '"complete", "torrent"'
+    return program.output().count(word) >= count
+
+
+def main():
+    options = arguments()
+    print(f"{'client':<12}{'torrents':>9}{'start s':>9}{'CPU ms/s':>10}{'peak MiB':>9}{'anon MiB':>10}{'anon KiB each':>15}")
+    for client in options.clients.split(","):
+        Path(options.folder).mkdir(parents=True, exist_ok=True)
+        with lab.scratch(options.folder) as folder, lab.namespaces() as (_, side):
+            files, began = torrents(folder, options.torrents), time.perf_counter()
+            with lab.Program(side, command(client, files, folder), folder / "log") as program:
+                program.wait_for("all complete", LIMIT_SECS, lambda: done(client, program, options.torrents))
+                started = time.perf_counter() - began
+                time.sleep(5)
+                before = program.cpu_secs()
+                time.sleep(options.watch_secs)
+                cpu = (program.cpu_secs() - before) / options.watch_secs
+                program.peak_bytes = program.peak_anonymous_bytes = 0
+                program.sample()
+        anonymous = program.peak_anonymous_bytes
+        print(
+            f"{client:<12}{options.torrents:>9}{started:>9.1f}{cpu * 1e3:>10.2f}{program.peak_bytes / 2**20:>9.1f}"
+            f"{anonymous / 2**20:>10.1f}{anonymous / 1024 / options.torrents:>15.1f}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
