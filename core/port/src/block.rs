@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dunlin_base::BLOCK_BYTES;
@@ -21,7 +22,7 @@ pub struct BlockPool {
 
 struct Shared {
     free: Mutex<Free>,
-    capacity: usize,
+    capacity: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl BlockPool {
         Self {
             shared: Arc::new(Shared {
                 free: Mutex::default(),
-                capacity,
+                capacity: AtomicUsize::new(capacity),
             }),
         }
     }
@@ -59,7 +60,7 @@ impl BlockPool {
             .free
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if free.out >= self.shared.capacity {
+        if free.out >= self.capacity() {
             return None;
         }
         free.out += 1;
@@ -86,7 +87,15 @@ impl BlockPool {
     /// Most buffers that can be out at a time.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.shared.capacity
+        self.shared.capacity.load(Ordering::Relaxed)
+    }
+
+    /// Lets at least `bytes` (rounded up to whole blocks) be out at a time from now on: a single
+    /// piece that is larger than the pool could never become whole.
+    pub fn ensure_capacity(&self, bytes: usize) {
+        self.shared
+            .capacity
+            .fetch_max(bytes.div_ceil(BYTES), Ordering::Relaxed);
     }
 }
 
@@ -146,7 +155,7 @@ impl Drop for BlockBuffer {
             .unwrap_or_else(PoisonError::into_inner);
         free.out -= 1;
         // Keep what a burst needed for the next one, but at most half of the capacity.
-        if free.blocks.len() * 2 <= self.pool.capacity {
+        if free.blocks.len() * 2 <= self.pool.capacity.load(Ordering::Relaxed) {
             free.blocks.extend(self.block.take());
         }
     }
@@ -175,5 +184,15 @@ mod tests {
         assert_eq!(&*first, b"0123");
         drop(first);
         assert_eq!(pool.in_use(), 0);
+    }
+
+    #[test]
+    fn a_pool_grows_when_told_and_never_shrinks() {
+        let pool = BlockPool::new(2 * BYTES);
+        pool.ensure_capacity(2 * BYTES + 1);
+        assert_eq!(pool.capacity(), 3);
+        pool.ensure_capacity(BYTES);
+        let out: Vec<_> = std::iter::from_fn(|| pool.take(BYTES)).collect();
+        assert_eq!(out.len(), 3);
     }
 }

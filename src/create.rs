@@ -1,0 +1,465 @@
+//! Makes a torrent of what is on disk.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use dunlin_base::Geometry;
+use dunlin_base::limits::DIRECTORY_DEPTH_MAX;
+use dunlin_hash::sha1_batch;
+use dunlin_protocol::metainfo::{Metainfo, MetainfoBuilder, MetainfoError, NewFile};
+
+/// Shortest piece that is chosen when none is asked for.
+const PIECE_BYTES_MIN: u64 = 16 << 10;
+/// Longest piece that is chosen when none is asked for.
+const PIECE_BYTES_MAX: u64 = 16 << 20;
+/// Pieces that are aimed at: few enough for a small torrent file, enough for peers to share.
+const PIECES_MAX: u64 = 2000;
+/// Pieces hashed side by side: as many as the widest vectors have lanes.
+const BATCH_PIECES_MAX: usize = 16;
+/// What one thread reads before it hashes, unless a single piece is longer.
+const BATCH_BYTES_MAX: usize = 32 << 20;
+/// More threads than that only wait for the disk.
+const THREADS_MAX: usize = 8;
+
+/// What a new torrent shall say besides its content.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CreateOptions {
+    /// Bytes in a piece; without it, a length that gives one to two thousand pieces.
+    pub piece_bytes: Option<u32>,
+    /// Whether peers may come from the trackers alone (BEP 27).
+    pub private: bool,
+    /// Trackers in tiers (BEP 12).
+    pub tiers: Vec<Vec<String>>,
+    /// Web seeds (BEP 19).
+    pub web_seeds: Vec<String>,
+    /// What there is to say of it.
+    pub comment: Option<String>,
+    /// The tracker that it is for, which gives it an info hash of its own.
+    pub source: Option<String>,
+    /// The program that makes it.
+    pub created_by: Option<String>,
+    /// When it is made, in seconds since 1970.
+    pub creation_date: Option<i64>,
+}
+
+/// A torrent that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Created {
+    /// The torrent.
+    pub metainfo: Metainfo,
+    /// The folder in which the content is: the root to seed it from.
+    pub root: PathBuf,
+    /// What was left out because it is no file: links, sockets, devices.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// A torrent cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file became shorter while it was read.
+    #[error("{path} changed while it was hashed; try again when nothing writes to it", path = path.display())]
+    Changed {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A name cannot be told to others.
+    #[error("{path} has a name that is no UTF-8, which torrents need; rename it", path = path.display())]
+    Name {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A folder lies too deep.
+    #[error("{path} lies deeper than {DIRECTORY_DEPTH_MAX} folders", path = path.display())]
+    TooDeep {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// There is nothing to share.
+    #[error("{path} holds no files", path = path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The result would be no torrent that clients accept.
+    #[error("cannot make a torrent of {path}: {source}", path = path.display())]
+    Metainfo {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MetainfoError,
+    },
+    /// The caller ended it.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// Makes a v1 torrent of a file or a folder. Files are in the order of their paths; links are
+/// left out.
+///
+/// `progress` hears how many bytes of how many are hashed, and may end it with
+/// [`ControlFlow::Break`].
+///
+/// # Errors
+/// When something cannot be read, has a name that torrents cannot have, or changes meanwhile.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("hello.txt");
+/// std::fs::write(&file, "hello")?;
+/// let options = dunlin::CreateOptions::default();
+/// let created = dunlin::create(&file, &options, |_, _| ControlFlow::Continue(()))?;
+/// assert_eq!(created.metainfo.info.name(), "hello.txt");
+/// # Ok(())
+/// # }
+/// ```
+pub fn create(
+    path: &Path,
+    options: &CreateOptions,
+    progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<Created, CreateError> {
+    // Also a `.` has a name then.
+    let path = path.canonicalize().map_err(|source| read_error(path, source))?;
+    let name = path.file_name().ok_or_else(|| CreateError::Empty { path: path.clone() })?;
+    let name = name.to_str().ok_or_else(|| CreateError::Name { path: path.clone() })?;
+    let listing = Listing::of(&path)?;
+    let total: u64 = listing.files.iter().map(|file| file.length).sum();
+    let piece_bytes = options.piece_bytes.unwrap_or_else(|| piece_bytes_for(total));
+    let builder = if path.is_dir() {
+        let files = listing.files.iter().map(|file| NewFile {
+            path: file.names.clone(),
+            length: file.length,
+            ..NewFile::default()
+        });
+        MetainfoBuilder::folder(name, files.collect(), piece_bytes)
+    } else {
+        MetainfoBuilder::single_file(name, total, piece_bytes)
+    };
+    let builder = describe(builder, options);
+    let metainfo_error = |source| CreateError::Metainfo { path: path.clone(), source };
+    let hashes = match builder.geometry() {
+        Ok(geometry) => hash_all(&listing.files, &geometry, progress)?,
+        // The builder says it in its own words.
+        Err(_) => Vec::new(),
+    };
+    let metainfo = builder.build(&hashes).map_err(metainfo_error)?;
+    let root = path.parent().unwrap_or(&path).to_path_buf();
+    Ok(Created { metainfo, root, left_out: listing.left_out })
+}
+
+/// The piece length for so much content when nobody asks for one.
+fn piece_bytes_for(total: u64) -> u32 {
+    let wanted = total.div_ceil(PIECES_MAX).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
+    // At most 16 MiB, which is a power of two itself.
+    wanted.next_power_of_two() as u32
+}
+
+fn describe(builder: MetainfoBuilder, options: &CreateOptions) -> MetainfoBuilder {
+    let CreateOptions {
+        piece_bytes: _,
+        private,
+        tiers,
+        web_seeds,
+        comment,
+        source,
+        created_by,
+        creation_date,
+    } = options.clone();
+    let mut builder = builder.private(private).tiers(tiers).web_seeds(web_seeds);
+    if let Some(comment) = comment {
+        builder = builder.comment(comment);
+    }
+    if let Some(source) = source {
+        builder = builder.source(source);
+    }
+    if let Some(program) = created_by {
+        builder = builder.created_by(program);
+    }
+    if let Some(date) = creation_date {
+        builder = builder.creation_date(date);
+    }
+    builder
+}
+
+fn read_error(path: &Path, source: io::Error) -> CreateError {
+    CreateError::Read { path: path.to_path_buf(), source }
+}
+
+/// A file on disk and its place in the torrent.
+struct Source {
+    path: PathBuf,
+    names: Vec<String>,
+    length: u64,
+    offset: u64,
+}
+
+/// What a path holds.
+#[derive(Default)]
+struct Listing {
+    files: Vec<Source>,
+    left_out: Vec<PathBuf>,
+}
+
+impl Listing {
+    fn of(path: &Path) -> Result<Self, CreateError> {
+        let mut listing = Self::default();
+        let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
+        if metadata.is_dir() {
+            listing.walk(path, &mut Vec::new())?;
+        } else {
+            listing.push(path.to_path_buf(), Vec::new(), metadata.len());
+        }
+        if listing.files.is_empty() {
+            return Err(CreateError::Empty { path: path.to_path_buf() });
+        }
+        Ok(listing)
+    }
+
+    fn push(&mut self, path: PathBuf, names: Vec<String>, length: u64) {
+        let offset = self.files.last().map_or(0, |last| last.offset + last.length);
+        self.files.push(Source { path, names, length, offset });
+    }
+
+    fn walk(&mut self, folder: &Path, names: &mut Vec<String>) -> Result<(), CreateError> {
+        if names.len() >= DIRECTORY_DEPTH_MAX {
+            return Err(CreateError::TooDeep { path: folder.to_path_buf() });
+        }
+        let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
+        let mut entries: Vec<_> =
+            entries.collect::<Result<_, _>>().map_err(|source| read_error(folder, source))?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let metadata = entry.metadata().map_err(|source| read_error(&path, source))?;
+            if !metadata.is_dir() && !metadata.is_file() {
+                self.left_out.push(path);
+                continue;
+            }
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(CreateError::Name { path });
+            };
+            names.push(name);
+            if metadata.is_dir() {
+                self.walk(&path, names)?;
+            } else {
+                self.push(path, names.clone(), metadata.len());
+            }
+            names.pop();
+        }
+        Ok(())
+    }
+}
+
+/// One batch: its first piece, and the digests.
+type Batch = (usize, Vec<[u8; 20]>);
+
+/// Hashes all pieces on several threads; `progress` is called on this one.
+fn hash_all(
+    files: &[Source],
+    geometry: &Geometry,
+    mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<Vec<[u8; 20]>, CreateError> {
+    let pieces = geometry.piece_count() as usize;
+    let piece_bytes = geometry.piece_bytes() as usize;
+    let batch = (BATCH_BYTES_MAX / piece_bytes).clamp(1, BATCH_PIECES_MAX);
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX));
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let mut hashes = vec![[0; 20]; pieces];
+    thread::scope(|scope| {
+        let (sender, arriving) = mpsc::channel();
+        for _ in 0..threads.min(pieces.div_ceil(batch)) {
+            let worker = Worker { files, geometry, batch, next: &next, stop: &stop };
+            let sender = sender.clone();
+            scope.spawn(move || worker.run(&sender));
+        }
+        drop(sender);
+        let (mut outcome, mut done) = (Ok(()), 0);
+        for result in arriving {
+            match result {
+                Ok((first, digests)) => {
+                    hashes[first..first + digests.len()].copy_from_slice(&digests);
+                    done += (digests.len() * piece_bytes) as u64;
+                    if progress(done.min(geometry.total_bytes()), geometry.total_bytes()).is_break() {
+                        outcome = Err(CreateError::Cancelled);
+                    }
+                }
+                Err(error) => outcome = Err(error),
+            }
+            stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        }
+        outcome
+    })?;
+    Ok(hashes)
+}
+
+/// One thread that hashes.
+struct Worker<'a> {
+    files: &'a [Source],
+    geometry: &'a Geometry,
+    batch: usize,
+    next: &'a AtomicUsize,
+    stop: &'a AtomicBool,
+}
+
+impl Worker<'_> {
+    fn run(&self, sender: &Sender<Result<Batch, CreateError>>) {
+        let pieces = self.geometry.piece_count() as usize;
+        let mut open = None;
+        let mut buffer = Vec::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
+            if first >= pieces {
+                return;
+            }
+            let count = self.batch.min(pieces - first);
+            let result = self.hash(first, count, &mut buffer, &mut open);
+            if sender.send(result.map(|digests| (first, digests))).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn hash(
+        &self,
+        first: usize,
+        count: usize,
+        buffer: &mut Vec<u8>,
+        open: &mut Option<(usize, File)>,
+    ) -> Result<Vec<[u8; 20]>, CreateError> {
+        let piece_bytes = self.geometry.piece_bytes() as usize;
+        let start = first as u64 * piece_bytes as u64;
+        let rest = self.geometry.total_bytes() - start;
+        // No more than the length of the batch, which fits.
+        let len = rest.min((count * piece_bytes) as u64) as usize;
+        buffer.resize(len, 0);
+        self.read(start, buffer, open)?;
+        let messages: Vec<[&[u8]; 1]> = buffer.chunks(piece_bytes).map(|piece| [piece]).collect();
+        let mut digests = vec![[0; 20]; messages.len()];
+        sha1_batch(&messages, &mut digests);
+        Ok(digests)
+    }
+
+    /// Fills `buffer` from the byte `start` of the torrent; keeps the last file open for next time.
+    fn read(
+        &self,
+        start: u64,
+        mut buffer: &mut [u8],
+        open: &mut Option<(usize, File)>,
+    ) -> Result<(), CreateError> {
+        let mut at = start;
+        let begins = self.files.partition_point(|file| file.offset + file.length <= start);
+        for (number, file) in self.files.iter().enumerate().skip(begins) {
+            if buffer.is_empty() {
+                break;
+            }
+            // No more than the buffer's length, which fits.
+            let take = (file.offset + file.length - at).min(buffer.len() as u64) as usize;
+            if take == 0 {
+                continue;
+            }
+            let (part, others) = buffer.split_at_mut(take);
+            file.read(number, at - file.offset, part, open)?;
+            buffer = others;
+            at += take as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    fn read(
+        &self,
+        number: usize,
+        begin: u64,
+        part: &mut [u8],
+        open: &mut Option<(usize, File)>,
+    ) -> Result<(), CreateError> {
+        let mut file = match open.take() {
+            Some((known, file)) if known == number => file,
+            _ => File::open(&self.path).map_err(|source| read_error(&self.path, source))?,
+        };
+        let read = file.seek(SeekFrom::Start(begin)).and_then(|_| file.read_exact(part));
+        read.map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => CreateError::Changed { path: self.path.clone() },
+            _ => read_error(&self.path, source),
+        })?;
+        *open = Some((number, file));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dunlin_base::PieceIndex;
+
+    fn go_on(_done: u64, _total: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    #[test]
+    fn pieces_run_across_files_and_hash_as_one_space() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("set");
+        fs::create_dir_all(root.join("b")).unwrap();
+        let (first, second) = (vec![1_u8; 20_000], vec![2_u8; 30_000]);
+        fs::write(root.join("a"), &first).unwrap();
+        fs::write(root.join("b/c"), &second).unwrap();
+        fs::write(root.join("b/empty"), []).unwrap();
+        let options = CreateOptions { piece_bytes: Some(16 << 10), ..CreateOptions::default() };
+        let made = create(&root, &options, go_on).unwrap();
+        assert_eq!(made.root, folder.path().canonicalize().unwrap());
+        let info = &made.metainfo.info;
+        let paths: Vec<_> = info.files().iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["set/a", "set/b/c", "set/b/empty"]);
+        let all = [first, second].concat();
+        for (at, piece) in all.chunks(16 << 10).enumerate() {
+            let expected = dunlin_hash::sha1(piece);
+            assert_eq!(info.piece_hash(PieceIndex(at as u32)), Some(&expected));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shared_is_refused_or_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("set");
+        fs::create_dir(&root).unwrap();
+        let options = CreateOptions::default();
+        assert!(matches!(create(&root, &options, go_on), Err(CreateError::Empty { .. })));
+        let gone = root.join("gone");
+        assert!(matches!(create(&gone, &options, go_on), Err(CreateError::Read { .. })));
+        fs::write(root.join("file"), "content").unwrap();
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("/etc/passwd", root.join("link")).unwrap();
+            let made = create(&root, &options, go_on).unwrap();
+            assert_eq!(made.metainfo.info.files().len(), 1);
+            assert_eq!(made.left_out.len(), 1);
+        }
+        let cancelled = create(&root, &options, |_, _| ControlFlow::Break(()));
+        assert!(matches!(cancelled, Err(CreateError::Cancelled)));
+    }
+
+    #[test]
+    fn piece_lengths_grow_with_the_content() {
+        assert_eq!(piece_bytes_for(0), 16 << 10);
+        assert_eq!(piece_bytes_for(2000 << 20), 1 << 20);
+        assert_eq!(piece_bytes_for((2000 << 20) + 1), 2 << 20);
+        assert_eq!(piece_bytes_for(1 << 50), 16 << 20);
+    }
+}

@@ -1,0 +1,116 @@
+//! The engine's thread: exchange with the ports, tick, tell who listens.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use dunlin_base::EngineTime;
+use dunlin_net::real::RealPorts;
+use dunlin_port::Outbox;
+use dunlin_port::config::EngineConfig;
+use dunlin_port::snapshot::{SessionEvent, Snapshot};
+use dunlin_port::user::UserCommand;
+use dunlin_systems::Engine;
+
+use super::{NODE, Shared};
+
+/// What the session's owner tells the engine's thread.
+pub(super) enum Message {
+    /// For the engine.
+    User(UserCommand),
+    /// New rules, of which some are the network's.
+    Configure(Box<EngineConfig>),
+    /// A copy of the tables is wanted.
+    Snapshot(Sender<Snapshot>),
+    /// End in order, but no later than this.
+    Stop(Instant),
+}
+
+/// Everything that lives on the engine's thread.
+pub(super) struct Driver {
+    pub(super) engine: Engine,
+    pub(super) ports: RealPorts,
+    pub(super) messages: Receiver<Message>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) outbox: Outbox,
+    pub(super) stop_by: Option<Instant>,
+}
+
+impl Driver {
+    /// Runs until the engine has stopped, or was to stop and did not in time.
+    pub(super) fn run(mut self) -> bool {
+        loop {
+            let snapshots = self.take_messages();
+            self.engine.tick(self.ports.clock());
+            for reply in snapshots {
+                // Who asked may have gone; then nobody misses the answer.
+                _ = reply.send(self.engine.snapshot());
+            }
+            std::mem::swap(&mut self.outbox, self.engine.outbox());
+            let stopped = self.publish();
+            let late = self.stop_by.is_some_and(|deadline| deadline <= Instant::now());
+            let timeout = if stopped || late { Some(Duration::ZERO) } else { self.timeout() };
+            // Once more at the end, so that the ports have every command before they go.
+            self.ports.exchange(&mut self.outbox, self.engine.inbox(), timeout);
+            if stopped || late {
+                return stopped;
+            }
+        }
+    }
+
+    /// Puts what the owner said into the inbox; who wants a snapshot gets it after the tick.
+    fn take_messages(&mut self) -> Vec<Sender<Snapshot>> {
+        let mut snapshots = Vec::new();
+        loop {
+            let command = match self.messages.try_recv() {
+                Ok(Message::User(command)) => command,
+                Ok(Message::Configure(config)) => {
+                    self.ports.reactor().set_limits(&config.limits);
+                    UserCommand::Configure { node: NODE, config }
+                }
+                Ok(Message::Snapshot(reply)) => {
+                    snapshots.push(reply);
+                    continue;
+                }
+                Ok(Message::Stop(deadline)) => {
+                    self.stop_by = Some(deadline);
+                    UserCommand::Stop
+                }
+                Err(TryRecvError::Empty) => return snapshots,
+                Err(TryRecvError::Disconnected) => {
+                    // The owner is gone without a word, so nobody waits for trackers.
+                    if self.stop_by.is_none() {
+                        self.stop_by = Some(Instant::now());
+                        self.engine.inbox().user.push_back(UserCommand::Stop);
+                    }
+                    return snapshots;
+                }
+            };
+            self.engine.inbox().user.push_back(command);
+        }
+    }
+
+    /// Tells subscribers what happened; says whether the engine has stopped.
+    fn publish(&mut self) -> bool {
+        if self.outbox.session.is_empty() {
+            return false;
+        }
+        let events = std::mem::take(&mut self.outbox.session);
+        for event in &events {
+            if let SessionEvent::Removed { torrent } = event {
+                self.shared.forget(*torrent);
+            }
+        }
+        let stopped = events.contains(&SessionEvent::Stopped);
+        self.shared.subscribers.tell(events);
+        stopped
+    }
+
+    /// How long the ports may wait: until the next tick is due, or the stop.
+    fn timeout(&self) -> Option<Duration> {
+        let wake_at = self.engine.wake_at();
+        let tick = (wake_at != EngineTime::NEVER).then(|| wake_at.since(self.ports.clock()));
+        let stop = self.stop_by.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        [tick, stop].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,337 @@
+//! A session: one engine on a thread of its own, with real sockets and files.
+
+mod add;
+mod driver;
+mod error;
+mod restore;
+mod start;
+mod subscribers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dunlin_base::{InfoHash, NodeKey, TorrentKey};
+use dunlin_net::real::Wake;
+use dunlin_port::BlockPool;
+use dunlin_port::config::{Config, ConfigError, EngineConfig, PickStrategy};
+use dunlin_port::snapshot::Snapshot;
+use dunlin_port::user::{AddTorrent, FilePriority, TorrentLimits, UserCommand};
+use dunlin_storage::ResumeDb;
+
+use driver::Message;
+use subscribers::Subscribers;
+
+pub use add::{NewTorrent, TorrentFileError, read_torrent};
+pub use error::{AddError, Ended, RestoreError, StartError, StopError};
+pub use restore::NotRestored;
+pub use subscribers::Subscription;
+
+/// The only node of a session's world.
+const NODE: NodeKey = NodeKey(0);
+/// How long a dropped session waits for trackers.
+const DROP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How a session runs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SessionSettings {
+    /// The configuration; its paths are the business of the caller.
+    pub config: Config,
+    /// Where resume data is kept. Without one nothing is remembered: a torrent whose files are
+    /// there already is checked in full.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// A running engine. It stops when it is dropped; [`Session::stop`] does so with a word to the
+/// trackers and says how it went.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use std::time::Duration;
+///
+/// use dunlin::{NewTorrent, Session, SessionEvent, SessionSettings};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let session = Session::start(SessionSettings::default())?;
+/// let events = session.subscribe();
+/// let torrent = session.add(NewTorrent::from_file(Path::new("x.torrent"), "downloads")?)?;
+/// while !events.is_over() {
+///     match events.next(Duration::from_secs(1)) {
+///         Some(SessionEvent::Completed { torrent: done }) if done == torrent => break,
+///         Some(event) => println!("{event:?}"),
+///         None => println!("{} B/s", session.snapshot()?.torrents[0].down_bytes_per_sec),
+///     }
+/// }
+/// session.stop(Duration::from_secs(5))?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Session {
+    messages: Option<Sender<Message>>,
+    wake: Wake,
+    thread: Option<JoinHandle<bool>>,
+    shared: Arc<Shared>,
+    listen_addrs: Vec<SocketAddr>,
+    pool: BlockPool,
+    /// Buffers for what is no piece that is being put together.
+    slack_bytes: usize,
+    resume: Option<Arc<ResumeDb>>,
+    config: Mutex<EngineConfig>,
+}
+
+/// What the owner and the engine's thread both know.
+#[derive(Default)]
+struct Shared {
+    subscribers: Subscribers,
+    registry: Mutex<Registry>,
+}
+
+/// Which torrents there are.
+#[derive(Default)]
+struct Registry {
+    next: u32,
+    by_hash: BTreeMap<InfoHash, TorrentKey>,
+}
+
+impl Shared {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, torrent: TorrentKey) {
+        self.registry().by_hash.retain(|_, key| *key != torrent);
+    }
+}
+
+impl Session {
+    /// Where it accepts connections.
+    #[must_use]
+    pub fn listen_addrs(&self) -> &[SocketAddr] {
+        &self.listen_addrs
+    }
+
+    /// Adds a torrent and says by which key it is known in this session.
+    ///
+    /// # Errors
+    /// When it is there already, cannot be downloaded, or cannot be remembered.
+    pub fn add(&self, new: NewTorrent) -> Result<TorrentKey, AddError> {
+        let info = Arc::clone(&new.metainfo.info);
+        let (hash, files) = (info.info_hash(), info.files().len());
+        if !info.version().has_v1() {
+            return Err(AddError::OnlyV2 { name: info.name().to_owned() });
+        }
+        let got = new.file_priorities.len();
+        if got != 0 && got != files {
+            return Err(AddError::Priorities { got, files });
+        }
+        let mut registry = self.shared.registry();
+        if registry.by_hash.contains_key(&hash) {
+            return Err(AddError::Duplicate(hash));
+        }
+        if let Some(resume) = &self.resume {
+            resume.put_metainfo(hash, &new.metainfo.write())?;
+        }
+        let torrent = TorrentKey(registry.next);
+        registry.next += 1;
+        registry.by_hash.insert(hash, torrent);
+        drop(registry);
+
+        // However small the pool, one piece must become whole.
+        let piece_bytes = info.geometry().piece_bytes() as usize;
+        self.pool.ensure_capacity(piece_bytes + self.slack_bytes);
+        let config = self.config();
+        let add = AddTorrent {
+            torrent,
+            node: NODE,
+            info,
+            trackers: new.tiers.unwrap_or(new.metainfo.tiers),
+            root: new.root,
+            file_priorities: new.file_priorities,
+            strategy: new.strategy.unwrap_or(config.pick.strategy),
+            preallocation: new.preallocation.unwrap_or(config.storage.preallocation),
+            check: new.check,
+            paused: new.paused,
+            limits: new.limits,
+            peers: new.peers,
+        };
+        drop(config);
+        self.tell(UserCommand::Add(Box::new(add)))?;
+        Ok(torrent)
+    }
+
+    /// The key of a torrent of this session.
+    #[must_use]
+    pub fn find(&self, info_hash: InfoHash) -> Option<TorrentKey> {
+        self.shared.registry().by_hash.get(&info_hash).copied()
+    }
+
+    /// Stops a torrent and forgets it, on request with its files.
+    /// [`dunlin_port::snapshot::SessionEvent::Removed`] follows.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn remove(&self, torrent: TorrentKey, delete_files: bool) -> Result<(), Ended> {
+        self.tell(UserCommand::Remove { torrent, delete_files })
+    }
+
+    /// Lets a torrent rest: no connections, no announces.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn pause(&self, torrent: TorrentKey) -> Result<(), Ended> {
+        self.tell(UserCommand::Pause { torrent })
+    }
+
+    /// Wakes a paused torrent, or one that stopped with an error.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn resume(&self, torrent: TorrentKey) -> Result<(), Ended> {
+        self.tell(UserCommand::Resume { torrent })
+    }
+
+    /// Hashes all data of a torrent again.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn recheck(&self, torrent: TorrentKey) -> Result<(), Ended> {
+        self.tell(UserCommand::Recheck { torrent })
+    }
+
+    /// Changes a torrent's own limits.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn set_limits(&self, torrent: TorrentKey, limits: TorrentLimits) -> Result<(), Ended> {
+        self.tell(UserCommand::SetLimits { torrent, limits })
+    }
+
+    /// Changes how much each file is wanted, in the torrent's order.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn set_file_priorities(
+        &self,
+        torrent: TorrentKey,
+        priorities: Vec<FilePriority>,
+    ) -> Result<(), Ended> {
+        self.tell(UserCommand::SetFilePriorities { torrent, priorities })
+    }
+
+    /// Changes how a torrent's pieces are chosen.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn set_strategy(&self, torrent: TorrentKey, strategy: PickStrategy) -> Result<(), Ended> {
+        self.tell(UserCommand::SetStrategy { torrent, strategy })
+    }
+
+    /// Tries these addresses for a torrent.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn add_peers(&self, torrent: TorrentKey, addresses: Vec<SocketAddr>) -> Result<(), Ended> {
+        self.tell(UserCommand::AddPeers { torrent, addresses })
+    }
+
+    /// Announces as soon as the trackers' minimum intervals allow.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn reannounce(&self, torrent: TorrentKey) -> Result<(), Ended> {
+        self.tell(UserCommand::Reannounce { torrent })
+    }
+
+    /// Moves a torrent's files to another folder.
+    /// [`dunlin_port::snapshot::SessionEvent::Moved`] follows.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn move_to(&self, torrent: TorrentKey, root: impl Into<PathBuf>) -> Result<(), Ended> {
+        self.tell(UserCommand::Move { torrent, root: root.into() })
+    }
+
+    /// Takes new rules at once. What is in [`Config::network`] and [`Config::paths`] counts from
+    /// the next start.
+    ///
+    /// # Errors
+    /// When a value is out of its range; then the old rules stay. When the session is over, that
+    /// comes out with the next call.
+    pub fn configure(&self, config: &Config) -> Result<(), ConfigError> {
+        config.check()?;
+        self.config().clone_from(&config.engine);
+        // The only failure is the end of the engine, which every other call reports as well.
+        self.send(Message::Configure(Box::new(config.engine.clone()))).ok();
+        Ok(())
+    }
+
+    /// Events from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        self.shared.subscribers.subscribe()
+    }
+
+    /// A copy of the tables, as of the tick that follows.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn snapshot(&self) -> Result<Snapshot, Ended> {
+        let (reply, answer) = mpsc::channel();
+        self.send(Message::Snapshot(reply))?;
+        answer.recv().map_err(|mpsc::RecvError| Ended)
+    }
+
+    /// Stops in order: trackers hear `stopped`, everything is committed, files are closed.
+    ///
+    /// # Errors
+    /// When trackers or the disk need longer than `timeout`, or the engine had failed.
+    pub fn stop(mut self, timeout: Duration) -> Result<(), StopError> {
+        self.end(timeout)
+    }
+
+    fn end(&mut self, timeout: Duration) -> Result<(), StopError> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let told = self.send(Message::Stop(Instant::now() + timeout));
+        self.messages = None;
+        match thread.join() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(told.err().map_or(StopError::Timeout, StopError::Ended)),
+            Err(_panic) => Err(Ended.into()),
+        }
+    }
+
+    fn config(&self) -> MutexGuard<'_, EngineConfig> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, command: UserCommand) -> Result<(), Ended> {
+        self.send(Message::User(command))
+    }
+
+    fn send(&self, message: Message) -> Result<(), Ended> {
+        let messages = self.messages.as_ref().ok_or(Ended)?;
+        messages.send(message).map_err(|_message| Ended)?;
+        (self.wake)();
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Err(error) = self.end(DROP_TIMEOUT) {
+            tracing::warn!("session: {error}");
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("listen_addrs", &self.listen_addrs).finish_non_exhaustive()
+    }
+}
