@@ -29,6 +29,9 @@ pub struct Requests {
     pub rate_before: u64,
     /// Whether the peer owes us blocks for too long.
     pub snubbed: bool,
+    /// The piece that it was last asked for: it stays with it, so that pieces become whole soon
+    /// and have few senders.
+    pub current: Option<PieceIndex>,
     /// When the last block came, or the first request went out after a pause.
     pub progress_at: EngineTime,
 }
@@ -41,6 +44,7 @@ impl Default for Requests {
             slow_start: true,
             rate_before: 0,
             snubbed: false,
+            current: None,
             progress_at: EngineTime::START,
         }
     }

@@ -280,12 +280,6 @@ impl Config {
     /// Names the first key whose value is out of range.
     pub fn check(&self) -> Result<(), ConfigError> {
         let network = &self.network;
-        let EngineConfig {
-            limits,
-            choke,
-            pick,
-            storage,
-        } = &self.engine;
         range(
             "network.connect-timeout-secs",
             network.connect_timeout_secs,
@@ -293,47 +287,9 @@ impl Config {
             120,
         )?;
         range("network.memory", network.memory.0, 4 << 20, 1 << 40)?;
-        range(
-            "engine.limits.connections",
-            limits.connections.into(),
-            1,
-            65_535,
-        )?;
-        range(
-            "engine.limits.connections-per-torrent",
-            limits.connections_per_torrent.into(),
-            1,
-            65_535,
-        )?;
-        range(
-            "engine.limits.half-open",
-            limits.half_open.into(),
-            1,
-            10_000,
-        )?;
-        range(
-            "engine.limits.pending-handshakes-per-address",
-            limits.pending_handshakes_per_address.into(),
-            1,
-            1000,
-        )?;
-        range("engine.choke.interval-secs", choke.interval_secs, 1, 3600)?;
-        range(
-            "engine.choke.optimistic-interval-secs",
-            choke.optimistic_interval_secs,
-            1,
-            3600,
-        )?;
-        range("engine.choke.snub-secs", choke.snub_secs, 5, 3600)?;
-        range(
-            "engine.choke.seed-quota-pieces",
-            choke.seed_quota_pieces.into(),
-            1,
-            100_000,
-        )?;
-        if let SlotCount::Fixed(slots) = choke.slots {
-            range("engine.choke.slots.fixed", slots.into(), 1, 65_535)?;
-        }
+        self.engine.limits.check()?;
+        self.engine.choke.check()?;
+        let EngineConfig { pick, storage, .. } = &self.engine;
         range(
             "engine.pick.request-queue-secs",
             pick.request_queue_secs,
@@ -353,6 +309,51 @@ impl Config {
             600,
         )?;
         range("engine.storage.retry-secs", storage.retry_secs, 1, 3600)
+    }
+}
+
+impl LimitsConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let per_torrent = self.connections_per_torrent.into();
+        let pending = self.pending_handshakes_per_address.into();
+        range(
+            "engine.limits.connections",
+            self.connections.into(),
+            1,
+            65_535,
+        )?;
+        range(
+            "engine.limits.connections-per-torrent",
+            per_torrent,
+            1,
+            65_535,
+        )?;
+        range("engine.limits.half-open", self.half_open.into(), 1, 10_000)?;
+        range(
+            "engine.limits.pending-handshakes-per-address",
+            pending,
+            1,
+            1000,
+        )
+    }
+}
+
+impl ChokeConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let optimistic = self.optimistic_interval_secs;
+        range("engine.choke.interval-secs", self.interval_secs, 1, 3600)?;
+        range("engine.choke.optimistic-interval-secs", optimistic, 1, 3600)?;
+        range("engine.choke.snub-secs", self.snub_secs, 5, 3600)?;
+        range(
+            "engine.choke.seed-quota-pieces",
+            self.seed_quota_pieces.into(),
+            1,
+            100_000,
+        )?;
+        match self.slots {
+            SlotCount::Fixed(slots) => range("engine.choke.slots.fixed", slots.into(), 1, 65_535),
+            SlotCount::RateBased => Ok(()),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ enum Again {
     Failed,
     /// After half an hour: nothing is wrong, but there is nothing to gain.
     Later,
+    /// At once: the reason is ours and goes away by itself.
+    Now,
     Never,
 }
 
@@ -58,6 +60,11 @@ impl Drop {
     /// Nothing is wrong with the peer, but the connection is of no use.
     pub(crate) fn useless(why: impl Into<String>) -> Self {
         Self { why: why.into(), again: Again::Later, closed: false }
+    }
+
+    /// Our torrent rests; when it goes on, the address is as good as before.
+    pub(crate) fn resting() -> Self {
+        Self { why: "the torrent rests".to_owned(), again: Again::Now, closed: false }
     }
 
     /// The address must not be tried again.
@@ -156,9 +163,13 @@ fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &D
         return;
     }
     let Some(candidate) = candidates.0.get_mut(&addr) else { return };
-    candidate.failures = if was_good { 0 } else { candidate.failures + 1 };
+    candidate.failures = if was_good || drop.again == Again::Now { 0 } else { candidate.failures + 1 };
     let step = (candidate.failures as usize).min(RETRY_SECS.len() - 1);
-    let secs = if drop.again == Again::Later { 1800 } else { RETRY_SECS[step] };
+    let secs = match drop.again {
+        Again::Failed | Again::Never => RETRY_SECS[step],
+        Again::Later => 1800,
+        Again::Now => 0,
+    };
     let not_before = now + Duration::from_secs(secs);
     candidate.state = CandidateState::Idle { not_before };
     world.resource_mut::<Timers>().set(not_before, key, TimerKind::Connect);
@@ -168,6 +179,9 @@ fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &D
 pub(crate) fn ban(world: &mut World, torrent: Entity, remote: &Remote, reason: &str) {
     let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
     let Some(mut banned) = world.get_mut::<Banned>(node) else { return };
+    if banned.covers(remote.addr) {
+        return;
+    }
     banned.add(remote.addr);
     if let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) {
         let event =

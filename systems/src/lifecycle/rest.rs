@@ -45,7 +45,7 @@ pub(super) fn leave(world: &mut World, entity: Entity) {
     let peers: Vec<_> =
         world.get::<Peers>(entity).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     for peer in peers.into_iter().chain(half_open(world, entity)) {
-        drop_peer(world, peer, Drop::useless("the torrent rests"));
+        drop_peer(world, peer, Drop::resting());
     }
     discard_pieces(world, entity);
 }

@@ -136,7 +136,7 @@ impl Tables<'_, '_> {
                 budget: &mut self.budget,
                 commands: &mut self.commands,
             };
-            let (piece, block) = match motion.next_block(peer, &offer, &deadlines.0, &mut luck.pick) {
+            let (piece, block) = match motion.next_block(peer, &offer, &deadlines.0, requests.current, &mut luck.pick) {
                 Ok(next) => next,
                 Err(end) => return end,
             };
@@ -150,6 +150,7 @@ impl Tables<'_, '_> {
             if requests.out.is_empty() {
                 requests.progress_at = self.now.0;
             }
+            requests.current = Some(piece);
             requests.out.push_back(Request { piece, block, sent_at: self.now.0 });
             self.outbox.0.net.push(NetCommand::Send { peer, message: Message::Request(request) });
         }
@@ -185,13 +186,14 @@ struct Motion<'a, 'w, 's> {
 }
 
 impl Motion<'_, '_, '_> {
-    /// What to ask a peer for: pieces that a reader waits for, then pieces in motion, so that they
-    /// become whole, then a new one.
+    /// What to ask a peer for: pieces that a reader waits for, then the piece that it is at, then
+    /// others in motion, so that they become whole, then a new one.
     fn next_block(
         &mut self,
         peer: PeerKey,
         offer: &Offer<'_>,
         deadlines: &[PieceIndex],
+        current: Option<PieceIndex>,
         luck: &mut dunlin_base::RngStream,
     ) -> Result<(PieceIndex, BlockIndex), End> {
         for &piece in deadlines {
@@ -204,6 +206,10 @@ impl Motion<'_, '_, '_> {
             if let Some(found) = self.take(piece, peer) {
                 return Ok(found);
             }
+        }
+        let current = current.filter(|piece| offer.admits(*piece));
+        if let Some(found) = current.and_then(|piece| self.take(piece, peer)) {
+            return Ok(found);
         }
         let in_motion: Option<(PieceIndex, BlockIndex)> =
             self.active.0.iter().filter(|(piece, _)| offer.admits(**piece)).find_map(|(&piece, &entity)| {

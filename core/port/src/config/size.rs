@@ -42,9 +42,7 @@ impl FromStr for ByteSize {
         if whole.is_empty() || fraction.len() > 6 || !only_digits(whole) || !only_digits(fraction) {
             return Err(error());
         }
-        let whole: u64 = whole
-            .parse()
-            .map_err(|_: core::num::ParseIntError| error())?;
+        let whole: u64 = whole.parse().ok().ok_or_else(error)?;
         let fraction_bytes = match fraction.parse::<u64>() {
             Ok(value) => {
                 value * (unit / 1024).max(1) * unit.min(1024) / 10_u64.pow(fraction.len() as u32)
