@@ -63,14 +63,21 @@ impl ConfigArgs {
 
 fn show(global: &Global, as_json: bool) -> Outcome {
     let loaded = config_layers::load(global.config.as_deref()).map_err(Failure::failed)?;
-    let Loaded { config, file, variables } = &loaded;
+    let Loaded {
+        config,
+        file,
+        variables,
+    } = &loaded;
     if as_json {
         print(json!({ "config": config, "file": file, "variables": variables }))?;
         return Ok(Exit::Done);
     }
     let mut layers = "# Built-in defaults".to_owned();
     if let Some(file) = file {
-        layers.push_str(&format!("\n# under the file {}", plain(&file.display().to_string())));
+        layers.push_str(&format!(
+            "\n# under the file {}",
+            plain(&file.display().to_string())
+        ));
     }
     for name in variables {
         layers.push_str(&format!("\n# under the variable {}", plain(name)));
@@ -85,7 +92,9 @@ fn check(global: &Global, file: Option<PathBuf>, as_json: bool) -> Outcome {
         None => {
             let loaded = config_layers::load(global.config.as_deref());
             let what = match &loaded {
-                Ok(Loaded { file: Some(file), .. }) => file.display().to_string(),
+                Ok(Loaded {
+                    file: Some(file), ..
+                }) => file.display().to_string(),
                 _ => "the built-in configuration".to_owned(),
             };
             (loaded.map(|loaded| loaded.config), what)
@@ -104,9 +113,15 @@ fn check(global: &Global, file: Option<PathBuf>, as_json: bool) -> Outcome {
 }
 
 fn path(global: &Global, as_json: bool) -> Outcome {
-    let path = global.config.clone().or_else(config_layers::default_path).ok_or_else(|| {
-        Failure::failed("there is no folder for configuration: neither XDG_CONFIG_HOME nor HOME is set")
-    })?;
+    let path = global
+        .config
+        .clone()
+        .or_else(config_layers::default_path)
+        .ok_or_else(|| {
+            Failure::failed(
+                "there is no folder for configuration: neither XDG_CONFIG_HOME nor HOME is set",
+            )
+        })?;
     if as_json {
         print(json!({ "path": path, "exists": path.exists() }))?;
     } else {

@@ -72,7 +72,9 @@ pub(crate) fn default_path() -> Option<PathBuf> {
         folder("APPDATA")
     } else {
         let home = || folder("HOME").map(|home| home.join(".config"));
-        folder("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).or_else(home)
+        folder("XDG_CONFIG_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(home)
     };
     folders.map(|folder| folder.join("dunlin").join("config.toml"))
 }
@@ -103,8 +105,15 @@ fn load_with(
     };
     let variables = settings_among(variables)?;
     let config = apply(config, &mut table, &variables)?;
-    let variables = variables.into_iter().map(|variable| variable.name).collect();
-    Ok(Loaded { config, file, variables })
+    let variables = variables
+        .into_iter()
+        .map(|variable| variable.name)
+        .collect();
+    Ok(Loaded {
+        config,
+        file,
+        variables,
+    })
 }
 
 /// The configuration of a file alone.
@@ -118,14 +127,19 @@ pub(crate) fn check_file(path: &Path) -> Result<Config, LoadError> {
 
 /// A file's text; `None` when there is none and none has to be.
 fn read(path: &Path, has_to_exist: bool) -> Result<Option<String>, LoadError> {
-    let fail = |error| LoadError::Read { path: path.to_path_buf(), error };
+    let fail = |error| LoadError::Read {
+        path: path.to_path_buf(),
+        error,
+    };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !has_to_exist => return Ok(None),
         Err(error) => return Err(fail(error)),
     };
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(fail)?;
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(fail)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(fail(io::Error::other("it is longer than 1 MiB")));
     }
@@ -139,7 +153,10 @@ fn read_file_text(path: &Path, text: &str) -> Result<(Config, Table), LoadError>
         reason,
     };
     let misread = |error: toml::de::Error| {
-        fail(error.span().map_or(0, |span| span.start), error.message().to_owned())
+        fail(
+            error.span().map_or(0, |span| span.start),
+            error.message().to_owned(),
+        )
     };
     let table: Table = toml::from_str(text).map_err(misread)?;
     let config: Config = toml::from_str(text).map_err(misread)?;
@@ -151,7 +168,11 @@ fn read_file_text(path: &Path, text: &str) -> Result<(Config, Table), LoadError>
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    1 + text
+        .bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
 }
 
 /// Where the value of a dotted key begins.
@@ -175,14 +196,21 @@ struct Variable {
 
 impl Variable {
     fn fail(&self, reason: impl Into<String>) -> LoadError {
-        LoadError::Variable { name: self.name.clone(), reason: reason.into() }
+        LoadError::Variable {
+            name: self.name.clone(),
+            reason: reason.into(),
+        }
     }
 
     /// What the value may mean, the likelier first: `1` may be a number or the name of a folder.
     fn meanings(&self) -> impl Iterator<Item = Value> {
         let as_toml = format!("value = {}", self.value).parse::<Table>().ok();
-        let as_toml = as_toml.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
-        as_toml.into_iter().chain([Value::String(self.value.clone())])
+        let as_toml = as_toml
+            .filter(|table| table.len() == 1)
+            .and_then(|mut table| table.remove("value"));
+        as_toml
+            .into_iter()
+            .chain([Value::String(self.value.clone())])
     }
 }
 
@@ -193,8 +221,13 @@ fn settings_among(
     let mut found = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str() else { continue };
-        let Some(key) = name.strip_prefix(PREFIX).filter(|key| key.contains("__")) else { continue };
-        let key = key.split("__").map(|part| part.to_ascii_lowercase().replace('_', "-")).collect();
+        let Some(key) = name.strip_prefix(PREFIX).filter(|key| key.contains("__")) else {
+            continue;
+        };
+        let key = key
+            .split("__")
+            .map(|part| part.to_ascii_lowercase().replace('_', "-"))
+            .collect();
         let name = name.to_owned();
         let value = value.into_string().map_err(|_value| LoadError::Variable {
             name: name.clone(),
@@ -237,7 +270,9 @@ fn apply(
 
 /// Checks the ranges; what is wrong now and was not before is this variable's fault.
 fn check_set_by(config: &Config, variable: &Variable) -> Result<(), LoadError> {
-    config.check().map_err(|ConfigError { message, .. }| variable.fail(message))
+    config
+        .check()
+        .map_err(|ConfigError { message, .. }| variable.fail(message))
 }
 
 /// Sets a value in the tables below `table`, making those that are not there.
@@ -247,7 +282,9 @@ fn set(table: &mut Table, key: &[String], value: Value) {
         table.insert(name.clone(), value);
         return;
     }
-    let next = table.entry(name.as_str()).or_insert_with(|| Value::Table(Table::new()));
+    let next = table
+        .entry(name.as_str())
+        .or_insert_with(|| Value::Table(Table::new()));
     // `slots = "rate-based"` in the file makes way for `...SLOTS__FIXED=7`.
     if !next.is_table() {
         *next = Value::Table(Table::new());
@@ -267,8 +304,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
-        let variables: Vec<_> =
-            variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+            .collect();
         load_with(Some(&path), variables.into_iter())
     }
 
@@ -278,7 +317,8 @@ mod tests {
 
     #[test]
     fn variables_lie_over_the_file() {
-        let text = "[engine.limits]\nup = \"1M\"\ndown = \"3M\"\n[engine.choke]\nslots = \"rate-based\"\n";
+        let text =
+            "[engine.limits]\nup = \"1M\"\ndown = \"3M\"\n[engine.choke]\nslots = \"rate-based\"\n";
         let variables = [
             ("DUNLIN_ENGINE__LIMITS__UP", "2M"),
             ("DUNLIN_ENGINE__CHOKE__SLOTS__FIXED", "7"),
@@ -292,7 +332,10 @@ mod tests {
         assert_eq!(limits.up, Some(ByteSize(2 << 20)));
         assert_eq!(limits.down, Some(ByteSize(3 << 20)));
         assert_eq!(loaded.config.engine.choke.slots, SlotCount::Fixed(7));
-        assert_eq!(loaded.config.network.listen, ["127.0.0.1:0".parse().unwrap()]);
+        assert_eq!(
+            loaded.config.network.listen,
+            ["127.0.0.1:0".parse().unwrap()]
+        );
         assert_eq!(loaded.config.paths.download_dir, Some("1984".into()));
         assert_eq!(loaded.variables.len(), 4);
     }
@@ -300,15 +343,24 @@ mod tests {
     #[test]
     fn refusals_name_the_line() {
         let unknown = refusal("# notes\n[engine.choke]\nslotz = 3\n", &[]);
-        assert!(unknown.contains("config.toml:3: unknown field `slotz`"), "{unknown}");
+        assert!(
+            unknown.contains("config.toml:3: unknown field `slotz`"),
+            "{unknown}"
+        );
         let out_of_range = refusal("[engine.choke]\n\n\ninterval-secs = 0\n", &[]);
-        assert!(out_of_range.contains("config.toml:4: engine.choke.interval-secs is 0"), "{out_of_range}");
+        assert!(
+            out_of_range.contains("config.toml:4: engine.choke.interval-secs is 0"),
+            "{out_of_range}"
+        );
         let dotted = refusal("engine.choke.snub-secs = 1\n", &[]);
         assert!(dotted.contains("config.toml:1:"), "{dotted}");
         let no_toml = refusal("[engine\n", &[]);
         assert!(no_toml.contains("config.toml:1:"), "{no_toml}");
         let no_size = refusal("[engine.limits]\nup = -5\n", &[]);
-        assert!(no_size.contains(":2: ") && no_size.contains("expected a size"), "{no_size}");
+        assert!(
+            no_size.contains(":2: ") && no_size.contains("expected a size"),
+            "{no_size}"
+        );
     }
 
     #[test]
@@ -316,9 +368,21 @@ mod tests {
         for (name, value, reason) in [
             ("DUNLIN_ENGINE__CHOKE__SLOTZ", "3", "unknown field `slotz`"),
             ("DUNLIN_ENGINES__CHOKE", "3", "unknown field `engines`"),
-            ("DUNLIN_ENGINE__CHOKE__INTERVAL_SECS", "0", "expected 1 to 3600"),
-            ("DUNLIN_ENGINE__CHOKE__INTERVAL_SECS", "soon", "expected u64"),
-            ("DUNLIN_NETWORK__LISTEN", "everywhere", "expected a sequence"),
+            (
+                "DUNLIN_ENGINE__CHOKE__INTERVAL_SECS",
+                "0",
+                "expected 1 to 3600",
+            ),
+            (
+                "DUNLIN_ENGINE__CHOKE__INTERVAL_SECS",
+                "soon",
+                "expected u64",
+            ),
+            (
+                "DUNLIN_NETWORK__LISTEN",
+                "everywhere",
+                "expected a sequence",
+            ),
         ] {
             let error = refusal("", &[(name, value)]);
             assert!(error.contains(name) && error.contains(reason), "{error}");
@@ -328,6 +392,10 @@ mod tests {
     #[test]
     fn a_named_file_has_to_exist() {
         let error = load_with(Some(Path::new("/nowhere/config.toml")), [].into_iter()).unwrap_err();
-        assert!(error.to_string().contains("cannot read the configuration /nowhere/config.toml"));
+        assert!(
+            error
+                .to_string()
+                .contains("cannot read the configuration /nowhere/config.toml")
+        );
     }
 }

@@ -35,7 +35,8 @@ pub(crate) fn watch(
 ) -> notify::Result<ConfigWatch> {
     let named = named.map(Path::to_path_buf);
     let path = named.clone().or_else(config_layers::default_path);
-    let path = path.ok_or_else(|| notify::Error::generic("there is no folder for configuration"))?;
+    let path =
+        path.ok_or_else(|| notify::Error::generic("there is no folder for configuration"))?;
 
     // One waiting change says all that a thousand do.
     let (sender, changes) = sync_channel(1);
@@ -44,28 +45,37 @@ pub(crate) fn watch(
     // because the file may be a link through another that is replaced.
     watcher.watch(&folder_of(&path), RecursiveMode::NonRecursive)?;
 
-    let thread = std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || {
-        let mut last = Ok(in_force);
-        // The first look finds what changed before the watch began.
-        loop {
-            let now = config_layers::load(named.as_deref()).map(|loaded| loaded.config);
-            let seen = now.as_ref().map(Config::clone).map_err(ToString::to_string);
-            if seen != last {
-                last = seen;
-                changed(now);
+    let thread = std::thread::Builder::new()
+        .name("config-watch".to_owned())
+        .spawn(move || {
+            let mut last = Ok(in_force);
+            // The first look finds what changed before the watch began.
+            loop {
+                let now = config_layers::load(named.as_deref()).map(|loaded| loaded.config);
+                let seen = now.as_ref().map(Config::clone).map_err(ToString::to_string);
+                if seen != last {
+                    last = seen;
+                    changed(now);
+                }
+                if !wait_for_change(&changes) {
+                    return;
+                }
             }
-            if !wait_for_change(&changes) {
-                return;
-            }
-        }
-    })?;
-    Ok(ConfigWatch { watcher: Some(watcher), thread: Some(thread) })
+        })?;
+    Ok(ConfigWatch {
+        watcher: Some(watcher),
+        thread: Some(thread),
+    })
 }
 
 impl Drop for ConfigWatch {
     fn drop(&mut self) {
         drop(self.watcher.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the thread that watched the configuration had panicked");
         }
     }
@@ -121,7 +131,9 @@ mod tests {
         fs::write(&path, "").unwrap();
         let (sender, told) = sync_channel(10);
         let watch = watch(Some(&path), Config::default(), move |outcome| {
-            sender.send(outcome.map_err(|error| error.to_string())).unwrap();
+            sender
+                .send(outcome.map_err(|error| error.to_string()))
+                .unwrap();
         })
         .unwrap();
 
@@ -134,7 +146,10 @@ mod tests {
 
         fs::write(&path, "[engine.limits]\nupp = 1\n").unwrap();
         let reason = told.recv_timeout(LIMIT).unwrap().unwrap_err();
-        assert!(reason.contains("config.toml:2: unknown field `upp`"), "{reason}");
+        assert!(
+            reason.contains("config.toml:2: unknown field `upp`"),
+            "{reason}"
+        );
 
         drop(watch);
         assert!(told.try_recv().is_err(), "nothing else changed");
@@ -147,7 +162,9 @@ mod tests {
         fs::write(&path, "[engine.limits]\nup = 4096\n").unwrap();
         let (sender, told) = sync_channel(10);
         let watch = watch(Some(&path), Config::default(), move |outcome| {
-            sender.send(outcome.map_err(|error| error.to_string())).unwrap();
+            sender
+                .send(outcome.map_err(|error| error.to_string()))
+                .unwrap();
         });
         let config = told.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
         assert_eq!(config.engine.limits.up, Some(ByteSize(4096)));

@@ -40,7 +40,10 @@ pub(crate) struct ShowArgs {
 
 impl ShowArgs {
     pub(crate) fn run(self, _global: &Global) -> Outcome {
-        let is_link = self.what.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:"));
+        let is_link = self
+            .what
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("magnet:"));
         if is_link {
             let magnet: Magnet = self.what.parse().map_err(|error| {
                 Failure::failed(format_args!("this is no usable magnet link: {error}"))
@@ -77,7 +80,10 @@ impl Table {
     }
 
     fn list(&mut self, name: &str, values: &[String]) {
-        values.iter().enumerate().for_each(|(at, value)| self.row(if at == 0 { name } else { "" }, value));
+        values
+            .iter()
+            .enumerate()
+            .for_each(|(at, value)| self.row(if at == 0 { name } else { "" }, value));
     }
 }
 
@@ -88,13 +94,26 @@ fn metainfo_text(metainfo: &Metainfo, all_files: bool) -> String {
     let piece_bytes = u64::from(geometry.piece_bytes());
     let mut table = Table::default();
     table.row("name", info.name());
-    table.maybe("info hash", info.version().has_v1().then(|| info.info_hash()));
+    table.maybe(
+        "info hash",
+        info.version().has_v1().then(|| info.info_hash()),
+    );
     table.maybe("v2 hash", info.info_hash_v2());
     table.row("version", version(info));
-    table.row("size", format!("{} ({} bytes)", size(content), grouped(content)));
-    let pieces = count(geometry.piece_count().into(), "piece");
+    table.row(
+        "size",
+        format!("{} ({} bytes)", size(content), grouped(content)),
+    );
+    let pieces = grouped(geometry.piece_count().into());
     table.row("pieces", format!("{pieces} of {}", size(piece_bytes)));
-    table.row("private", if info.is_private() { "yes: peers come from its trackers alone" } else { "no" });
+    table.row(
+        "private",
+        if info.is_private() {
+            "yes: peers come from its trackers alone"
+        } else {
+            "no"
+        },
+    );
     table.maybe("source", info.source());
     table.maybe("comment", metainfo.comment.as_ref());
     table.maybe("created by", metainfo.created_by.as_ref());
@@ -104,7 +123,11 @@ fn metainfo_text(metainfo: &Metainfo, all_files: bool) -> String {
     }
     table.list("web seed", &metainfo.web_seeds);
     table.list("http seed", &metainfo.http_seeds);
-    let nodes: Vec<String> = metainfo.nodes.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+    let nodes: Vec<String> = metainfo
+        .nodes
+        .iter()
+        .map(|(host, port)| format!("{host}:{port}"))
+        .collect();
     table.list("dht node", &nodes);
     table.row("magnet", Magnet::of(metainfo).to_string());
     table.0.push_str(&files_text(info, all_files));
@@ -116,11 +139,21 @@ fn files_text(info: &Info, all: bool) -> String {
     let contents = info.files().iter().filter(is_content).count();
     let shown: Vec<&FileEntry> = match all {
         true => info.files().iter().collect(),
-        false => info.files().iter().filter(is_content).take(FILES_SHOWN).collect(),
+        false => info
+            .files()
+            .iter()
+            .filter(is_content)
+            .take(FILES_SHOWN)
+            .collect(),
     };
     let mut text = format!("\n{}\n", count(contents as u64, "file"));
     for file in &shown {
-        _ = write!(text, "{:>10}  {}", size(file.length), plain(file.path.as_str()));
+        _ = write!(
+            text,
+            "{:>10}  {}",
+            size(file.length),
+            plain(file.path.as_str())
+        );
         for (is_so, word) in [
             (file.attributes.padding, "padding"),
             (file.attributes.executable, "executable"),
@@ -136,7 +169,12 @@ fn files_text(info: &Info, all: bool) -> String {
         text.push('\n');
         if let Some(raw) = &file.raw_path {
             let raw = String::from_utf8_lossy(raw);
-            _ = writeln!(text, "{:>10}  made safe; the torrent says {}", "", plain(&raw));
+            _ = writeln!(
+                text,
+                "{:>10}  made safe; the torrent says {}",
+                "",
+                plain(&raw)
+            );
         }
     }
     if !all && contents > shown.len() {
@@ -161,7 +199,9 @@ fn version(info: &Info) -> &'static str {
 }
 
 fn date(unix_secs: i64) -> Option<String> {
-    let secs = u64::try_from(unix_secs).ok().filter(|secs| *secs <= UNIX_SECS_MAX)?;
+    let secs = u64::try_from(unix_secs)
+        .ok()
+        .filter(|secs| *secs <= UNIX_SECS_MAX)?;
     Some(humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(secs)).to_string())
 }
 
@@ -208,7 +248,12 @@ fn magnet_text(magnet: &Magnet) -> String {
     table.maybe("name", magnet.name.as_ref());
     table.maybe("info hash", magnet.info_hash);
     table.maybe("v2 hash", magnet.info_hash_v2);
-    table.maybe("size", magnet.length.map(|bytes| format!("{} ({} bytes)", size(bytes), grouped(bytes))));
+    table.maybe(
+        "size",
+        magnet
+            .length
+            .map(|bytes| format!("{} ({} bytes)", size(bytes), grouped(bytes))),
+    );
     for (name, values) in [
         ("tracker", &magnet.trackers),
         ("web seed", &magnet.web_seeds),

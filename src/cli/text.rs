@@ -12,9 +12,9 @@ use super::Failure;
 pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format_args!("cannot write to standard output: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(
+            format_args!("cannot write to standard output: {error}"),
+        )),
         _ => Ok(()),
     }
 }
@@ -35,7 +35,10 @@ pub(crate) fn grouped(number: u64) -> String {
 /// A length in the largest unit that it fills, with three digits or more: `1.50 GiB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let Some(step) = (1..=UNITS.len()).rev().find(|step| bytes >> (10 * step) > 0) else {
+    let Some(step) = (1..=UNITS.len())
+        .rev()
+        .find(|step| bytes >> (10 * step) > 0)
+    else {
         return format!("{bytes} B");
     };
     let value = bytes as f64 / 2_f64.powi(10 * step as i32);
@@ -93,6 +96,9 @@ mod tests {
 
     #[test]
     fn texts_do_not_command_the_terminal() {
-        assert_eq!(plain("a\x1b[2Jb\r\u{202e}c ö"), "a\\u{1b}[2Jb\\r\\u{202e}c ö");
+        assert_eq!(
+            plain("a\x1b[2Jb\r\u{202e}c ö"),
+            "a\\u{1b}[2Jb\\r\\u{202e}c ö"
+        );
     }
 }

@@ -72,7 +72,9 @@ fn say_addresses(server: &TrackerServer, as_json: bool) -> Result<(), Failure> {
     for (scheme, addr) in http.chain(addrs.udp.iter().map(|addr| ("udp", addr))) {
         let url = format!("{scheme}://{addr}/announce");
         match as_json {
-            true => print(json!({ "type": "listening", "protocol": scheme, "addr": addr, "url": url }))?,
+            true => {
+                print(json!({ "type": "listening", "protocol": scheme, "addr": addr, "url": url }))?
+            }
             false => print(url)?,
         }
     }
@@ -80,7 +82,13 @@ fn say_addresses(server: &TrackerServer, as_json: bool) -> Result<(), Failure> {
 }
 
 fn say_stats(stats: &TrackerServerStats, as_json: bool) -> Result<(), Failure> {
-    let TrackerServerStats { torrents, peers, announces, scrapes, refused } = *stats;
+    let TrackerServerStats {
+        torrents,
+        peers,
+        announces,
+        scrapes,
+        refused,
+    } = *stats;
     if as_json {
         return print(json!({
             "type": "summary",

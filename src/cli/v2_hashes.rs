@@ -28,11 +28,19 @@ impl V2Hashes {
         let geometry = metainfo.info.geometry();
         let piece_bytes = u64::from(geometry.piece_bytes());
         let mut pieces = Vec::with_capacity(geometry.piece_count() as usize);
-        let contents = metainfo.info.files().iter().filter(|file| !file.attributes.padding);
+        let contents = metainfo
+            .info
+            .files()
+            .iter()
+            .filter(|file| !file.attributes.padding);
         for file in contents.filter(|file| file.length > 0) {
             let root = file.pieces_root?;
             if file.length <= piece_bytes {
-                pieces.push(Piece { root, bytes: file.length as usize, is_file: true });
+                pieces.push(Piece {
+                    root,
+                    bytes: file.length as usize,
+                    is_file: true,
+                });
                 continue;
             }
             let (layer, _) = metainfo.piece_layers.get(&root)?.as_chunks::<32>();
@@ -45,7 +53,10 @@ impl V2Hashes {
         }
         let leaves_per_piece = (piece_bytes / u64::from(BLOCK_BYTES)) as usize;
         let is_whole = pieces.len() == geometry.piece_count() as usize;
-        is_whole.then_some(Self { pieces, leaves_per_piece })
+        is_whole.then_some(Self {
+            pieces,
+            leaves_per_piece,
+        })
     }
 }
 
@@ -68,7 +79,10 @@ impl PieceHashes for V2Hashes {
     }
 
     fn begin(&self, piece: PieceIndex) -> Leaves {
-        Leaves { hashes: Vec::new(), rest: self.pieces[piece.0 as usize].bytes }
+        Leaves {
+            hashes: Vec::new(),
+            rest: self.pieces[piece.0 as usize].bytes,
+        }
     }
 
     fn update(&self, stream: &mut Leaves, part: &[u8]) {

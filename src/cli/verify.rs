@@ -54,7 +54,11 @@ impl VerifyArgs {
             true => print(found.to_json())?,
             false => print(found.to_text().trim_end())?,
         }
-        Ok(if found.is_complete() { Exit::Done } else { Exit::Failed })
+        Ok(if found.is_complete() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        })
     }
 }
 
@@ -64,8 +68,15 @@ fn open(info: &Info, dir: PathBuf) -> Result<TorrentFiles, Failure> {
     let wanted = vec![false; info.files().len()];
     let pool = FilePool::new(OPEN_FILES_MAX);
     let hash = info.info_hash();
-    TorrentFiles::open(dir, hash, Arc::new(layout), wanted, Preallocation::None, pool)
-        .map_err(Failure::failed)
+    TorrentFiles::open(
+        dir,
+        hash,
+        Arc::new(layout),
+        wanted,
+        Preallocation::None,
+        pool,
+    )
+    .map_err(Failure::failed)
 }
 
 fn layout_of(info: &Info) -> Result<FileLayout, LayoutError> {
@@ -82,8 +93,11 @@ fn layout_of(info: &Info) -> Result<FileLayout, LayoutError> {
 /// The pieces that are good, by SHA-1 where there are such hashes and by SHA-256 otherwise.
 fn hash(files: &TorrentFiles, metainfo: &Metainfo) -> Result<Bitfield, Failure> {
     let info = &*metainfo.info;
-    let v1: Option<Vec<[u8; 20]>> =
-        info.geometry().pieces().map(|piece| info.piece_hash(piece).copied()).collect();
+    let v1: Option<Vec<[u8; 20]>> = info
+        .geometry()
+        .pieces()
+        .map(|piece| info.piece_hash(piece).copied())
+        .collect();
     match v1 {
         Some(hashes) => hash_by(files, &hashes[..]),
         None => {
@@ -98,8 +112,10 @@ fn hash(files: &TorrentFiles, metainfo: &Metainfo) -> Result<Bitfield, Failure> 
 fn hash_by<H: PieceHashes + ?Sized>(files: &TorrentFiles, hashes: &H) -> Result<Bitfield, Failure> {
     let geometry = *files.layout().geometry();
     let bar = ProgressBar::new(geometry.total_bytes()).with_style(
-        ProgressStyle::with_template("checking {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}")
-            .unwrap_or_else(|_error| ProgressStyle::default_bar()),
+        ProgressStyle::with_template(
+            "checking {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
+        )
+        .unwrap_or_else(|_error| ProgressStyle::default_bar()),
     );
     let mut progress = |progress: RecheckProgress| {
         let bytes = u64::from(progress.checked) * u64::from(geometry.piece_bytes());
@@ -134,10 +150,19 @@ struct Fault {
 }
 
 impl<'a> Found<'a> {
-    fn new(info: &'a Info, layout: &FileLayout, stat: &[Option<FileStat>], good: &Bitfield) -> Self {
+    fn new(
+        info: &'a Info,
+        layout: &FileLayout,
+        stat: &[Option<FileStat>],
+        good: &Bitfield,
+    ) -> Self {
         let (mut missing, mut bad) = (Vec::new(), Vec::new());
         for piece in info.geometry().pieces().filter(|piece| !good.has(*piece)) {
-            let list = if is_there(layout, stat, piece) { &mut bad } else { &mut missing };
+            let list = if is_there(layout, stat, piece) {
+                &mut bad
+            } else {
+                &mut missing
+            };
             list.push(piece);
         }
         let faults = layout.iter().zip(stat).filter_map(|((file, spec), stat)| {
@@ -150,10 +175,22 @@ impl<'a> Found<'a> {
             let of = pieces.len() as u32;
             let not_good = pieces.filter(|piece| !good.has(PieceIndex(*piece))).count() as u32;
             let path = info.files().get(file.0 as usize)?.path.as_str().to_owned();
-            let fault = Fault { path, length: spec.length, found, not_good, pieces: of };
+            let fault = Fault {
+                path,
+                length: spec.length,
+                found,
+                not_good,
+                pieces: of,
+            };
             (not_good > 0 || found != Some(spec.length)).then_some(fault)
         });
-        Self { info, good: good.count(), missing, bad, faults: faults.collect() }
+        Self {
+            info,
+            good: good.count(),
+            missing,
+            bad,
+            faults: faults.collect(),
+        }
     }
 
     fn is_complete(&self) -> bool {
@@ -172,7 +209,11 @@ impl<'a> Found<'a> {
             _ = writeln!(text, "  {}: {}", plain(&fault.path), fault.reason());
         }
         if self.faults.len() > FAULTS_SHOWN {
-            _ = writeln!(text, "  and {} more", count((self.faults.len() - FAULTS_SHOWN) as u64, "file"));
+            _ = writeln!(
+                text,
+                "  and {} more",
+                count((self.faults.len() - FAULTS_SHOWN) as u64, "file")
+            );
         }
         for (word, list) in [("missing", &self.missing), ("bad", &self.bad)] {
             if !list.is_empty() {
@@ -209,7 +250,11 @@ impl Fault {
     }
 
     fn reason(&self) -> String {
-        let pieces = format!("{} of {} not good", self.not_good, count(self.pieces.into(), "piece"));
+        let pieces = format!(
+            "{} of {} not good",
+            self.not_good,
+            count(self.pieces.into(), "piece")
+        );
         match (self.state(), self.found) {
             ("bad", _) => pieces,
             (_, Some(found)) => format!("{found} bytes instead of {}, {pieces}", self.length),
@@ -232,10 +277,17 @@ impl Fault {
 /// Whether every byte of a piece is on disk, good or not.
 fn is_there(layout: &FileLayout, stat: &[Option<FileStat>], piece: PieceIndex) -> bool {
     let geometry = layout.geometry();
-    let mut spans = layout.spans(geometry.piece_start(piece), geometry.piece_len(piece).into());
+    let mut spans = layout.spans(
+        geometry.piece_start(piece),
+        geometry.piece_len(piece).into(),
+    );
     spans.all(|span| {
         let FileIndex(file) = span.file;
-        let len = stat.get(file as usize).copied().flatten().map_or(0, |stat| stat.len);
+        let len = stat
+            .get(file as usize)
+            .copied()
+            .flatten()
+            .map_or(0, |stat| stat.len);
         span.pad || span.file_offset + span.len <= len
     })
 }
