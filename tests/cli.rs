@@ -391,7 +391,8 @@ fn magnet_links_are_shown() {
     );
 }
 
-/// The info hash of `desk`'s `album` or `file` must be that of other people's tools.
+/// The info hash of `desk`'s `album` or `file` must be that of other people's tools. Private, because
+/// Transmission says of other torrents that they are not, which gives another hash.
 fn compare(desk: &Desk, content: &str, theirs: &mut Command) {
     let ended = Ended::of(theirs);
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -403,6 +404,7 @@ fn compare(desk: &Desk, content: &str, theirs: &mut Command) {
         "--piece-size",
         "32K",
         "--force",
+        "--private",
     ]);
     let other = desk.facts(&["show", "theirs.torrent"]);
     assert_eq!(ours["info_hash"], other["info_hash"], "{theirs:?}");
@@ -421,8 +423,15 @@ fn mktorrent_gives_the_same_info_hash() {
         compare(
             &desk,
             content,
-            desk.command(&mktorrent)
-                .args(["-d", "-l", "15", "-o", "theirs.torrent", content]),
+            desk.command(&mktorrent).args([
+                "-d",
+                "-p",
+                "-l",
+                "15",
+                "-o",
+                "theirs.torrent",
+                content,
+            ]),
         );
     }
 }
@@ -440,7 +449,8 @@ fn transmission_gives_the_same_info_hash() {
             &desk,
             content,
             desk.command(&transmission)
-                .args(["-s", "32", "-o", "theirs.torrent", content]),
+                .args(["-p", "-t", "http://t.example/announce", "-s", "32"])
+                .args(["-o", "theirs.torrent", content]),
         );
     }
 }
@@ -506,4 +516,28 @@ fn every_verb_explains_itself_with_examples() {
         assert!(ended.out.contains("Examples:"), "{verb}: {}", ended.out);
     }
     assert!(desk.run(&["--help"]).out.contains("Exit codes"));
+}
+
+/// The lines of the README that need no peers, as they stand there.
+#[test]
+fn the_examples_of_the_readme_work() {
+    let desk = Desk::new();
+    desk.album();
+    let readme = include_str!("../README.md");
+    let verbs = ["create", "show", "verify", "config"].map(|verb| format!("dunlin {verb} "));
+    let lines = readme
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next());
+    let lines = lines
+        .flat_map(str::lines)
+        .filter(|line| verbs.iter().any(|verb| line.contains(verb)));
+    let mut ran = 0;
+    for line in lines {
+        let line = line.replace("dunlin ", concat!(env!("CARGO_BIN_EXE_dunlin"), " "));
+        let ended = Ended::of(desk.command(Path::new("/bin/sh")).args(["-c", &line]));
+        assert_eq!(ended.code, 0, "{line}: {ended:?}");
+        ran += 1;
+    }
+    assert_eq!(ran, 7, "the README has other examples now");
 }
