@@ -10,6 +10,7 @@ mod get;
 mod log;
 mod seed;
 mod show;
+mod signals;
 mod text;
 mod torrent_file;
 mod tracker;
