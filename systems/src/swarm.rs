@@ -1,8 +1,12 @@
 //! A minimal in-memory link between the nodes of one world, for tests: messages arrive in order
 //! after a fixed delay, the disk is memory, hashing is immediate. Faults are switched on by field.
+//! What must hold at any time is checked after every tick; puppets are peers that a test plays.
+
+mod check;
+mod puppet;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,12 +18,13 @@ use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::tracker::TrackerCommand;
 use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
-use dunlin_port::{BlockPool, Outbox};
-use dunlin_protocol::metainfo::{Info, MetainfoBuilder};
+use dunlin_port::{BlockBuffer, BlockPool, Outbox};
+use dunlin_protocol::metainfo::{FileAttributes, Info, MetainfoBuilder, NewFile};
 use dunlin_protocol::wire::{BlockRequest, Message};
 use sha1::{Digest as _, Sha1};
 
 use crate::{Engine, NodeSettings};
+use puppet::Puppet;
 
 /// One-way delay of the link.
 pub(crate) const DELAY: Duration = Duration::from_millis(10);
@@ -42,6 +47,22 @@ impl Sample {
         let info = builder.build(&hashes).expect("a small torrent").info;
         Self { info, data }
     }
+
+    /// The same noise as a folder of files of these lengths.
+    pub(crate) fn folder(files: &[u64], piece_bytes: u32) -> Self {
+        let Self { data, .. } = Self::new(files.iter().sum::<u64>() as usize, piece_bytes);
+        let hashes: Vec<[u8; 20]> =
+            data.chunks(piece_bytes as usize).map(|piece| Sha1::digest(piece).into()).collect();
+        let file = |(at, &length): (usize, &u64)| NewFile {
+            path: vec![format!("file {at}")],
+            length,
+            attributes: FileAttributes::default(),
+        };
+        let files = files.iter().enumerate().map(file).collect();
+        let builder = MetainfoBuilder::folder("sample", files, piece_bytes);
+        let info = builder.build(&hashes).expect("a small torrent").info;
+        Self { info, data }
+    }
 }
 
 /// One torrent's memory disk.
@@ -49,6 +70,22 @@ struct Disk {
     info: Arc<Info>,
     data: Vec<u8>,
     have: Bitfield,
+}
+
+impl Disk {
+    /// The pieces that match their hashes.
+    fn good(&self) -> Bitfield {
+        let geometry = self.info.geometry();
+        let mut good = Bitfield::empty(geometry.piece_count());
+        for piece in geometry.pieces() {
+            let start = geometry.piece_start(piece) as usize;
+            let bytes = &self.data[start..start + geometry.piece_len(piece) as usize];
+            if self.info.piece_hash(piece).is_some_and(|hash| Sha1::digest(bytes).as_slice() == hash) {
+                good.set(piece);
+            }
+        }
+        good
+    }
 }
 
 /// A world of nodes and the link between them.
@@ -59,6 +96,12 @@ pub(crate) struct Swarm {
     pub(crate) corrupt: BTreeSet<NodeKey>,
     /// Nodes that never send a block.
     pub(crate) mute: BTreeSet<NodeKey>,
+    /// Payload bytes per second that a node's line carries; no limit for the others.
+    pub(crate) lines: BTreeMap<NodeKey, u64>,
+    /// Whether the hashers keep what they are given until this is cleared.
+    pub(crate) hashers_rest: bool,
+    /// Whether the disk does nothing until this is cleared.
+    pub(crate) disk_rests: bool,
     /// Torrents whose writes fail.
     pub(crate) full: BTreeSet<TorrentKey>,
     /// Everything that was emitted for subscribers.
@@ -67,12 +110,28 @@ pub(crate) struct Swarm {
     pub(crate) wire: Vec<(PeerKey, Message)>,
     /// Every tracker command.
     pub(crate) announces: Vec<TrackerCommand>,
+    /// Every connection attempt.
+    pub(crate) dials: Vec<(EngineTime, NodeKey, SocketAddr)>,
+    /// Every commit.
+    pub(crate) commits: Vec<(EngineTime, TorrentKey)>,
+    /// What was said to puppets.
+    pub(crate) heard: Vec<(PeerKey, Message)>,
+    /// Headers of blocks that puppets got.
+    pub(crate) blocks: Vec<(PeerKey, BlockRequest)>,
+    /// Connections that the engine closed, those of puppets included.
+    pub(crate) closed: BTreeSet<PeerKey>,
     /// What each torrent committed last.
     pub(crate) committed: BTreeMap<TorrentKey, Bitfield>,
     disks: BTreeMap<TorrentKey, Disk>,
     addresses: BTreeMap<SocketAddr, NodeKey>,
     ends: BTreeMap<PeerKey, (PeerKey, NodeKey)>,
-    flight: VecDeque<(EngineTime, NetEvent)>,
+    flight: BTreeMap<(EngineTime, u64), NetEvent>,
+    sent: u64,
+    /// Until when a node's line carries what was given to it.
+    busy: BTreeMap<NodeKey, EngineTime>,
+    hashing: Vec<HashJob>,
+    waiting: Vec<DiskCommand>,
+    puppets: BTreeMap<SocketAddr, Puppet>,
     accepted: u64,
     pool: BlockPool,
 }
@@ -90,7 +149,15 @@ impl Swarm {
             now: EngineTime::START,
             corrupt: BTreeSet::new(),
             mute: BTreeSet::new(),
+            lines: BTreeMap::new(),
+            hashers_rest: false,
+            disk_rests: false,
             full: BTreeSet::new(),
+            dials: Vec::new(),
+            commits: Vec::new(),
+            heard: Vec::new(),
+            blocks: Vec::new(),
+            closed: BTreeSet::new(),
             events: Vec::new(),
             wire: Vec::new(),
             announces: Vec::new(),
@@ -98,7 +165,12 @@ impl Swarm {
             disks: BTreeMap::new(),
             addresses: BTreeMap::new(),
             ends: BTreeMap::new(),
-            flight: VecDeque::new(),
+            flight: BTreeMap::new(),
+            sent: 0,
+            busy: BTreeMap::new(),
+            hashing: Vec::new(),
+            waiting: Vec::new(),
+            puppets: BTreeMap::new(),
             accepted: 0,
             pool: BlockPool::new(1 << 30),
         };
@@ -158,14 +230,14 @@ impl Swarm {
 
     /// Pieces that are on a torrent's disk, checked against their hashes.
     pub(crate) fn on_disk(&self, node: u32) -> u32 {
-        let disk = &self.disks[&TorrentKey(node)];
-        let geometry = disk.info.geometry();
-        let good = geometry.pieces().filter(|piece| {
-            let start = geometry.piece_start(*piece) as usize;
-            let bytes = &disk.data[start..start + geometry.piece_len(*piece) as usize];
-            disk.info.piece_hash(*piece).is_some_and(|hash| Sha1::digest(bytes).as_slice() == hash)
-        });
-        good.count() as u32
+        self.disks[&TorrentKey(node)].good().count()
+    }
+
+    /// Damages a piece on a torrent's disk, of which the disk does not know before it checks again.
+    pub(crate) fn damage(&mut self, node: u32, piece: u32) {
+        let disk = self.disks.get_mut(&TorrentKey(node)).expect("a torrent that was added");
+        let start = disk.info.geometry().piece_start(PieceIndex(piece)) as usize;
+        disk.data[start] ^= 1;
     }
 
     /// Whether a node's torrent is complete, on its disk too.
@@ -183,20 +255,28 @@ impl Swarm {
             if done(self) {
                 return true;
             }
-            let next = self.flight.front().map_or(EngineTime::NEVER, |(at, _)| *at);
+            let next = self.flight.first_key_value().map_or(EngineTime::NEVER, |((at, _), _)| *at);
             let next = next.min(self.engine.wake_at()).max(self.now + Duration::from_micros(100));
             self.now = if self.engine.inbox().is_empty() { next.min(end) } else { self.now };
         }
         false
     }
 
+    /// Runs for a span of virtual time.
+    pub(crate) fn run_for(&mut self, span: Duration) {
+        self.run_until(span, |_| false);
+    }
+
     /// One tick, and what follows from it.
     pub(crate) fn step(&mut self) {
-        while self.flight.front().is_some_and(|(at, _)| *at <= self.now) {
-            let event = self.flight.pop_front().map(|(_, event)| event);
-            self.engine.inbox().net.extend(event);
+        while let Some(first) = self.flight.first_entry()
+            && first.key().0 <= self.now
+        {
+            let event = first.remove();
+            self.engine.inbox().net.push_back(event);
         }
         self.engine.tick(self.now);
+        self.check();
         let outbox = core::mem::take(self.engine.outbox());
         self.carry_out(outbox);
     }
@@ -205,53 +285,91 @@ impl Swarm {
         self.events.extend(outbox.session);
         self.announces.extend(outbox.tracker);
         outbox.net.into_iter().for_each(|command| self.net(command));
-        outbox.disk.into_iter().for_each(|command| self.disk(command));
-        for job in outbox.hash {
-            let done = judge(job);
-            self.engine.inbox().hash.push_back(done);
+        self.waiting.extend(outbox.disk);
+        if !self.disk_rests {
+            core::mem::take(&mut self.waiting).into_iter().for_each(|command| self.disk(command));
+        }
+        self.hashing.extend(outbox.hash);
+        if !self.hashers_rest {
+            let done: Vec<_> = self.hashing.drain(..).map(judge).collect();
+            self.engine.inbox().hash.extend(done);
         }
     }
 
-    fn send(&mut self, event: NetEvent) {
-        self.flight.push_back((self.now + DELAY, event));
+    /// Delivers an event after the link's delay and behind what the sender's line still carries.
+    fn send(&mut self, from: NodeKey, event: NetEvent) {
+        let leaves = self.busy.get(&from).copied().unwrap_or_default().max(self.now);
+        self.deliver(leaves + DELAY, event);
+    }
+
+    fn deliver(&mut self, at: EngineTime, event: NetEvent) {
+        self.sent += 1;
+        self.flight.insert((at, self.sent), event);
+    }
+
+    /// Takes a line's time for a payload; `None` when the line has no limit.
+    fn carry(&mut self, node: NodeKey, bytes: u32) -> Option<EngineTime> {
+        let rate = *self.lines.get(&node)?;
+        let starts = self.busy.get(&node).copied().unwrap_or_default().max(self.now);
+        let leaves = starts + Duration::from_nanos(u64::from(bytes) * 1_000_000_000 / rate);
+        self.busy.insert(node, leaves);
+        Some(leaves)
     }
 
     fn net(&mut self, command: NetCommand) {
         match command {
             NetCommand::Connect { peer, node, addr } => self.connect(peer, node, addr),
             NetCommand::Handshake { peer, handshake } => {
-                if let Some(&(other, _)) = self.ends.get(&peer) {
-                    self.send(NetEvent::Handshake { peer: other, handshake });
+                if let Some(&(other, node)) = self.ends.get(&peer) {
+                    self.send(node, NetEvent::Handshake { peer: other, handshake });
                 }
             }
-            NetCommand::Send { peer, message } => {
-                if let Some(&(other, _)) = self.ends.get(&peer) {
+            NetCommand::Send { peer, message } => match self.ends.get(&peer).copied() {
+                Some((other, node)) => {
                     self.wire.push((peer, message.clone()));
-                    self.send(NetEvent::Message { peer: other, message });
+                    self.send(node, NetEvent::Message { peer: other, message });
                 }
-            }
-            NetCommand::SendBlock { peer, piece, begin, mut payload } => {
-                let Some(&(other, node)) = self.ends.get(&peer) else { return };
-                let bytes = payload.len() as u32;
-                if self.corrupt.contains(&node) {
-                    payload[0] ^= 1;
-                }
-                if !self.mute.contains(&node) {
-                    self.send(NetEvent::Block { peer: other, piece: piece.0, begin, payload });
-                }
-                self.engine.inbox().net.push_back(NetEvent::Sent { peer, bytes });
+                None => self.heard.push((peer, message)),
+            },
+            NetCommand::SendBlock { peer, piece, begin, payload } => {
+                self.send_block(peer, piece, begin, payload);
             }
             NetCommand::Close { peer } => {
-                let Some((other, _)) = self.ends.remove(&peer) else { return };
+                self.closed.insert(peer);
+                let Some((other, node)) = self.ends.remove(&peer) else { return };
                 self.ends.remove(&other);
-                self.send(NetEvent::Closed { peer: other, reason: CloseReason::Remote });
+                self.send(node, NetEvent::Closed { peer: other, reason: CloseReason::Remote });
             }
         }
     }
 
+    fn send_block(&mut self, peer: PeerKey, piece: PieceIndex, begin: u32, mut payload: BlockBuffer) {
+        let bytes = payload.len() as u32;
+        let sent = NetEvent::Sent { peer, bytes };
+        let Some(&(other, node)) = self.ends.get(&peer) else {
+            self.blocks.push((peer, BlockRequest { piece: piece.0, begin, len: bytes }));
+            self.engine.inbox().net.push_back(sent);
+            return;
+        };
+        if self.corrupt.contains(&node) {
+            payload[0] ^= 1;
+        }
+        match self.carry(node, bytes) {
+            Some(leaves) => self.deliver(leaves, sent),
+            None => self.engine.inbox().net.push_back(sent),
+        }
+        if !self.mute.contains(&node) {
+            self.send(node, NetEvent::Block { peer: other, piece: piece.0, begin, payload });
+        }
+    }
+
     fn connect(&mut self, peer: PeerKey, node: NodeKey, addr: SocketAddr) {
+        self.dials.push((self.now, node, addr));
+        if self.greet_puppet(peer, node, addr) {
+            return;
+        }
         let Some(&target) = self.addresses.get(&addr) else {
-            self.send(NetEvent::Closed { peer, reason: CloseReason::ConnectTimeout });
+            self.send(node, NetEvent::Closed { peer, reason: CloseReason::ConnectTimeout });
             return;
         };
         self.accepted += 1;
@@ -259,16 +377,17 @@ impl Swarm {
         self.ends.insert(peer, (incoming, node));
         self.ends.insert(incoming, (peer, target));
         let from = SocketAddr::new(addr_of(node.0).ip(), 40_000);
-        self.send(NetEvent::Accepted { peer: incoming, node: target, addr: from });
-        self.send(NetEvent::Connected { peer });
+        self.send(node, NetEvent::Accepted { peer: incoming, node: target, addr: from });
+        self.send(node, NetEvent::Connected { peer });
     }
 
     fn disk(&mut self, command: DiskCommand) {
         let event = match command {
-            DiskCommand::Open { torrent, .. } | DiskCommand::Recheck { torrent } => {
+            DiskCommand::Open { torrent, .. } => {
                 let have = self.disks[&torrent].have.clone();
                 DiskEvent::Opened { torrent, have, checked: 0, totals: Totals::default() }
             }
+            DiskCommand::Recheck { torrent } => self.recheck(torrent),
             DiskCommand::Write { torrent, piece, blocks } => self.write(torrent, piece, blocks),
             DiskCommand::Read { torrent, peer, blocks } => {
                 for block in blocks {
@@ -278,6 +397,9 @@ impl Swarm {
                 return;
             }
             DiskCommand::Commit { torrent, have, .. } => {
+                let written = self.disks.get(&torrent).map(|disk| &disk.have);
+                assert!(written.is_none_or(|written| !have.has_any_not_in(written)), "claims what is not there");
+                self.commits.push((self.now, torrent));
                 self.committed.insert(torrent, have);
                 DiskEvent::Committed { torrent }
             }
@@ -288,7 +410,14 @@ impl Swarm {
         self.engine.inbox().disk.push_back(event);
     }
 
-    fn write(&mut self, torrent: TorrentKey, piece: PieceIndex, blocks: Vec<dunlin_port::BlockBuffer>) -> DiskEvent {
+    fn recheck(&mut self, torrent: TorrentKey) -> DiskEvent {
+        let disk = self.disks.get_mut(&torrent).expect("a torrent that is checked was added");
+        disk.have = disk.good();
+        let checked = disk.have.len();
+        DiskEvent::Opened { torrent, have: disk.have.clone(), checked, totals: Totals::default() }
+    }
+
+    fn write(&mut self, torrent: TorrentKey, piece: PieceIndex, blocks: Vec<BlockBuffer>) -> DiskEvent {
         if self.full.contains(&torrent) {
             let error = DiskError { kind: DiskErrorKind::Full, message: "no space left".to_owned() };
             return DiskEvent::WriteFailed { torrent, piece, blocks, error };
@@ -303,7 +432,7 @@ impl Swarm {
         DiskEvent::Written { torrent, piece }
     }
 
-    fn read(&self, torrent: TorrentKey, block: BlockRequest) -> dunlin_port::BlockBuffer {
+    fn read(&self, torrent: TorrentKey, block: BlockRequest) -> BlockBuffer {
         let disk = &self.disks[&torrent];
         let piece = PieceIndex(block.piece);
         assert!(disk.have.has(piece), "only pieces on disk are served");
