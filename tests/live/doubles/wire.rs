@@ -59,8 +59,9 @@ impl WirePeer {
             let parent = payload.root.parent().expect("below a folder");
             std::fs::read(parent.join(path)).expect("our own file")
         });
-        let mut peer_id = *b"-XX0001-000000000000";
-        peer_id[15..].copy_from_slice(format!("{port:05}").as_bytes());
+        // Clients drop a second connection to the same identity.
+        let identity = format!("-XX0001-{:02x}{port:010}", host.ip().octets()[3]);
+        let peer_id = identity.as_bytes().try_into().expect("20 bytes");
         let state = Arc::new(State {
             content: content.collect(),
             info_hash: payload.torrent.info_hash,

@@ -16,7 +16,6 @@ const RPC: &str = "127.0.0.1:6800";
 pub(crate) fn start(host: &Host, program: &Path, job: &Job<'_>) -> Node {
     let mut arguments: Vec<String> = [
         "--no-conf=true",
-        "--enable-dht=false",
         "--enable-dht6=false",
         "--bt-enable-lpd=false",
         "--enable-peer-exchange=false",
@@ -37,6 +36,13 @@ pub(crate) fn start(host: &Host, program: &Path, job: &Job<'_>) -> Node {
     ]
     .map(str::to_owned)
     .to_vec();
+    // It speaks to UDP trackers through its DHT socket only; the lab has nobody to talk DHT with.
+    let needs_udp = job
+        .torrents
+        .iter()
+        .any(|torrent| torrent.announces_over_udp());
+    arguments.push(format!("--enable-dht={needs_udp}"));
+    arguments.push(format!("--dht-listen-port={PORT}"));
     arguments.push(format!("--listen-port={PORT}"));
     arguments.push(format!("--dir={}", job.folder.display()));
     arguments.push(format!(

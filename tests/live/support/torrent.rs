@@ -114,6 +114,13 @@ impl Torrent {
         self.hashes.len()
     }
 
+    pub(crate) fn announces_over_udp(&self) -> bool {
+        let value = Value::decode(&fs::read(&self.file).expect("a torrent file"));
+        value
+            .get("announce")
+            .is_some_and(|url| url.as_bytes().starts_with(b"udp:"))
+    }
+
     /// The same content under another tracker (or none): the info dictionary stays byte for byte.
     pub(crate) fn with_trackers(&self, tiers: &[&[&str]], file: &Path) -> Self {
         let Value::Dictionary(mut entries) =
