@@ -1,5 +1,6 @@
 //! The command line: a verb a file, each a struct of arguments with a `run` that ends in an [`Exit`].
 
+mod bars;
 mod config;
 mod config_layers;
 mod config_watch;
@@ -8,12 +9,16 @@ mod demo;
 mod exit;
 mod get;
 mod log;
+mod output;
 mod seed;
+mod selection;
+mod session_args;
 mod show;
 mod signals;
 mod text;
 mod torrent_file;
 mod tracker;
+mod transfer;
 mod v2_hashes;
 mod verify;
 

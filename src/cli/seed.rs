@@ -1,13 +1,136 @@
-//! `dunlin seed`.
+//! `dunlin seed`: makes a torrent if there is none, and seeds it.
 
-use super::{Exit, Global, Outcome};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-/// Seeds a file or a folder
+use clap::ArgAction;
+use dunlin::{Check, CreateError, CreateOptions, NewTorrent, create};
+use dunlin_port::config::{ByteSize, Preallocation, SeedChoke};
+use dunlin_protocol::metainfo::Metainfo;
+
+use super::session_args::SessionArgs;
+use super::signals::Interrupts;
+use super::transfer::{Goal, Transfer};
+use super::{Exit, Failure, Global, Outcome, torrent_file};
+
+const EXAMPLES: &str = "\
+It seeds until it is interrupted, which is its normal end: exit code 0.
+
+Examples:
+  dunlin seed album --tracker http://tracker.example:6969/announce --torrent-out album.torrent
+  dunlin seed ~/Downloads/film.mkv --torrent film.torrent --up-limit 5M";
+
+/// Seeds a file or a folder, and makes its torrent when none is given
 #[derive(Debug, clap::Args)]
-pub(crate) struct SeedArgs {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SeedArgs {
+    /// The file or folder
+    path: PathBuf,
+    /// Its torrent; without one, a new one is made
+    #[arg(long, value_name = "FILE")]
+    torrent: Option<PathBuf>,
+    /// Tracker of the new torrent; may be repeated
+    #[arg(long, value_name = "URL", action = ArgAction::Append, conflicts_with = "torrent")]
+    tracker: Vec<String>,
+    /// Piece length of the new torrent, such as 1M
+    #[arg(long, value_name = "SIZE", conflicts_with = "torrent")]
+    piece_size: Option<ByteSize>,
+    /// Where to write the new torrent
+    #[arg(long, value_name = "FILE", conflicts_with = "torrent")]
+    torrent_out: Option<PathBuf>,
+    /// Who is served: round-robin, fastest-upload or anti-leech [default: as configured]
+    #[arg(long, value_name = "ALG", value_parser = parse_choke)]
+    seed_choke: Option<SeedChoke>,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+fn parse_choke(text: &str) -> Result<SeedChoke, String> {
+    match text {
+        "round-robin" => Ok(SeedChoke::RoundRobin),
+        "fastest-upload" => Ok(SeedChoke::FastestUpload),
+        "anti-leech" => Ok(SeedChoke::AntiLeech),
+        _ => Err("expected round-robin, fastest-upload or anti-leech".to_owned()),
+    }
+}
+
+/// What to seed.
+struct Offer {
+    metainfo: Metainfo,
+    root: PathBuf,
+    check: Check,
+}
 
 impl SeedArgs {
-    pub(crate) fn run(self, _global: &Global) -> Outcome {
-        Ok(Exit::Done)
+    pub(crate) fn run(self, global: &Global) -> Outcome {
+        let mut config = self.session.config(global)?;
+        config.engine.choke.seed = self.seed_choke.unwrap_or(config.engine.choke.seed);
+        let offer = match &self.torrent {
+            Some(torrent) => self.known(torrent)?,
+            None => match self.make()? {
+                Some(offer) => offer,
+                None => return Ok(Exit::Interrupted),
+            },
+        };
+        let Offer { metainfo, root, check } = offer;
+        let info = metainfo.info.clone();
+        let new = NewTorrent::new(metainfo, root)
+            .check(check)
+            // What is shared stays as it is, also when it turns out to be something else.
+            .preallocation(Preallocation::None)
+            .peers(self.session.peer.clone());
+        let mut transfer = Transfer::start(self.session, &config, global, false)?;
+        transfer.add(info, new)?;
+        transfer.run(Goal { seeds_on: true, ..Goal::default() })
+    }
+
+    /// The content of a torrent that is there already.
+    fn known(&self, torrent: &Path) -> Result<Offer, Failure> {
+        let metainfo = torrent_file::read(torrent)?;
+        let path = self.path.canonicalize().map_err(|error| {
+            Failure::failed(format_args!("cannot read {}: {error}", self.path.display()))
+        })?;
+        let name = metainfo.info.name();
+        let is_it = path.file_name().is_some_and(|found| found == name);
+        let Some(root) = path.parent().filter(|_| is_it) else {
+            return Err(Failure::usage(format_args!(
+                "{} holds `{name}`, which {} is not called; rename it or name the right one",
+                torrent.display(),
+                self.path.display(),
+            )));
+        };
+        Ok(Offer { root: root.to_path_buf(), metainfo, check: Check::Full })
+    }
+
+    /// A new torrent; `None` when interrupted.
+    fn make(&self) -> Result<Option<Offer>, Failure> {
+        let piece_bytes = self.piece_size.map(|ByteSize(bytes)| {
+            u32::try_from(bytes)
+                .map_err(|_| Failure::usage(format_args!("pieces of {bytes} bytes are too long")))
+        });
+        let options = CreateOptions {
+            piece_bytes: piece_bytes.transpose()?,
+            tiers: self.tracker.iter().map(|url| vec![url.clone()]).collect(),
+            created_by: Some(concat!("dunlin ", env!("CARGO_PKG_VERSION")).to_owned()),
+            ..CreateOptions::default()
+        };
+        let interrupts = Interrupts::catch()?;
+        let go_on = |_done, _total| match interrupts.came() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let made = match create(&self.path, &options, go_on) {
+            Ok(made) => made,
+            Err(CreateError::Cancelled) => return Ok(None),
+            Err(error) => return Err(Failure::failed(error)),
+        };
+        for path in &made.left_out {
+            tracing::warn!("{} is no file and was left out", path.display());
+        }
+        if let Some(out) = &self.torrent_out {
+            std::fs::write(out, made.metainfo.write())
+                .map_err(|error| Failure::failed(format_args!("cannot write {}: {error}", out.display())))?;
+        }
+        Ok(Some(Offer { metainfo: made.metainfo, root: made.root, check: Check::Trusted }))
     }
 }

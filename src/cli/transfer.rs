@@ -1,0 +1,276 @@
+//! Runs a session until its torrents have done what they were started for.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use dunlin::{NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
+use dunlin_port::config::Config;
+use dunlin_port::snapshot::{TorrentState, TorrentView};
+use dunlin_protocol::metainfo::Info;
+
+use super::config_layers::LoadError;
+use super::config_watch::{self, ConfigWatch};
+use super::output::Output;
+use super::session_args::SessionArgs;
+use super::signals::Interrupts;
+use super::{Exit, Failure, Global, Outcome};
+
+/// How often progress is told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long an event is waited for before signals are looked at.
+const WAIT: Duration = Duration::from_millis(100);
+/// How long trackers may take to hear that we stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below this rate a download counts as slow.
+const SLOW_BYTES_PER_SEC: u64 = 16 << 10;
+
+/// When a torrent has done enough after it is complete; whichever comes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Goal {
+    pub(super) seed_time: Option<Duration>,
+    /// Bytes sent, as a part of those wanted.
+    pub(super) ratio: Option<f64>,
+    /// Never enough: until somebody interrupts.
+    pub(super) seeds_on: bool,
+}
+
+/// A torrent of this run.
+pub(super) struct Item {
+    pub(super) key: TorrentKey,
+    pub(super) info: Arc<Info>,
+    pub(super) view: Option<TorrentView>,
+    /// Since when it is slow.
+    pub(super) slow_since: Option<Instant>,
+    /// Since when everything that is wanted is verified and committed.
+    pub(super) complete_since: Option<Instant>,
+    /// Why it will not be complete.
+    pub(super) failed: Option<String>,
+    opened: bool,
+    fetched: bool,
+}
+
+impl Item {
+    fn is_done(&self, goal: Goal) -> bool {
+        let Some(since) = self.complete_since else { return self.failed.is_some() };
+        let time = goal.seed_time.map(|time| since.elapsed() >= time);
+        let ratio = goal.ratio.map(|ratio| {
+            let view = self.view.as_ref();
+            view.is_some_and(|view| {
+                view.totals.uploaded_bytes as f64 >= ratio * view.wanted_bytes as f64
+            })
+        });
+        match (time, ratio) {
+            _ if goal.seeds_on => false,
+            (None, None) => true,
+            (time, ratio) => time == Some(true) || ratio == Some(true),
+        }
+    }
+}
+
+/// New configurations, while the file is watched.
+struct Reloads {
+    arriving: Receiver<Result<Config, LoadError>>,
+    _watch: ConfigWatch,
+}
+
+/// A session and what is to come of it.
+pub(super) struct Transfer {
+    session: Session,
+    events: Subscription,
+    output: Output,
+    interrupts: Interrupts,
+    started: Instant,
+    items: Vec<Item>,
+    flags: SessionArgs,
+    reloads: Option<Reloads>,
+}
+
+impl Transfer {
+    /// Starts a session without torrents and says where it listens.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub(super) fn start(
+        flags: SessionArgs,
+        config: &Config,
+        global: &Global,
+        files: bool,
+    ) -> Result<Self, Failure> {
+        let interrupts = Interrupts::catch()?;
+        let session = flags.start(config)?;
+        let output = Output::new(flags.json, files);
+        output.listening(session.listen_addrs())?;
+        let reloads = watch(global.config.as_deref(), config.clone());
+        let events = session.subscribe();
+        let items = Vec::new();
+        Ok(Self { session, events, output, interrupts, started: Instant::now(), items, flags, reloads })
+    }
+
+    /// Adds a torrent.
+    ///
+    /// # Errors
+    /// When the session refuses it.
+    pub(super) fn add(&mut self, info: Arc<Info>, new: NewTorrent) -> Result<(), Failure> {
+        let key = self.session.add(new).map_err(Failure::failed)?;
+        self.items.push(Item {
+            key,
+            info,
+            view: None,
+            slow_since: None,
+            complete_since: None,
+            failed: None,
+            opened: false,
+            fetched: false,
+        });
+        Ok(())
+    }
+
+    /// Runs until every torrent has reached its goal or failed, or somebody interrupts.
+    ///
+    /// # Errors
+    /// When the engine fails or nothing can be printed.
+    pub(super) fn run(mut self, goal: Goal) -> Outcome {
+        let mut next_look = Instant::now();
+        let mut interrupted = false;
+        loop {
+            let mut due = false;
+            if let Some(event) = self.events.next(WAIT) {
+                due = self.take(&event, goal)?;
+            } else if self.events.is_over() {
+                return Err(Failure::failed(dunlin::Ended));
+            }
+            self.reload();
+            if due || Instant::now() >= next_look {
+                next_look = Instant::now() + LOOK_EVERY;
+                self.look()?;
+            }
+            if self.items.iter().all(|item| item.is_done(goal)) {
+                break;
+            }
+            if self.interrupts.came() {
+                interrupted = true;
+                break;
+            }
+        }
+        self.end(interrupted)
+    }
+
+    /// Notes an event and tells of it; says whether it is time to look at the tables.
+    fn take(&mut self, event: &SessionEvent, goal: Goal) -> Result<bool, Failure> {
+        let Some(key) = torrent_of(event) else { return Ok(false) };
+        let Some(item) = self.items.iter_mut().find(|item| item.key == key) else { return Ok(false) };
+        match event {
+            SessionEvent::Opened { have_pieces, .. } => {
+                item.opened = true;
+                let pieces = item.info.geometry().piece_count();
+                if goal.seeds_on && *have_pieces < pieces {
+                    let missing = pieces - have_pieces;
+                    item.failed = Some(format!(
+                        "{missing} of {pieces} pieces are missing or not as the torrent says; \
+                         `dunlin get` fetches them"
+                    ));
+                }
+            }
+            SessionEvent::PieceDone { .. } => item.fetched = true,
+            SessionEvent::Completed { .. } => {
+                item.complete_since.get_or_insert_with(Instant::now);
+            }
+            // What cannot even be opened needs a person; later trouble may pass.
+            SessionEvent::TorrentStopped { reason, .. } if !item.opened => {
+                item.failed = Some(reason.clone());
+            }
+            _ => {}
+        }
+        self.output.event(item, event)?;
+        Ok(matches!(event, SessionEvent::Opened { .. } | SessionEvent::Completed { .. }))
+    }
+
+    /// Takes a copy of the tables and tells how far everything is.
+    fn look(&mut self) -> Result<(), Failure> {
+        let mut snapshot = self.session.snapshot().map_err(Failure::failed)?;
+        for item in &mut self.items {
+            let at = snapshot.torrents.iter().position(|view| view.torrent == item.key);
+            let Some(view) = at.map(|at| snapshot.torrents.swap_remove(at)) else { continue };
+            let slow = view.state == TorrentState::Downloading
+                && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
+            item.slow_since = slow.then(|| item.slow_since.unwrap_or_else(Instant::now));
+            let seeds = view.state == TorrentState::Seeding;
+            item.view = Some(view);
+            // Nothing was fetched, so there is nothing to be committed before it is complete.
+            if item.complete_since.is_none() && item.opened && !item.fetched && seeds {
+                item.complete_since = Some(Instant::now());
+                self.output.complete(item)?;
+            }
+        }
+        self.output.progress(&self.items)
+    }
+
+    /// Takes a configuration that was changed while running, with our flags on top.
+    fn reload(&self) {
+        let Some(reloads) = &self.reloads else { return };
+        for reload in reloads.arriving.try_iter() {
+            let applied = reload.map_err(|error| error.to_string()).and_then(|mut config| {
+                self.flags.apply(&mut config);
+                self.session.configure(&config).map_err(|error| error.to_string())
+            });
+            match applied {
+                Ok(()) => tracing::info!("the configuration was read again"),
+                Err(error) => tracing::warn!("the configuration stays as it was: {error}"),
+            }
+        }
+    }
+
+    fn end(mut self, interrupted: bool) -> Outcome {
+        self.look()?;
+        self.output.clear();
+        let failed = self.items.iter().any(|item| item.failed.is_some());
+        let complete = self.items.iter().all(|item| item.complete_since.is_some());
+        let seconds = self.started.elapsed().as_secs_f64();
+        if let Err(error) = self.session.stop(STOP_TIMEOUT) {
+            tracing::warn!("{error}");
+        }
+        for item in &self.items {
+            self.output.summary(item, seconds)?;
+        }
+        if complete {
+            return Ok(Exit::Done);
+        }
+        if interrupted {
+            self.output.interrupted()?;
+            return Ok(Exit::Interrupted);
+        }
+        debug_assert!(failed, "a run ends complete, failed or interrupted");
+        Ok(Exit::Failed)
+    }
+}
+
+fn watch(named: Option<&Path>, in_force: Config) -> Option<Reloads> {
+    let (sender, arriving) = mpsc::channel();
+    let changed = move |config| drop(sender.send(config));
+    match config_watch::watch(named, in_force, changed) {
+        Ok(watch) => Some(Reloads { arriving, _watch: watch }),
+        Err(error) => {
+            tracing::debug!("changes of the configuration will not be seen: {error}");
+            None
+        }
+    }
+}
+
+fn torrent_of(event: &SessionEvent) -> Option<TorrentKey> {
+    Some(match *event {
+        SessionEvent::Opened { torrent, .. }
+        | SessionEvent::PieceDone { torrent, .. }
+        | SessionEvent::Completed { torrent }
+        | SessionEvent::HashFailed { torrent, .. }
+        | SessionEvent::PeerBanned { torrent, .. }
+        | SessionEvent::TrackerReplied { torrent, .. }
+        | SessionEvent::TrackerFailed { torrent, .. }
+        | SessionEvent::TorrentStopped { torrent, .. }
+        | SessionEvent::TorrentRecovered { torrent }
+        | SessionEvent::Moved { torrent, .. }
+        | SessionEvent::Removed { torrent } => torrent,
+        SessionEvent::Stopped => return None,
+    })
+}
