@@ -24,15 +24,25 @@ struct TorrentBars {
 }
 
 impl Bars {
-    pub(super) fn new(files: bool) -> Self {
-        Self { all: MultiProgress::new(), torrents: Vec::new(), files }
+    pub(super) fn new() -> Self {
+        Self {
+            all: MultiProgress::new(),
+            torrents: Vec::new(),
+            files: false,
+        }
+    }
+
+    /// Gives each file a bar, in torrents that have none yet.
+    pub(super) const fn show_files(&mut self) {
+        self.files = true;
     }
 
     /// Shows how far everything is.
     pub(super) fn show(&mut self, items: &[Item]) {
         for (at, item) in items.iter().enumerate() {
             if self.torrents.len() == at {
-                self.torrents.push(TorrentBars::new(&self.all, item, self.files));
+                self.torrents
+                    .push(TorrentBars::new(&self.all, item, self.files));
             }
             self.torrents[at].show(item);
         }
@@ -47,19 +57,25 @@ impl Bars {
     pub(super) fn clear(&mut self) {
         for torrent in self.torrents.drain(..) {
             torrent.whole.finish_and_clear();
-            torrent.files.iter().for_each(|(_, bar)| bar.finish_and_clear());
+            torrent
+                .files
+                .iter()
+                .for_each(|(_, bar)| bar.finish_and_clear());
         }
     }
 }
 
 impl TorrentBars {
     fn new(all: &MultiProgress, item: &Item, with_files: bool) -> Self {
-        let whole = all.add(bar("{prefix:30!} {bar:25} {bytes}/{total_bytes} {wide_msg}"));
+        let whole = all.add(bar(
+            "{prefix:16!} {bar:12} {bytes}/{total_bytes} {wide_msg}",
+        ));
         whole.set_prefix(plain(item.info.name()));
         let listed = item.info.files().iter().enumerate();
-        let listed = listed.filter(|(_, file)| with_files && !file.attributes.padding && file.length > 0);
+        let listed =
+            listed.filter(|(_, file)| with_files && !file.attributes.padding && file.length > 0);
         let files = listed.take(FILE_BARS_MAX).map(|(at, file)| {
-            let bar = all.add(bar("  {bar:15} {bytes}/{total_bytes} {wide_msg}"));
+            let bar = all.add(bar("  {bar:12} {bytes}/{total_bytes} {wide_msg}"));
             bar.set_length(file.length);
             bar.set_message(plain(file.path.as_str()));
             (at, bar)

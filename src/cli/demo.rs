@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dunlin::{
-    Check, CreateOptions, Created, NewTorrent, Session, SessionEvent, SessionSettings, Subscription,
-    create,
+    Check, CreateOptions, Created, NewTorrent, Session, SessionEvent, SessionSettings,
+    Subscription, create,
 };
 use dunlin_hash::Sha1Stream;
 use dunlin_net::tracker_server::{TrackerServer, TrackerServerOptions};
@@ -50,11 +50,21 @@ impl DemoArgs {
         let folder = tempfile::Builder::new()
             .prefix("dunlin-demo-")
             .tempdir()
-            .map_err(|error| Failure::failed(format_args!("cannot make a temporary folder: {error}")))?;
-        let outcome = Demo { folder: folder.path(), bytes: self.size.0, interrupts }.run();
+            .map_err(|error| {
+                Failure::failed(format_args!("cannot make a temporary folder: {error}"))
+            })?;
+        let outcome = Demo {
+            folder: folder.path(),
+            bytes: self.size.0,
+            interrupts,
+        }
+        .run();
         let kept = folder.path().to_path_buf();
         folder.close().map_err(|error| {
-            Failure::failed(format_args!("cannot remove {}: {error}; remove it by hand", kept.display()))
+            Failure::failed(format_args!(
+                "cannot remove {}: {error}; remove it by hand",
+                kept.display()
+            ))
         })?;
         outcome
     }
@@ -69,13 +79,20 @@ struct Demo<'a> {
 impl Demo<'_> {
     fn run(&self) -> Outcome {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let tracker = TrackerServer::start(vec![local], Vec::new(), TrackerServerOptions::default())
-            .map_err(Failure::failed)?;
-        let url = tracker.local_addrs().http.first().map(|addr| format!("http://{addr}/announce"));
+        let tracker =
+            TrackerServer::start(vec![local], Vec::new(), TrackerServerOptions::default())
+                .map_err(Failure::failed)?;
+        let url = tracker
+            .local_addrs()
+            .http
+            .first()
+            .map(|addr| format!("http://{addr}/announce"));
         let url = url.ok_or_else(|| Failure::failed("the tracker listens nowhere"))?;
         print(format_args!("tracker     {url}"))?;
 
-        let Some(made) = self.make_torrent(url)? else { return Ok(Exit::Interrupted) };
+        let Some(made) = self.make_torrent(url)? else {
+            return Ok(Exit::Interrupted);
+        };
         let info = &made.metainfo.info;
         let geometry = info.geometry();
         print(format_args!(
@@ -98,9 +115,13 @@ impl Demo<'_> {
 
         let target = self.folder.join("downloaded");
         let (getter, events) = self.start("downloader", "download-state")?;
-        getter.add(NewTorrent::new(made.metainfo.clone(), &target)).map_err(Failure::failed)?;
+        getter
+            .add(NewTorrent::new(made.metainfo.clone(), &target))
+            .map_err(Failure::failed)?;
         let started = Instant::now();
-        let Some(view) = self.download(&getter, &events)? else { return Ok(Exit::Interrupted) };
+        let Some(view) = self.download(&getter, &events)? else {
+            return Ok(Exit::Interrupted);
+        };
         let took = started.elapsed();
         print(format_args!(
             "transferred {} in {:.2} s: {:.0} MB/s, every piece verified as it came",
@@ -128,9 +149,13 @@ impl Demo<'_> {
     /// Makes up content and its torrent; `None` when interrupted.
     fn make_torrent(&self, tracker: String) -> Result<Option<Created>, Failure> {
         let source = self.folder.join("shared").join("dunlin-demo");
-        make_content(&source, self.bytes)
-            .map_err(|error| Failure::failed(format_args!("cannot write {}: {error}", source.display())))?;
-        let options = CreateOptions { tiers: vec![vec![tracker]], ..CreateOptions::default() };
+        make_content(&source, self.bytes).map_err(|error| {
+            Failure::failed(format_args!("cannot write {}: {error}", source.display()))
+        })?;
+        let options = CreateOptions {
+            tiers: vec![vec![tracker]],
+            ..CreateOptions::default()
+        };
         let go_on = |_done, _total| match self.interrupts.came() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -145,7 +170,10 @@ impl Demo<'_> {
     fn start(&self, role: &str, state: &str) -> Result<(Session, Subscription), Failure> {
         let mut config = Config::default();
         config.network.listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
-        let settings = SessionSettings { config, state_dir: Some(self.folder.join(state)) };
+        let settings = SessionSettings {
+            config,
+            state_dir: Some(self.folder.join(state)),
+        };
         let session = Session::start(settings).map_err(Failure::failed)?;
         if let Some(addr) = session.listen_addrs().first() {
             print(format_args!("{role:<11} {addr}"))?;
@@ -160,7 +188,12 @@ impl Demo<'_> {
         session: &Session,
         events: &Subscription,
     ) -> Result<Option<TorrentView>, Failure> {
-        let view = || session.snapshot().ok().and_then(|mut snapshot| snapshot.torrents.pop());
+        let view = || {
+            session
+                .snapshot()
+                .ok()
+                .and_then(|mut snapshot| snapshot.torrents.pop())
+        };
         let bar = ProgressBar::with_draw_target(Some(self.bytes), ProgressDrawTarget::stderr());
         bar.set_style(style());
         let completed = |event: &SessionEvent| matches!(event, SessionEvent::Completed { .. });
@@ -168,7 +201,12 @@ impl Demo<'_> {
             if let Some(view) = view() {
                 bar.set_length(view.wanted_bytes);
                 bar.set_position(view.done_bytes);
-                bar.set_message(view.why.first().map(ToString::to_string).unwrap_or_default());
+                bar.set_message(
+                    view.why
+                        .first()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                );
             }
         });
         bar.finish_and_clear();
@@ -196,11 +234,17 @@ impl Demo<'_> {
                 Some(SessionEvent::TrackerFailed { url, error, .. }) => {
                     return Err(Failure::failed(format_args!("{url}: {error}")));
                 }
-                Some(SessionEvent::TorrentStopped { reason, .. }) => return Err(Failure::failed(reason)),
+                Some(SessionEvent::TorrentStopped { reason, .. }) => {
+                    return Err(Failure::failed(reason));
+                }
                 Some(_) => last = Instant::now(),
-                None if events.is_over() => return Err(Failure::failed("the engine ended by itself")),
+                None if events.is_over() => {
+                    return Err(Failure::failed("the engine ended by itself"));
+                }
                 None if last.elapsed() > PATIENCE => {
-                    return Err(Failure::failed(format_args!("nothing happened for {PATIENCE:?}")));
+                    return Err(Failure::failed(format_args!(
+                        "nothing happened for {PATIENCE:?}"
+                    )));
                 }
                 None => {}
             }
@@ -214,7 +258,8 @@ impl Demo<'_> {
 }
 
 fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}");
+    let style =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}");
     style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
@@ -226,7 +271,11 @@ fn make_content(folder: &Path, bytes: u64) -> io::Result<()> {
     let mut state = 0x9e37_79b9_7f4a_7c15;
     write_noise(&folder.join("large.bin"), large, &mut state)?;
     for n in 1..=SMALL_FILES {
-        write_noise(&folder.join("small").join(format!("{n}.bin")), small, &mut state)?;
+        write_noise(
+            &folder.join("small").join(format!("{n}.bin")),
+            small,
+            &mut state,
+        )?;
     }
     File::create(folder.join("small").join("empty")).map(drop)
 }
@@ -244,7 +293,9 @@ fn write_noise(path: &Path, bytes: u64, state: &mut u64) -> io::Result<()> {
         file.write_all(&word[..take as usize])?;
         rest -= take;
     }
-    file.into_inner().map(drop).map_err(io::IntoInnerError::into_error)
+    file.into_inner()
+        .map(drop)
+        .map_err(io::IntoInnerError::into_error)
 }
 
 /// Hashes what is on disk by another implementation than the engine's, file after file.
@@ -258,8 +309,7 @@ fn verify(info: &Info, root: &Path) -> Result<(), Failure> {
         let path = root.join(file.path.to_path_buf());
         let fail = |error| Failure::failed(format_args!("cannot read {}: {error}", path.display()));
         let mut reader = File::open(&path).map_err(fail)?;
-        loop {
-            let Some(index) = piece else { break };
+        while let Some(index) = piece {
             let rest = (geometry.piece_len(index) - filled) as usize;
             let take = rest.min(buffer.len());
             let got = reader.read(&mut buffer[..take]).map_err(fail)?;
@@ -271,7 +321,10 @@ fn verify(info: &Info, root: &Path) -> Result<(), Failure> {
             if got == rest {
                 let digest = std::mem::take(&mut stream).finish();
                 if info.piece_hash(index) != Some(&digest) {
-                    return Err(Failure::failed(format_args!("piece {} is damaged on disk", index.0)));
+                    return Err(Failure::failed(format_args!(
+                        "piece {} is damaged on disk",
+                        index.0
+                    )));
                 }
                 (piece, filled) = (pieces.next(), 0);
             }
@@ -279,7 +332,10 @@ fn verify(info: &Info, root: &Path) -> Result<(), Failure> {
     }
     match piece {
         None => Ok(()),
-        Some(index) => Err(Failure::failed(format_args!("piece {} is not on disk", index.0))),
+        Some(index) => Err(Failure::failed(format_args!(
+            "piece {} is not on disk",
+            index.0
+        ))),
     }
 }
 
@@ -292,7 +348,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("dunlin-demo");
         make_content(&source, 300_000).unwrap();
-        let made = create(&source, &CreateOptions::default(), |_, _| ControlFlow::Continue(())).unwrap();
+        let made = create(&source, &CreateOptions::default(), |_, _| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         assert!(verify(&made.metainfo.info, folder.path()).is_ok());
         let path = source.join("small/3.bin");
         let mut content = fs::read(&path).unwrap();

@@ -58,21 +58,36 @@ pub(crate) struct GetArgs {
 }
 
 fn parse_ratio(text: &str) -> Result<f64, String> {
-    let ratio = text.parse::<f64>().ok().filter(|ratio| ratio.is_finite() && *ratio >= 0.0);
+    let ratio = text
+        .parse::<f64>()
+        .ok()
+        .filter(|ratio| ratio.is_finite() && *ratio >= 0.0);
     ratio.ok_or_else(|| "expected a number such as 1.5".to_owned())
 }
 
 impl GetArgs {
     pub(crate) fn run(self, global: &Global) -> Outcome {
         // Everything that can be wrong with what was typed, before anything starts.
-        let torrents: Vec<Metainfo> = self.what.iter().map(|what| read(what)).collect::<Result<_, _>>()?;
+        let torrents: Vec<Metainfo> = self
+            .what
+            .iter()
+            .map(|what| read(what))
+            .collect::<Result<_, _>>()?;
         let config = self.session.config(global)?;
-        let selections: Vec<_> =
-            torrents.iter().map(|metainfo| self.priorities(metainfo)).collect::<Result<_, _>>()?;
-        let download_dir = self.output.clone().or_else(|| config.paths.download_dir.clone());
+        let selections: Vec<_> = torrents
+            .iter()
+            .map(|metainfo| self.priorities(metainfo))
+            .collect::<Result<_, _>>()?;
+        let download_dir = self
+            .output
+            .clone()
+            .or_else(|| config.paths.download_dir.clone());
         let root = folder(&download_dir.unwrap_or_else(|| PathBuf::from(".")))?;
 
-        let mut transfer = Transfer::start(self.session.clone(), &config, global, self.files)?;
+        let mut transfer = Transfer::start(self.session.clone(), &config, global)?;
+        if self.files {
+            transfer = transfer.with_files();
+        }
         for (metainfo, priorities) in torrents.into_iter().zip(selections) {
             let info = metainfo.info.clone();
             let mut new = NewTorrent::new(metainfo, &root)
@@ -99,7 +114,11 @@ impl GetArgs {
             return Ok(Vec::new());
         }
         let info = &metainfo.info;
-        let shown = info.files().iter().filter(|file| !file.attributes.padding).count();
+        let shown = info
+            .files()
+            .iter()
+            .filter(|file| !file.attributes.padding)
+            .count();
         let mut number = 0;
         let priorities: Vec<_> = info
             .files()
@@ -107,11 +126,21 @@ impl GetArgs {
             .map(|file| {
                 number += usize::from(!file.attributes.padding);
                 let wanted = !file.attributes.padding
-                    && self.select.iter().any(|selector| selector.matches(number, file.path.as_str()));
-                if wanted { FilePriority::Normal } else { FilePriority::Skip }
+                    && self
+                        .select
+                        .iter()
+                        .any(|selector| selector.matches(number, file.path.as_str()));
+                if wanted {
+                    FilePriority::Normal
+                } else {
+                    FilePriority::Skip
+                }
             })
             .collect();
-        if priorities.iter().all(|priority| *priority == FilePriority::Skip) {
+        if priorities
+            .iter()
+            .all(|priority| *priority == FilePriority::Skip)
+        {
             return Err(Failure::usage(format_args!(
                 "--select matches none of the {shown} files of `{}`; `dunlin show` lists them",
                 info.name()
@@ -122,13 +151,17 @@ impl GetArgs {
 }
 
 fn read(what: &str) -> Result<Metainfo, Failure> {
-    let scheme = what.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let scheme = what
+        .split_once(':')
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("magnet") => {
-            let magnet: Magnet = what
-                .parse()
-                .map_err(|error| Failure::usage(format_args!("this is no usable magnet link: {error}")))?;
-            let name = magnet.swarm_hash().map_or_else(String::new, |hash| format!(" {hash}"));
+            let magnet: Magnet = what.parse().map_err(|error| {
+                Failure::usage(format_args!("this is no usable magnet link: {error}"))
+            })?;
+            let name = magnet
+                .swarm_hash()
+                .map_or_else(String::new, |hash| format!(" {hash}"));
             Err(Failure::usage(format_args!(
                 "a magnet link names a torrent{name} without its list of pieces, and asking peers \
                  for that list (BEP 9) is not there yet; give its .torrent file instead"

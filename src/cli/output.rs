@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::bars::Bars;
-use super::text::{count, plain, print, size};
+use super::text::{count, grouped, plain, print, size};
 use super::transfer::Item;
 
 /// How often a plain line is printed.
@@ -31,18 +31,37 @@ enum Form {
 }
 
 impl Output {
-    pub(super) fn new(json: bool, files: bool) -> Self {
-        let form = match json {
-            true => Form::Json,
-            false if std::io::stderr().is_terminal() => Form::Bars(Bars::new(files)),
+    /// JSON lines.
+    pub(super) const fn json() -> Self {
+        Self {
+            form: Form::Json,
+            files: false,
+        }
+    }
+
+    /// Bars when a person sits at a terminal, or else a line now and then.
+    pub(super) fn for_people() -> Self {
+        let form = match std::io::stderr().is_terminal() {
+            true => Form::Bars(Bars::new()),
             false => Form::Lines { next: None },
         };
-        Self { form, files }
+        Self { form, files: false }
+    }
+
+    /// Tells of each file as well.
+    pub(super) fn with_files(mut self) -> Self {
+        self.files = true;
+        if let Form::Bars(bars) = &mut self.form {
+            bars.show_files();
+        }
+        self
     }
 
     pub(super) fn listening(&self, addrs: &[SocketAddr]) -> Result<(), Failure> {
         if let Form::Json = self.form {
-            return addrs.iter().try_for_each(|addr| print(json!({ "type": "listening", "addr": addr })));
+            return addrs
+                .iter()
+                .try_for_each(|addr| print(json!({ "type": "listening", "addr": addr })));
         }
         for addr in addrs {
             tracing::info!(%addr, "listening");
@@ -52,7 +71,9 @@ impl Output {
 
     /// Tells of what happened to a torrent.
     pub(super) fn event(&self, item: &Item, event: &SessionEvent) -> Result<(), Failure> {
-        let Form::Json = self.form else { return self.line(item, event) };
+        let Form::Json = self.form else {
+            return self.line(item, event);
+        };
         if let SessionEvent::Completed { .. } = event {
             return self.complete(item);
         }
@@ -70,7 +91,10 @@ impl Output {
                 print(json!({ "type": "completed", "info_hash": hash }))?;
                 print(json!({ "type": "seeding", "info_hash": hash }))
             }
-            _ => self.say(format_args!("{}: complete and verified", plain(item.info.name()))),
+            _ => self.say(format_args!(
+                "{}: complete and verified",
+                plain(item.info.name())
+            )),
         }
     }
 
@@ -78,7 +102,9 @@ impl Output {
     pub(super) fn progress(&mut self, items: &[Item]) -> Result<(), Failure> {
         match &mut self.form {
             Form::Json => {
-                let views = items.iter().filter_map(|item| Some((item, item.view.as_ref()?)));
+                let views = items
+                    .iter()
+                    .filter_map(|item| Some((item, item.view.as_ref()?)));
                 for (item, view) in views {
                     print(progress_fact(item, view, self.files))?;
                 }
@@ -91,7 +117,11 @@ impl Output {
                 if now >= due {
                     *next = Some(now + LINE_EVERY);
                     for item in items {
-                        print(format_args!("{}: {}", plain(item.info.name()), status(item)))?;
+                        print(format_args!(
+                            "{}: {}",
+                            plain(item.info.name()),
+                            status(item)
+                        ))?;
                     }
                 }
             }
@@ -115,13 +145,19 @@ impl Output {
         if let Some(reason) = &item.failed {
             return print(format_args!("{name}: failed: {}", plain(reason)));
         }
-        let Some(view) = &item.view else { return Ok(()) };
+        let Some(view) = &item.view else {
+            return Ok(());
+        };
         if self.files {
             for line in file_lines(item, view) {
                 print(line)?;
             }
         }
-        let state = if item.complete_since.is_some() { "complete" } else { "incomplete" };
+        let state = if item.complete_since.is_some() {
+            "complete"
+        } else {
+            "incomplete"
+        };
         print(format_args!(
             "{name}: {state}, {} of {} in {}, {} received, {} sent, {seconds:.1} s",
             size(view.done_bytes),
@@ -136,7 +172,9 @@ impl Output {
     pub(super) fn interrupted(&self) -> Result<(), Failure> {
         match self.form {
             Form::Json => print(json!({ "type": "stopped", "reason": "interrupted" })),
-            _ => print("interrupted; the state is saved: the same command goes on where it stopped"),
+            _ => {
+                print("interrupted; the state is saved: the same command goes on where it stopped")
+            }
         }
     }
 
@@ -146,7 +184,7 @@ impl Output {
         match event {
             SessionEvent::Opened { have_pieces, .. } if *have_pieces > 0 => self.say(format_args!(
                 "{name}: {} of {} are there already",
-                have_pieces,
+                grouped(u64::from(*have_pieces)),
                 count(u64::from(item.info.geometry().piece_count()), "piece"),
             )),
             SessionEvent::Completed { .. } => self.complete(item),
@@ -174,7 +212,9 @@ impl Output {
 
 /// What a torrent is doing, on one line.
 pub(super) fn status(item: &Item) -> String {
-    let Some(view) = &item.view else { return "opening".to_owned() };
+    let Some(view) = &item.view else {
+        return "opening".to_owned();
+    };
     match &view.state {
         TorrentState::Checking { done, of } => format!("checking {done} of {of} pieces"),
         TorrentState::Paused => "paused".to_owned(),
@@ -196,7 +236,9 @@ fn downloading(item: &Item, view: &TorrentView) -> String {
         size(view.down_bytes_per_sec),
         count(view.peers.len() as u64, "peer")
     );
-    let slow = item.slow_since.is_some_and(|since| since.elapsed() >= SLOW_FOR);
+    let slow = item
+        .slow_since
+        .is_some_and(|since| since.elapsed() >= SLOW_FOR);
     if slow {
         if let Some(reason) = view.why.first() {
             text += &format!(": {}", plain(&reason.to_string()));
@@ -208,7 +250,9 @@ fn downloading(item: &Item, view: &TorrentView) -> String {
 }
 
 fn eta_secs(view: &TorrentView) -> Option<u64> {
-    view.wanted_bytes.saturating_sub(view.done_bytes).checked_div(view.down_bytes_per_sec)
+    view.wanted_bytes
+        .saturating_sub(view.done_bytes)
+        .checked_div(view.down_bytes_per_sec)
 }
 
 fn clock(secs: u64) -> String {
@@ -225,7 +269,11 @@ pub(super) fn file_lines(item: &Item, view: &TorrentView) -> Vec<String> {
     files
         .filter(|(file, _)| !file.attributes.padding && file.length > 0)
         .map(|(file, done)| {
-            format!("  {:>5.1} %  {}", *done as f64 * 100.0 / file.length as f64, plain(file.path.as_str()))
+            format!(
+                "  {:>5.1} %  {}",
+                *done as f64 * 100.0 / file.length as f64,
+                plain(file.path.as_str())
+            )
         })
         .collect()
 }
@@ -233,7 +281,11 @@ pub(super) fn file_lines(item: &Item, view: &TorrentView) -> Vec<String> {
 fn fact(item: &Item, event: &SessionEvent) -> Option<Value> {
     let hash = item.info.info_hash().to_string();
     Some(match event {
-        SessionEvent::Opened { have_pieces, checked_pieces, .. } => json!({
+        SessionEvent::Opened {
+            have_pieces,
+            checked_pieces,
+            ..
+        } => json!({
             "type": "checked",
             "info_hash": hash,
             "have_pieces": have_pieces,

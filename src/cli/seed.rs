@@ -72,16 +72,23 @@ impl SeedArgs {
                 None => return Ok(Exit::Interrupted),
             },
         };
-        let Offer { metainfo, root, check } = offer;
+        let Offer {
+            metainfo,
+            root,
+            check,
+        } = offer;
         let info = metainfo.info.clone();
         let new = NewTorrent::new(metainfo, root)
             .check(check)
             // What is shared stays as it is, also when it turns out to be something else.
             .preallocation(Preallocation::None)
             .peers(self.session.peer.clone());
-        let mut transfer = Transfer::start(self.session, &config, global, false)?;
+        let mut transfer = Transfer::start(self.session, &config, global)?;
         transfer.add(info, new)?;
-        transfer.run(Goal { seeds_on: true, ..Goal::default() })
+        transfer.run(Goal {
+            seeds_on: true,
+            ..Goal::default()
+        })
     }
 
     /// The content of a torrent that is there already.
@@ -99,14 +106,19 @@ impl SeedArgs {
                 self.path.display(),
             )));
         };
-        Ok(Offer { root: root.to_path_buf(), metainfo, check: Check::Full })
+        Ok(Offer {
+            root: root.to_path_buf(),
+            metainfo,
+            check: Check::Full,
+        })
     }
 
     /// A new torrent; `None` when interrupted.
     fn make(&self) -> Result<Option<Offer>, Failure> {
         let piece_bytes = self.piece_size.map(|ByteSize(bytes)| {
-            u32::try_from(bytes)
-                .map_err(|_| Failure::usage(format_args!("pieces of {bytes} bytes are too long")))
+            u32::try_from(bytes).map_err(|_overflow| {
+                Failure::usage(format_args!("pieces of {bytes} bytes are too long"))
+            })
         });
         let options = CreateOptions {
             piece_bytes: piece_bytes.transpose()?,
@@ -128,9 +140,14 @@ impl SeedArgs {
             tracing::warn!("{} is no file and was left out", path.display());
         }
         if let Some(out) = &self.torrent_out {
-            std::fs::write(out, made.metainfo.write())
-                .map_err(|error| Failure::failed(format_args!("cannot write {}: {error}", out.display())))?;
+            std::fs::write(out, made.metainfo.write()).map_err(|error| {
+                Failure::failed(format_args!("cannot write {}: {error}", out.display()))
+            })?;
         }
-        Ok(Some(Offer { metainfo: made.metainfo, root: made.root, check: Check::Trusted }))
+        Ok(Some(Offer {
+            metainfo: made.metainfo,
+            root: made.root,
+            check: Check::Trusted,
+        }))
     }
 }

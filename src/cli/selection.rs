@@ -40,7 +40,9 @@ impl Selector {
             Self::Pattern(pattern) if pattern.as_str().contains('/') => {
                 // With or without the torrent's own folder.
                 let inside = path.split_once('/').map_or(path, |(_, inside)| inside);
-                [path, inside].iter().any(|path| pattern.matches_with(path, options))
+                [path, inside]
+                    .iter()
+                    .any(|path| pattern.matches_with(path, options))
             }
             Self::Pattern(pattern) => {
                 let name = path.rsplit('/').next().unwrap_or(path);
@@ -56,9 +58,8 @@ mod tests {
 
     #[test]
     fn numbers_names_and_paths_select() {
-        let matches = |text: &str, number, path| {
-            text.parse::<Selector>().unwrap().matches(number, path)
-        };
+        let matches =
+            |text: &str, number, path| text.parse::<Selector>().unwrap().matches(number, path);
         assert!(matches("3", 3, "set/a"));
         assert!(!matches("3", 4, "set/3"));
         assert!(matches("*.FLAC", 1, "set/disc 1/x.flac"));

@@ -73,9 +73,15 @@ impl SessionArgs {
     /// # Errors
     /// When it cannot start.
     pub(crate) fn start(&self, config: &Config) -> Result<Session, Failure> {
-        let named = self.state_dir.clone().or_else(|| config.paths.state_dir.clone());
+        let named = self
+            .state_dir
+            .clone()
+            .or_else(|| config.paths.state_dir.clone());
         let start = |state_dir: Option<PathBuf>| {
-            Session::start(SessionSettings { config: config.clone(), state_dir })
+            Session::start(SessionSettings {
+                config: config.clone(),
+                state_dir,
+            })
         };
         if named.is_some() {
             return start(named).map_err(|error| explain(&error));
@@ -96,15 +102,18 @@ impl SessionArgs {
 }
 
 fn is_in_use(error: &StartError) -> bool {
-    matches!(error, StartError::Disk(DiskPortError::Resume(ResumeError::InUse(_))))
+    matches!(
+        error,
+        StartError::Disk(DiskPortError::Resume(ResumeError::InUse(_)))
+    )
 }
 
 fn explain(error: &StartError) -> Failure {
     match error {
         StartError::Config(_) => Failure::usage(error),
-        error if is_in_use(error) => {
-            Failure::failed(format_args!("{error}; end that program or name another --state-dir"))
-        }
+        error if is_in_use(error) => Failure::failed(format_args!(
+            "{error}; end that program or name another --state-dir"
+        )),
         error => Failure::failed(error),
     }
 }
@@ -114,7 +123,11 @@ fn state_folder() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let absolute = |path: &PathBuf| path.is_absolute();
     let xdg = variable("XDG_STATE_HOME").filter(absolute);
-    let home = || variable("HOME").filter(absolute).map(|home| home.join(".local").join("state"));
+    let home = || {
+        variable("HOME")
+            .filter(absolute)
+            .map(|home| home.join(".local").join("state"))
+    };
     xdg.or_else(home).map(|folder| folder.join("dunlin"))
 }
 
@@ -126,5 +139,10 @@ fn state_folder() -> Option<PathBuf> {
 pub(crate) fn folder(path: &Path) -> Result<PathBuf, Failure> {
     std::fs::create_dir_all(path)
         .and_then(|()| path.canonicalize())
-        .map_err(|error| Failure::failed(format_args!("cannot use the folder {}: {error}", path.display())))
+        .map_err(|error| {
+            Failure::failed(format_args!(
+                "cannot use the folder {}: {error}",
+                path.display()
+            ))
+        })
 }

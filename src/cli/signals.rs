@@ -26,7 +26,9 @@ impl Interrupts {
             // In this order: the first signal sets the flag that lets the second end the program.
             flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&flag))
                 .and_then(|_| flag::register(signal, Arc::clone(&flag)))
-                .map_err(|error| Failure::failed(format_args!("cannot wait for signals: {error}")))?;
+                .map_err(|error| {
+                    Failure::failed(format_args!("cannot wait for signals: {error}"))
+                })?;
         }
         Ok(Self(flag))
     }

@@ -53,7 +53,9 @@ pub(super) struct Item {
 
 impl Item {
     fn is_done(&self, goal: Goal) -> bool {
-        let Some(since) = self.complete_since else { return self.failed.is_some() };
+        let Some(since) = self.complete_since else {
+            return self.failed.is_some();
+        };
         let time = goal.seed_time.map(|time| since.elapsed() >= time);
         let ratio = goal.ratio.map(|ratio| {
             let view = self.view.as_ref();
@@ -96,16 +98,33 @@ impl Transfer {
         flags: SessionArgs,
         config: &Config,
         global: &Global,
-        files: bool,
     ) -> Result<Self, Failure> {
         let interrupts = Interrupts::catch()?;
         let session = flags.start(config)?;
-        let output = Output::new(flags.json, files);
+        let output = match flags.json {
+            true => Output::json(),
+            false => Output::for_people(),
+        };
         output.listening(session.listen_addrs())?;
         let reloads = watch(global.config.as_deref(), config.clone());
         let events = session.subscribe();
         let items = Vec::new();
-        Ok(Self { session, events, output, interrupts, started: Instant::now(), items, flags, reloads })
+        Ok(Self {
+            session,
+            events,
+            output,
+            interrupts,
+            started: Instant::now(),
+            items,
+            flags,
+            reloads,
+        })
+    }
+
+    /// Tells of each file as well.
+    pub(super) fn with_files(mut self) -> Self {
+        self.output = self.output.with_files();
+        self
     }
 
     /// Adds a torrent.
@@ -159,8 +178,12 @@ impl Transfer {
 
     /// Notes an event and tells of it; says whether it is time to look at the tables.
     fn take(&mut self, event: &SessionEvent, goal: Goal) -> Result<bool, Failure> {
-        let Some(key) = torrent_of(event) else { return Ok(false) };
-        let Some(item) = self.items.iter_mut().find(|item| item.key == key) else { return Ok(false) };
+        let Some(key) = torrent_of(event) else {
+            return Ok(false);
+        };
+        let Some(item) = self.items.iter_mut().find(|item| item.key == key) else {
+            return Ok(false);
+        };
         match event {
             SessionEvent::Opened { have_pieces, .. } => {
                 item.opened = true;
@@ -184,15 +207,23 @@ impl Transfer {
             _ => {}
         }
         self.output.event(item, event)?;
-        Ok(matches!(event, SessionEvent::Opened { .. } | SessionEvent::Completed { .. }))
+        Ok(matches!(
+            event,
+            SessionEvent::Opened { .. } | SessionEvent::Completed { .. }
+        ))
     }
 
     /// Takes a copy of the tables and tells how far everything is.
     fn look(&mut self) -> Result<(), Failure> {
         let mut snapshot = self.session.snapshot().map_err(Failure::failed)?;
         for item in &mut self.items {
-            let at = snapshot.torrents.iter().position(|view| view.torrent == item.key);
-            let Some(view) = at.map(|at| snapshot.torrents.swap_remove(at)) else { continue };
+            let at = snapshot
+                .torrents
+                .iter()
+                .position(|view| view.torrent == item.key);
+            let Some(view) = at.map(|at| snapshot.torrents.swap_remove(at)) else {
+                continue;
+            };
             let slow = view.state == TorrentState::Downloading
                 && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
             item.slow_since = slow.then(|| item.slow_since.unwrap_or_else(Instant::now));
@@ -211,10 +242,14 @@ impl Transfer {
     fn reload(&self) {
         let Some(reloads) = &self.reloads else { return };
         for reload in reloads.arriving.try_iter() {
-            let applied = reload.map_err(|error| error.to_string()).and_then(|mut config| {
-                self.flags.apply(&mut config);
-                self.session.configure(&config).map_err(|error| error.to_string())
-            });
+            let applied = reload
+                .map_err(|error| error.to_string())
+                .and_then(|mut config| {
+                    self.flags.apply(&mut config);
+                    self.session
+                        .configure(&config)
+                        .map_err(|error| error.to_string())
+                });
             match applied {
                 Ok(()) => tracing::info!("the configuration was read again"),
                 Err(error) => tracing::warn!("the configuration stays as it was: {error}"),
@@ -250,7 +285,10 @@ fn watch(named: Option<&Path>, in_force: Config) -> Option<Reloads> {
     let (sender, arriving) = mpsc::channel();
     let changed = move |config| drop(sender.send(config));
     match config_watch::watch(named, in_force, changed) {
-        Ok(watch) => Some(Reloads { arriving, _watch: watch }),
+        Ok(watch) => Some(Reloads {
+            arriving,
+            _watch: watch,
+        }),
         Err(error) => {
             tracing::debug!("changes of the configuration will not be seen: {error}");
             None

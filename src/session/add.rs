@@ -64,16 +64,25 @@ pub enum TorrentFileError {
 /// # Errors
 /// When it cannot be read, is too large, or is malformed.
 pub fn read_torrent(path: &Path) -> Result<Metainfo, TorrentFileError> {
-    let read_error = |source| TorrentFileError::Read { path: path.to_path_buf(), source };
+    let read_error = |source| TorrentFileError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(read_error)?;
     let max = limits::TORRENT_FILE_BYTES_MAX;
     let mut bytes = Vec::new();
-    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    file.take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(read_error)?;
     if bytes.len() > max {
-        return Err(TorrentFileError::TooLarge { path: path.to_path_buf() });
+        return Err(TorrentFileError::TooLarge {
+            path: path.to_path_buf(),
+        });
     }
-    Metainfo::parse(&bytes)
-        .map_err(|source| TorrentFileError::Malformed { path: path.to_path_buf(), source })
+    Metainfo::parse(&bytes).map_err(|source| TorrentFileError::Malformed {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 impl NewTorrent {

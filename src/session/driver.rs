@@ -48,10 +48,17 @@ impl Driver {
             }
             std::mem::swap(&mut self.outbox, self.engine.outbox());
             let stopped = self.publish();
-            let late = self.stop_by.is_some_and(|deadline| deadline <= Instant::now());
-            let timeout = if stopped || late { Some(Duration::ZERO) } else { self.timeout() };
+            let late = self
+                .stop_by
+                .is_some_and(|deadline| deadline <= Instant::now());
+            let timeout = if stopped || late {
+                Some(Duration::ZERO)
+            } else {
+                self.timeout()
+            };
             // Once more at the end, so that the ports have every command before they go.
-            self.ports.exchange(&mut self.outbox, self.engine.inbox(), timeout);
+            self.ports
+                .exchange(&mut self.outbox, self.engine.inbox(), timeout);
             if stopped || late {
                 return stopped;
             }
@@ -110,7 +117,9 @@ impl Driver {
     fn timeout(&self) -> Option<Duration> {
         let wake_at = self.engine.wake_at();
         let tick = (wake_at != EngineTime::NEVER).then(|| wake_at.since(self.ports.clock()));
-        let stop = self.stop_by.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let stop = self
+            .stop_by
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         [tick, stop].into_iter().flatten().min()
     }
 }

@@ -124,7 +124,9 @@ impl Session {
         let info = Arc::clone(&new.metainfo.info);
         let (hash, files) = (info.info_hash(), info.files().len());
         if !info.version().has_v1() {
-            return Err(AddError::OnlyV2 { name: info.name().to_owned() });
+            return Err(AddError::OnlyV2 {
+                name: info.name().to_owned(),
+            });
         }
         let got = new.file_priorities.len();
         if got != 0 && got != files {
@@ -177,7 +179,10 @@ impl Session {
     /// # Errors
     /// When the session is over.
     pub fn remove(&self, torrent: TorrentKey, delete_files: bool) -> Result<(), Ended> {
-        self.tell(UserCommand::Remove { torrent, delete_files })
+        self.tell(UserCommand::Remove {
+            torrent,
+            delete_files,
+        })
     }
 
     /// Lets a torrent rest: no connections, no announces.
@@ -221,7 +226,10 @@ impl Session {
         torrent: TorrentKey,
         priorities: Vec<FilePriority>,
     ) -> Result<(), Ended> {
-        self.tell(UserCommand::SetFilePriorities { torrent, priorities })
+        self.tell(UserCommand::SetFilePriorities {
+            torrent,
+            priorities,
+        })
     }
 
     /// Changes how a torrent's pieces are chosen.
@@ -254,7 +262,10 @@ impl Session {
     /// # Errors
     /// When the session is over.
     pub fn move_to(&self, torrent: TorrentKey, root: impl Into<PathBuf>) -> Result<(), Ended> {
-        self.tell(UserCommand::Move { torrent, root: root.into() })
+        self.tell(UserCommand::Move {
+            torrent,
+            root: root.into(),
+        })
     }
 
     /// Takes new rules at once. What is in [`Config::network`] and [`Config::paths`] counts from
@@ -267,7 +278,8 @@ impl Session {
         config.check()?;
         self.config().clone_from(&config.engine);
         // The only failure is the end of the engine, which every other call reports as well.
-        self.send(Message::Configure(Box::new(config.engine.clone()))).ok();
+        self.send(Message::Configure(Box::new(config.engine.clone())))
+            .ok();
         Ok(())
     }
 
@@ -296,7 +308,9 @@ impl Session {
     }
 
     fn end(&mut self, timeout: Duration) -> Result<(), StopError> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
         let told = self.send(Message::Stop(Instant::now() + timeout));
         self.messages = None;
         match thread.join() {
@@ -332,6 +346,8 @@ impl Drop for Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("listen_addrs", &self.listen_addrs).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("listen_addrs", &self.listen_addrs)
+            .finish_non_exhaustive()
     }
 }

@@ -24,14 +24,19 @@ impl Session {
     /// When the database cannot be read, or the session is over.
     pub fn restore(&self) -> Result<(Vec<TorrentKey>, Vec<NotRestored>), RestoreError> {
         let (mut restored, mut lost) = (Vec::new(), Vec::new());
-        let Some(resume) = &self.resume else { return Ok((restored, lost)) };
+        let Some(resume) = &self.resume else {
+            return Ok((restored, lost));
+        };
         for listed in resume.list()? {
             let info_hash = listed.torrent;
             match remembered(resume, listed).map(|new| self.add(new)) {
                 Ok(Ok(torrent)) => restored.push(torrent),
                 Ok(Err(AddError::Duplicate(_))) => {}
                 Ok(Err(AddError::Ended(ended))) => return Err(ended.into()),
-                Ok(Err(error)) => lost.push(NotRestored { info_hash, reason: error.to_string() }),
+                Ok(Err(error)) => lost.push(NotRestored {
+                    info_hash,
+                    reason: error.to_string(),
+                }),
                 Err(reason) => lost.push(NotRestored { info_hash, reason }),
             }
         }
@@ -41,11 +46,15 @@ impl Session {
 
 fn remembered(resume: &ResumeDb, listed: Listed) -> Result<NewTorrent, String> {
     let record = listed.record.map_err(|error| error.to_string())?;
-    let bytes = resume.metainfo(listed.torrent).map_err(|error| error.to_string())?;
+    let bytes = resume
+        .metainfo(listed.torrent)
+        .map_err(|error| error.to_string())?;
     let bytes = bytes.ok_or("its .torrent file is gone from the state folder")?;
     let metainfo = Metainfo::parse(&bytes).map_err(|error| error.to_string())?;
     let priorities = record.priorities.iter().copied().map(priority).collect();
-    Ok(NewTorrent::new(metainfo, record.root).paused(record.paused).file_priorities(priorities))
+    Ok(NewTorrent::new(metainfo, record.root)
+        .paused(record.paused)
+        .file_priorities(priorities))
 }
 
 /// Priorities are stored by their place in [`FilePriority`].

@@ -35,7 +35,11 @@ struct Memory {
 impl Memory {
     fn share(config: &Config) -> Self {
         let all = usize::try_from(config.network.memory.0).unwrap_or(usize::MAX);
-        Self { pieces_bytes: all / 8 * 5, slack_bytes: all / 8, upload_bytes: all / 4 }
+        Self {
+            pieces_bytes: all / 8 * 5,
+            slack_bytes: all / 8,
+            upload_bytes: all / 4,
+        }
     }
 }
 
@@ -53,15 +57,26 @@ impl Session {
         let mut reactor = Reactor::new(&config.network, &config.engine.limits, pool.clone())?;
         let wake = wake_of(&reactor);
         let uploads = BlockPool::new(memory.upload_bytes);
-        let disk = DiskPort::new(Arc::clone(&wake), state_dir.as_deref(), DISK_THREADS, uploads)?;
+        let disk = DiskPort::new(
+            Arc::clone(&wake),
+            state_dir.as_deref(),
+            DISK_THREADS,
+            uploads,
+        )?;
         let resume = disk.resume().cloned();
         if let Some(aside) = resume.as_ref().and_then(|resume| resume.set_aside()) {
-            tracing::warn!("the resume database was damaged; it is now {}", aside.display());
+            tracing::warn!(
+                "the resume database was damaged; it is now {}",
+                aside.display()
+            );
         }
         let hash = HashPort::new(Arc::clone(&wake), hash_threads())?;
         let network = &config.network;
-        let tracker =
-            TrackerPort::new(Arc::clone(&wake), network.bind_address, network.bind_interface.clone())?;
+        let tracker = TrackerPort::new(
+            Arc::clone(&wake),
+            network.bind_address,
+            network.bind_interface.clone(),
+        )?;
         let listen_addrs = reactor.listen(NODE)?;
 
         let (messages, arriving) = mpsc::channel();
@@ -75,11 +90,13 @@ impl Session {
             stop_by: None,
         };
         let subscribers = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("dunlin-engine".to_owned()).spawn(move || {
-            // Also when the engine panics, nobody may wait for events for ever.
-            let _closing = CloseOnDrop(subscribers);
-            driver.run()
-        })?;
+        let thread = thread::Builder::new()
+            .name("dunlin-engine".to_owned())
+            .spawn(move || {
+                // Also when the engine panics, nobody may wait for events for ever.
+                let _closing = CloseOnDrop(subscribers);
+                driver.run()
+            })?;
         Ok(Self {
             messages: Some(messages),
             wake,
@@ -114,7 +131,10 @@ fn engine(config: &Config, memory_bytes: u64, listening: &[SocketAddr]) -> io::R
         config: config.engine.clone(),
     });
     if let Some(address) = listening.first() {
-        let command = UserCommand::Listening { node: NODE, port: address.port() };
+        let command = UserCommand::Listening {
+            node: NODE,
+            port: address.port(),
+        };
         engine.inbox().user.push_back(command);
     }
     Ok(engine)

@@ -49,7 +49,9 @@ impl Subscription {
         let mut state = self.line.lock();
         while state.events.is_empty() && !state.closed {
             // A timeout beyond what the clock can count is no timeout.
-            let rest = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let rest = deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
             if rest.is_zero() {
                 return None;
             }
@@ -93,7 +95,9 @@ impl Subscribers {
     /// Tells everybody.
     pub(super) fn tell(&self, events: Vec<SessionEvent>) {
         self.lock().lines.retain(|line| {
-            let Some(line) = line.upgrade() else { return false };
+            let Some(line) = line.upgrade() else {
+                return false;
+            };
             let mut state = line.lock();
             state.events.extend(events.iter().cloned());
             let over = state.events.len().saturating_sub(WAITING_MAX);
@@ -134,7 +138,10 @@ mod tests {
     fn the_slow_lose_the_oldest_and_know_how_many() {
         let subscribers = Subscribers::default();
         let slow = subscribers.subscribe();
-        let event = |piece| SessionEvent::PieceDone { torrent: dunlin_base::TorrentKey(0), piece };
+        let event = |piece| SessionEvent::PieceDone {
+            torrent: dunlin_base::TorrentKey(0),
+            piece,
+        };
         subscribers.tell((0..WAITING_MAX as u32 + 3).map(event).collect());
         assert_eq!(slow.take_missed(), 3);
         assert_eq!(slow.take_missed(), 0);

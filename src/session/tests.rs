@@ -9,14 +9,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn settings(state_dir: Option<&Path>) -> SessionSettings {
     let mut config = Config::default();
     config.network.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-    SessionSettings { config, state_dir: state_dir.map(Path::to_path_buf) }
+    SessionSettings {
+        config,
+        state_dir: state_dir.map(Path::to_path_buf),
+    }
 }
 
 fn payload(folder: &Path, bytes: usize) -> Created {
     let path = folder.join("payload.bin");
-    let content: Vec<u8> = (0..bytes as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(bytes).collect();
+    let content: Vec<u8> = (0..bytes as u32)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .take(bytes)
+        .collect();
     std::fs::write(&path, content).unwrap();
-    create(&path, &CreateOptions::default(), |_, _| ControlFlow::Continue(())).unwrap()
+    create(&path, &CreateOptions::default(), |_, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
 }
 
 fn wait_for(events: &Subscription, mut wanted: impl FnMut(&SessionEvent) -> bool) {
@@ -43,9 +52,13 @@ fn a_transfer_over_loopback_and_its_resume() {
     let getter = Session::start(settings(Some(state))).unwrap();
     let events = getter.subscribe();
     let wanted = || NewTorrent::new(made.metainfo.clone(), target);
-    let torrent = getter.add(wanted().peers(seeder.listen_addrs().to_vec())).unwrap();
+    let torrent = getter
+        .add(wanted().peers(seeder.listen_addrs().to_vec()))
+        .unwrap();
     assert!(matches!(getter.add(wanted()), Err(AddError::Duplicate(_))));
-    wait_for(&events, |event| *event == SessionEvent::Completed { torrent });
+    wait_for(&events, |event| {
+        *event == SessionEvent::Completed { torrent }
+    });
     let view = getter.snapshot().unwrap().torrents.remove(0);
     assert_eq!((view.done_bytes, view.have_pieces), (3 << 20, view.pieces));
     getter.stop(PATIENCE).unwrap();
@@ -56,9 +69,10 @@ fn a_transfer_over_loopback_and_its_resume() {
     let events = again.subscribe();
     let (restored, lost) = again.restore().unwrap();
     assert_eq!((restored.len(), lost.len()), (1, 0));
-    wait_for(&events, |event| {
-        matches!(event, SessionEvent::Opened { have_pieces, checked_pieces: 0, .. } if *have_pieces == view.pieces)
-    });
+    wait_for(
+        &events,
+        |event| matches!(event, SessionEvent::Opened { have_pieces, checked_pieces: 0, .. } if *have_pieces == view.pieces),
+    );
 }
 
 #[test]
