@@ -5,20 +5,16 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use dunlin_base::Geometry;
 use dunlin_base::limits::DIRECTORY_DEPTH_MAX;
 use dunlin_hash::sha1_batch;
-use dunlin_protocol::metainfo::{Metainfo, MetainfoBuilder, MetainfoError, NewFile};
+use dunlin_protocol::metainfo::{
+    Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
+};
 
-/// Shortest piece that is chosen when none is asked for.
-const PIECE_BYTES_MIN: u64 = 16 << 10;
-/// Longest piece that is chosen when none is asked for.
-const PIECE_BYTES_MAX: u64 = 16 << 20;
-/// Pieces that are aimed at: few enough for a small torrent file, enough for peers to share.
-const PIECES_MAX: u64 = 2000;
 /// Pieces hashed side by side: as many as the widest vectors have lanes.
 const BATCH_PIECES_MAX: usize = 16;
 /// What one thread reads before it hashes, unless a single piece is longer.
@@ -139,7 +135,7 @@ pub fn create(
     let name = name.to_str().ok_or_else(|| CreateError::Name { path: path.clone() })?;
     let listing = Listing::of(&path)?;
     let total: u64 = listing.files.iter().map(|file| file.length).sum();
-    let piece_bytes = options.piece_bytes.unwrap_or_else(|| piece_bytes_for(total));
+    let piece_bytes = options.piece_bytes.unwrap_or_else(|| recommended_piece_bytes(total));
     let builder = if path.is_dir() {
         let files = listing.files.iter().map(|file| NewFile {
             path: file.names.clone(),
@@ -160,13 +156,6 @@ pub fn create(
     let metainfo = builder.build(&hashes).map_err(metainfo_error)?;
     let root = path.parent().unwrap_or(&path).to_path_buf();
     Ok(Created { metainfo, root, left_out: listing.left_out })
-}
-
-/// The piece length for so much content when nobody asks for one.
-fn piece_bytes_for(total: u64) -> u32 {
-    let wanted = total.div_ceil(PIECES_MAX).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
-    // At most 16 MiB, which is a power of two itself.
-    wanted.next_power_of_two() as u32
 }
 
 fn describe(builder: MetainfoBuilder, options: &CreateOptions) -> MetainfoBuilder {
@@ -281,7 +270,7 @@ fn hash_all(
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut hashes = vec![[0; 20]; pieces];
     thread::scope(|scope| {
-        let (sender, arriving) = mpsc::channel();
+        let (sender, arriving) = mpsc::sync_channel(2 * THREADS_MAX);
         for _ in 0..threads.min(pieces.div_ceil(batch)) {
             let worker = Worker { files, geometry, batch, next: &next, stop: &stop };
             let sender = sender.clone();
@@ -317,7 +306,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn run(&self, sender: &Sender<Result<Batch, CreateError>>) {
+    fn run(&self, sender: &SyncSender<Result<Batch, CreateError>>) {
         let pieces = self.geometry.piece_count() as usize;
         let mut open = None;
         let mut buffer = Vec::new();
@@ -453,13 +442,5 @@ mod tests {
         }
         let cancelled = create(&root, &options, |_, _| ControlFlow::Break(()));
         assert!(matches!(cancelled, Err(CreateError::Cancelled)));
-    }
-
-    #[test]
-    fn piece_lengths_grow_with_the_content() {
-        assert_eq!(piece_bytes_for(0), 16 << 10);
-        assert_eq!(piece_bytes_for(2000 << 20), 1 << 20);
-        assert_eq!(piece_bytes_for((2000 << 20) + 1), 2 << 20);
-        assert_eq!(piece_bytes_for(1 << 50), 16 << 20);
     }
 }

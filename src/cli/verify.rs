@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dunlin_base::{Bitfield, PieceIndex};
-use dunlin_protocol::metainfo::{FileEntry, Info, Metainfo};
+use dunlin_net::real::disk::layout_of;
+use dunlin_protocol::metainfo::{Info, Metainfo};
 use dunlin_storage::{
-    FileIndex, FileLayout, FilePool, FileSpec, FileStat, LayoutError, PieceHashes, Preallocation,
+    FileIndex, FileLayout, FilePool, FileStat, PieceHashes, Preallocation,
     RecheckProgress, Storage as _, TorrentFiles, recheck,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -77,17 +78,6 @@ fn open(info: &Info, dir: PathBuf) -> Result<TorrentFiles, Failure> {
         pool,
     )
     .map_err(Failure::failed)
-}
-
-fn layout_of(info: &Info) -> Result<FileLayout, LayoutError> {
-    let spec = |file: &FileEntry| FileSpec {
-        path: file.path.to_path_buf(),
-        length: file.length,
-        pad: file.attributes.padding,
-        executable: file.attributes.executable,
-        symlink: file.symlink.as_ref().map(|target| target.to_path_buf()),
-    };
-    FileLayout::new(info.files().iter().map(spec).collect(), *info.geometry())
 }
 
 /// The pieces that are good, by SHA-1 where there are such hashes and by SHA-256 otherwise.

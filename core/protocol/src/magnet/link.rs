@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::error::MagnetError;
 use super::hash_text::write_v2;
 use super::selection::FileSelection;
-use crate::metainfo::Metainfo;
+use crate::metainfo::{Info, Metainfo};
 
 /// What stays as it is in a value: what RFC 3986 never reserves.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -55,7 +55,7 @@ impl Magnet {
             info_hash: info.version().has_v1().then_some(info.info_hash()),
             info_hash_v2: info.info_hash_v2(),
             name: Some(info.name().to_owned()),
-            length: Some(info.geometry().total_bytes()),
+            length: Some(content_bytes(info)),
             trackers: metainfo.tiers.iter().flatten().cloned().collect(),
             web_seeds: metainfo.web_seeds.clone(),
             ..Self::default()
@@ -182,4 +182,10 @@ impl fmt::Display for MagnetPeer {
             write!(f, "{}:{}", self.host, self.port)
         }
     }
+}
+
+/// Bytes of all files; padding (BEP 47) is no content.
+fn content_bytes(info: &Info) -> u64 {
+    let files = info.files().iter().filter(|file| !file.attributes.padding);
+    files.map(|file| file.length).sum()
 }

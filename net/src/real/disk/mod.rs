@@ -23,6 +23,7 @@ use open::{Desk, Opening};
 use queue::{Ended, Job, Known, PieceWrite, Queue, Work};
 use records::Records;
 use torrent::OpenTorrent;
+pub use torrent::layout_of;
 
 mod commit;
 mod open;

@@ -62,7 +62,10 @@ impl OpenTorrent {
 }
 
 /// The files of a torrent as storage wants them.
-pub(super) fn layout_of(info: &Info) -> Result<FileLayout, LayoutError> {
+///
+/// # Errors
+/// When the torrent's paths collide; [`Info`]'s never do.
+pub fn layout_of(info: &Info) -> Result<FileLayout, LayoutError> {
     let spec = |file: &dunlin_protocol::metainfo::FileEntry| FileSpec {
         path: file.path.as_str().into(),
         length: file.length,
