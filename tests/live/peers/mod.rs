@@ -13,11 +13,13 @@ pub(crate) mod transmission;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
+
 use crate::support::lab::{Host, find_program, skip};
 use crate::support::payload::Payload;
 use crate::support::process::Process;
 use crate::support::torrent::Torrent;
-use crate::support::wait::{CHECK, TRANSFER, wait_until};
+use crate::support::wait::{CHECK, STOP, TRANSFER, wait_until};
 
 /// Someone else's client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +165,9 @@ impl Node {
     /// Waits until it says that it has everything, ends it, and checks what it left on disk.
     pub(crate) fn finish(mut self, payloads: &[&Payload], folder: &Path) {
         self.wait_complete("download", TRANSFER);
-        drop(self);
+        // By a signal and not by force: some write the last pieces only on their way out.
+        self.process.signal(Signal::TERM);
+        self.process.wait(STOP);
         payloads
             .iter()
             .for_each(|payload| payload.assert_downloaded_by_other(folder));
