@@ -102,6 +102,9 @@ impl Engine {
     /// When the next tick is due even if no port has anything.
     #[must_use]
     pub fn wake_at(&self) -> EngineTime {
+        if self.world.resource::<Work>().is_left() {
+            return self.world.resource::<Now>().0;
+        }
         self.world.resource::<Wake>().at().min(self.world.resource::<Timers>().next())
     }
 

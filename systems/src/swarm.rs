@@ -3,7 +3,8 @@
 //! What must hold at any time is checked after every tick; puppets are peers that a test plays.
 
 mod check;
-mod puppet;
+pub(crate) mod puppet;
+mod tests;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,8 +145,13 @@ pub(crate) fn addr_of(node: u32) -> SocketAddr {
 impl Swarm {
     /// `nodes` nodes with these rules, not yet with a torrent.
     pub(crate) fn new(nodes: u32, config: &EngineConfig) -> Self {
+        Self::with_seed(7, nodes, config)
+    }
+
+    /// As above, with this luck.
+    pub(crate) fn with_seed(seed: u64, nodes: u32, config: &EngineConfig) -> Self {
         let mut swarm = Self {
-            engine: Engine::new(7, 64 << 20),
+            engine: Engine::new(seed, 64 << 20),
             now: EngineTime::START,
             corrupt: BTreeSet::new(),
             mute: BTreeSet::new(),
@@ -329,7 +335,10 @@ impl Swarm {
                     self.wire.push((peer, message.clone()));
                     self.send(node, NetEvent::Message { peer: other, message });
                 }
-                None => self.heard.push((peer, message)),
+                None => {
+                    self.wire.push((peer, message.clone()));
+                    self.heard.push((peer, message));
+                }
             },
             NetCommand::SendBlock { peer, piece, begin, payload } => {
                 self.send_block(peer, piece, begin, payload);

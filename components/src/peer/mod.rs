@@ -12,7 +12,7 @@ use dunlin_base::{
 };
 use dunlin_protocol::wire::Reserved;
 
-pub use requests::{Request, Requests};
+pub use requests::{REQUESTS_UNSAID, Request, Requests};
 pub use upload::UploadQueue;
 
 /// What makes an entity a peer. A connection begins choked and not interested (BEP 3).

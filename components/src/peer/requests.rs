@@ -16,6 +16,9 @@ pub struct Request {
     pub sent_at: EngineTime,
 }
 
+/// Requests that a peer queues when it does not say: what old clients kept.
+pub const REQUESTS_UNSAID: u32 = 250;
+
 /// A peer's pipeline: what is asked, and how much may be.
 #[derive(Component, Clone, PartialEq, Eq, Debug)]
 pub struct Requests {
@@ -23,6 +26,8 @@ pub struct Requests {
     pub out: VecDeque<Request>,
     /// How many to keep out.
     pub target: u32,
+    /// How many the peer queues, as it says: more it would lose.
+    pub limit: u32,
     /// Whether the target still grows with every block that comes.
     pub slow_start: bool,
     /// Rate at the last look, bytes per second, to see whether slow start still helps.
@@ -41,6 +46,7 @@ impl Default for Requests {
         Self {
             out: VecDeque::new(),
             target: 4,
+            limit: REQUESTS_UNSAID,
             slow_start: true,
             rate_before: 0,
             snubbed: false,
@@ -64,6 +70,6 @@ impl Requests {
     /// How many more may go out.
     #[must_use]
     pub fn room(&self) -> u32 {
-        self.target.saturating_sub(self.out.len() as u32)
+        self.target.min(self.limit).saturating_sub(self.out.len() as u32)
     }
 }

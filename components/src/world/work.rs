@@ -1,6 +1,6 @@
 //! Who has something to do in this tick, so that its cost follows what happened, not what exists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::Resource;
 use dunlin_base::{EngineTime, NodeKey, PeerKey, PieceIndex, TorrentKey};
@@ -44,10 +44,28 @@ pub struct Work {
     pub retry: BTreeSet<TorrentKey>,
     /// Torrents whose completeness may have changed.
     pub completion: BTreeSet<TorrentKey>,
+    /// Torrents whose files are closed and that go when their trackers know, or at this instant.
+    pub reap: BTreeMap<TorrentKey, EngineTime>,
     /// Torrents whose data could not be read, and why.
     pub unreadable: Vec<(TorrentKey, DiskErrorKind, String)>,
     /// Peers to drop at the end of Receive, with the reason.
     pub drop: Vec<(PeerKey, String)>,
+}
+
+impl Work {
+    /// Whether this tick left something to do for systems that had run already. Lists that wait for
+    /// memory, rate or an instant do not count.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        let peers = [&self.pick, &self.endgame, &self.flags, &self.serve, &self.interest];
+        let torrents = [&self.connect, &self.announce, &self.commit, &self.retry, &self.completion];
+        let lists = [self.whole.is_empty(), self.have.is_empty(), self.unreadable.is_empty()];
+        peers.iter().any(|list| !list.is_empty())
+            || torrents.iter().any(|list| !list.is_empty())
+            || lists.contains(&false)
+            || !self.choke.is_empty()
+            || !self.drop.is_empty()
+    }
 }
 
 /// Memory for pieces in motion, in bytes. Near the budget no new piece is opened.

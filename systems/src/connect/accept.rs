@@ -1,10 +1,11 @@
 //! Which connections may stand: limits, bans, duplicates.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{NodeKey, PeerId, PeerKey};
-use dunlin_components::node::{Banned, Connections, Rules};
+use dunlin_components::node::{Banned, Connections, Identity, Rules};
 use dunlin_components::peer::{Hello, Peer, PeerTraffic, Phase, Remote};
 use dunlin_components::torrent::{Peers, TorrentBuckets};
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox};
@@ -58,14 +59,17 @@ pub(super) fn handshake_came(world: &mut World, remote: &Remote) {
     }
 }
 
-/// Whether a connection that shook hands may join the torrent's peers.
+/// Both ends may call each other at once: so young is a connection that may give way to another.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// Whether a connection that shook hands may join the torrent's peers, and which one gives way to it.
 pub(super) fn admit(
     world: &World,
     peer: PeerKey,
     torrent: Entity,
     remote: &Remote,
     peer_id: &PeerId,
-) -> Result<(), Drop> {
+) -> Result<Option<PeerKey>, Drop> {
     let node = world.resource::<NodeIndex>().0.get(&remote.node).copied();
     let rules = node.and_then(|node| world.get::<Rules>(node)).ok_or(Drop::fault("no rules"))?;
     let limits = &rules.0.limits;
@@ -75,18 +79,43 @@ pub(super) fn admit(
     }
     let peers = world.get::<Peers>(torrent).ok_or(Drop::fault("no peers"))?;
     let own_limit = world.get::<TorrentBuckets>(torrent).and_then(|buckets| buckets.limits.connections);
-    if peers.0.len() as u32 >= own_limit.unwrap_or(limits.connections_per_torrent) {
-        return Err(Drop::useless("the torrent has enough connections"));
-    }
     let ip = remote.addr.ip();
+    let mut gives_way = None;
     for (&other, &entity) in &peers.0 {
         let same_id = world.get::<Hello>(entity).is_some_and(|hello| hello.peer_id == *peer_id);
         let same_ip = world.get::<Remote>(entity).is_some_and(|other| other.addr.ip() == ip);
         // Behind one address may be several honest peers; on loopback they are the rule.
         let ip_taken = same_ip && !limits.several_connections_per_address && !ip.is_loopback();
-        if other != peer && (same_id || ip_taken) {
+        if same_id && outranks(world, node, peer, peer_id, other, entity) {
+            gives_way = Some(other);
+        } else if same_id || ip_taken {
             return Err(Drop::useless("it is connected already"));
         }
     }
-    Ok(())
+    let limit = own_limit.unwrap_or(limits.connections_per_torrent);
+    if gives_way.is_none() && peers.0.len() as u32 >= limit {
+        return Err(Drop::useless("the torrent has enough connections"));
+    }
+    Ok(gives_way)
+}
+
+/// When both ends called each other at once, each sees another one of the two connections stand
+/// first. Of the two, the one that the end with the lower peer id opened stays, at both ends.
+fn outranks(
+    world: &World,
+    node: Option<Entity>,
+    new: PeerKey,
+    their_id: &PeerId,
+    old: PeerKey,
+    old_row: Entity,
+) -> bool {
+    let Some(own) = node.and_then(|node| world.get::<Identity>(node)) else { return false };
+    let Some(old_traffic) = world.get::<PeerTraffic>(old_row) else { return false };
+    let they_open = their_id < &own.peer_id;
+    if new.is_incoming() == old.is_incoming() || new.is_incoming() != they_open {
+        return false;
+    }
+    // A connection that has stood for long is not given up because its other end calls again. When
+    // we called, the other end has judged so before it answered.
+    !new.is_incoming() || world.resource::<Now>().0 - old_traffic.established_at < AT_ONCE
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bevy_ecs::prelude::*;
 use dunlin_base::PeerKey;
 use dunlin_components::node::{Banned, ChokeRound, Connections};
-use dunlin_components::peer::{PeerOf, Phase, Remote, RemoteHave, Requests};
+use dunlin_components::peer::{PeerOf, PeerTraffic, Phase, Remote, RemoteHave, Requests};
 use dunlin_components::piece::{Blocks, Parole};
 use dunlin_components::torrent::{ActivePieces, CandidateState, Candidates, Peers, Torrent};
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, TimerKind, Timers, Work};
@@ -16,6 +16,9 @@ use dunlin_port::snapshot::SessionEvent;
 use super::accept;
 use super::settle_connections::half_open_ended;
 use crate::receive::forget_copies;
+
+/// A connection that stood for so long was of use: its end is no failure of the address.
+const STOOD: Duration = Duration::from_secs(60);
 
 /// Seconds after which an address is tried again, by failures in a row.
 const RETRY_SECS: [u64; 7] = [5, 15, 60, 180, 600, 1800, 3600];
@@ -34,6 +37,8 @@ pub(crate) struct Drop {
 enum Again {
     /// After the usual back-off.
     Failed,
+    /// As above, however long the connection stood: it would go wrong again.
+    Misbehaved,
     /// After half an hour: nothing is wrong, but there is nothing to gain.
     Later,
     /// At once: the reason is ours and goes away by itself.
@@ -54,7 +59,7 @@ impl Drop {
 
     /// The peer did something that it must not do.
     pub(crate) fn fault(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: Again::Failed, closed: false }
+        Self { why: why.into(), again: Again::Misbehaved, closed: false }
     }
 
     /// Nothing is wrong with the peer, but the connection is of no use.
@@ -95,7 +100,10 @@ pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
     if let Some(torrent) = world.get::<PeerOf>(entity).map(|of| of.0) {
         leave_torrent(world, peer, entity, torrent);
         if !peer.is_incoming() {
-            free_candidate(world, torrent, remote.addr, &drop, phase == Phase::Established);
+            let now = world.resource::<Now>().0;
+            let since = world.get::<PeerTraffic>(entity).map_or(now, |traffic| traffic.established_at);
+            let stood = phase == Phase::Established && now - since >= STOOD;
+            free_candidate(world, torrent, remote.addr, &drop, stood);
         }
     }
     world.despawn(entity);
@@ -154,7 +162,7 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
     world.resource_mut::<Work>().pick.extend(others);
 }
 
-fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &Drop, was_good: bool) {
+fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &Drop, stood: bool) {
     let now = world.resource::<Now>().0;
     let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) else { return };
     let Some(mut candidates) = world.get_mut::<Candidates>(torrent) else { return };
@@ -163,10 +171,15 @@ fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &D
         return;
     }
     let Some(candidate) = candidates.0.get_mut(&addr) else { return };
-    candidate.failures = if was_good || drop.again == Again::Now { 0 } else { candidate.failures + 1 };
-    let step = (candidate.failures as usize).min(RETRY_SECS.len() - 1);
+    let good = match drop.again {
+        Again::Now | Again::Later => true,
+        Again::Misbehaved => false,
+        Again::Failed | Again::Never => stood,
+    };
+    candidate.failures = if good { 0 } else { candidate.failures + 1 };
+    let step = candidate.failures.saturating_sub(1).min(RETRY_SECS.len() as u32 - 1);
     let secs = match drop.again {
-        Again::Failed | Again::Never => RETRY_SECS[step],
+        Again::Failed | Again::Misbehaved | Again::Never => RETRY_SECS[step as usize],
         Again::Later => 1800,
         Again::Now => 0,
     };

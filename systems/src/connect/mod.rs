@@ -11,7 +11,8 @@ mod drop_peer;
 mod greet;
 mod connect_candidates;
 mod settle_connections;
-
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 

@@ -4,12 +4,13 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{NodeKey, PeerKey};
 use dunlin_components::node::{Connections, Identity};
 use dunlin_components::peer::{Hello, PeerOf, PeerTraffic, Phase, Remote, RemoteHave};
-use dunlin_components::torrent::{Content, Lifecycle, Peers};
+use dunlin_components::torrent::{Content, Lifecycle, Peers, TorrentBuckets};
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, RoutedEvents, TorrentIndex, Work};
 use dunlin_port::net::{NetCommand, NetEvent};
 use dunlin_protocol::wire::{Handshake, Reserved};
 
 use super::{Drop, accept, drop_peer, greet};
+use crate::lifecycle::peer_buckets;
 
 /// Runs over the world at once: connections are rare next to blocks, and each touches many tables.
 pub(super) fn settle_connections(world: &mut World) {
@@ -71,13 +72,36 @@ fn send_handshake(world: &mut World, peer: PeerKey, node: NodeKey, torrent: Enti
 fn shake_hands(world: &mut World, peer: PeerKey, handshake: &Handshake) {
     let Some(entity) = world.resource::<PeerIndex>().get(peer) else { return };
     match judge(world, peer, entity, handshake) {
-        Ok(torrent) => establish(world, peer, entity, torrent, handshake),
+        Ok(Verdict::Joins { torrent, instead_of }) => {
+            if let Some(other) = instead_of {
+                drop_peer(world, other, Drop::useless("both ends called; the other connection stays"));
+            }
+            establish(world, peer, entity, torrent, handshake);
+        }
+        // The end that called learns from our answer whom it called, hangs up and forgets the address.
+        Ok(Verdict::IsUs { torrent }) if peer.is_incoming() => {
+            if let Some(node) = world.get::<Remote>(entity).map(|remote| remote.node) {
+                send_handshake(world, peer, node, torrent);
+            }
+        }
+        Ok(Verdict::IsUs { .. }) => drop_peer(world, peer, Drop::never_again("it is ourselves")),
         Err(drop) => drop_peer(world, peer, drop),
     }
 }
 
+/// What follows from a handshake, if not the end.
+enum Verdict {
+    /// The peer joins a torrent's peers, maybe instead of another connection to it.
+    Joins { torrent: Entity, instead_of: Option<PeerKey> },
+    /// Our own node is at the other end.
+    IsUs { torrent: Entity },
+}
+
 /// Finds the torrent that a handshake is about, or why the connection ends here.
-fn judge(world: &World, peer: PeerKey, entity: Entity, handshake: &Handshake) -> Result<Entity, Drop> {
+fn judge(world: &World, peer: PeerKey, entity: Entity, handshake: &Handshake) -> Result<Verdict, Drop> {
+    if world.get::<Phase>(entity) != Some(&Phase::Handshaking) {
+        return Err(Drop::fault("shook hands twice"));
+    }
     let remote = *world.get::<Remote>(entity).ok_or(Drop::fault("no remote"))?;
     let torrents = world.resource::<TorrentIndex>();
     let torrent = torrents
@@ -94,10 +118,10 @@ fn judge(world: &World, peer: PeerKey, entity: Entity, handshake: &Handshake) ->
     let node = world.resource::<NodeIndex>().0.get(&remote.node).copied();
     let own_id = node.and_then(|node| world.get::<Identity>(node)).map(|identity| identity.peer_id);
     if own_id == Some(handshake.peer_id) {
-        return Err(Drop::never_again("it is ourselves"));
+        return Ok(Verdict::IsUs { torrent });
     }
-    accept::admit(world, peer, torrent, &remote, &handshake.peer_id)?;
-    Ok(torrent)
+    let instead_of = accept::admit(world, peer, torrent, &remote, &handshake.peer_id)?;
+    Ok(Verdict::Joins { torrent, instead_of })
 }
 
 fn establish(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity, handshake: &Handshake) {
@@ -128,6 +152,10 @@ fn establish(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity, 
     }
     if let Some(mut peers) = world.get_mut::<Peers>(torrent) {
         peers.0.insert(peer, entity);
+    }
+    let limits = world.get::<TorrentBuckets>(torrent).map(|buckets| buckets.limits);
+    if let Some(own) = limits.and_then(|limits| peer_buckets(&limits)) {
+        world.entity_mut(entity).insert(own);
     }
     greet::greet(world, peer, entity, torrent, handshake.reserved);
     world.resource_mut::<Work>().choke.insert((remote.node, peer));

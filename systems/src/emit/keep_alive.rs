@@ -28,8 +28,6 @@ pub(super) fn keep_alive(world: &mut World) {
     let mut peers = world.query::<(&Peer, &Phase, &mut PeerTraffic)>();
     for (peer, phase, mut traffic) in peers.iter_mut(world) {
         match phase {
-            // The network gives attempts up by itself.
-            Phase::Connecting => {}
             Phase::Handshaking if now - traffic.heard_at >= HANDSHAKE_MAX => {
                 silent.push((peer.0, "no handshake came"));
             }
@@ -40,7 +38,8 @@ pub(super) fn keep_alive(world: &mut World) {
                 traffic.spoke_at = now;
                 quiet.push(peer.0);
             }
-            Phase::Handshaking | Phase::Established => {}
+            // Connection attempts are given up by the network itself.
+            Phase::Connecting | Phase::Handshaking | Phase::Established => {}
         }
     }
     silent.sort_unstable();

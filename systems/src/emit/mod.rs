@@ -9,7 +9,8 @@
 mod tell_flags;
 mod tell_haves;
 mod keep_alive;
-
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 

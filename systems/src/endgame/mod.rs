@@ -7,7 +7,8 @@
 //! Spec:    BEP 3, "endgame mode"
 
 mod duplicate_last_blocks;
-
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 

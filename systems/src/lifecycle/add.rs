@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{BLOCK_BYTES, Bitfield, NodeKey, TokenBucket};
+use dunlin_components::peer::PeerBuckets;
 use dunlin_components::torrent::{
     Candidates, Content, Have, Lifecycle, NodeOf, Place, Selection, Torrent, TorrentBuckets, Wanted,
 };
@@ -63,6 +64,13 @@ fn node_of(world: &World, node: NodeKey) -> Option<Entity> {
 pub(super) fn normalise(priorities: &[FilePriority], files: usize) -> Vec<FilePriority> {
     let rest = core::iter::repeat(FilePriority::Normal);
     priorities.iter().copied().chain(rest).take(files).collect()
+}
+
+/// The buckets of one peer's own limits, if there are any.
+pub(crate) fn peer_buckets(limits: &TorrentLimits) -> Option<PeerBuckets> {
+    let (down, up) = (limits.peer_down_bytes_per_sec, limits.peer_up_bytes_per_sec);
+    let bucket = |rate| TokenBucket::new(rate, u64::from(BLOCK_BYTES));
+    (down.is_some() || up.is_some()).then(|| PeerBuckets { down: bucket(down), up: bucket(up) })
 }
 
 fn buckets(limits: TorrentLimits) -> TorrentBuckets {

@@ -3,12 +3,13 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::node::{Identity, NodeBuckets, Rules};
-use dunlin_components::torrent::{Candidates, Lifecycle, Place, Selection, TorrentBuckets};
+use dunlin_components::peer::PeerBuckets;
+use dunlin_components::torrent::{Candidates, Lifecycle, Peers, Place, Selection, TorrentBuckets};
 use dunlin_components::world::{NodeIndex, Now, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
 use dunlin_port::user::{TorrentLimits, UserCommand};
 
-use super::{add, rest, select};
+use super::{add, peer_buckets, rest, select};
 
 pub(super) fn apply_commands(world: &mut World) {
     while let Some(command) = world.resource_mut::<PortInbox>().0.user.pop_front() {
@@ -81,7 +82,11 @@ fn configure(world: &mut World, node: dunlin_base::NodeKey, config: &dunlin_port
     if let Some(mut rules) = world.get_mut::<Rules>(entity) {
         rules.0 = config.clone();
     }
-    // Who waited for the old rate must look at the new one.
+    release_waiting(world);
+}
+
+/// Who waited for the old rate must look at the new one.
+fn release_waiting(world: &mut World) {
     let mut work = world.resource_mut::<Work>();
     let (limited, throttled) = (core::mem::take(&mut work.limited), core::mem::take(&mut work.throttled));
     work.pick.extend(limited.into_iter().map(|(_, peer)| peer));
@@ -103,4 +108,19 @@ fn set_limits(world: &mut World, entity: Entity, now: EngineTime, limits: Torren
         buckets.up.set_rate(now, limits.up_bytes_per_sec);
         buckets.limits = limits;
     }
+    let peers: Vec<_> =
+        world.get::<Peers>(entity).map_or_else(Vec::new, |peers| peers.0.values().copied().collect());
+    for peer in peers {
+        match (peer_buckets(&limits), world.get_mut::<PeerBuckets>(peer)) {
+            (Some(fresh), None) => {
+                world.entity_mut(peer).insert(fresh);
+            }
+            (_, Some(mut own)) => {
+                own.down.set_rate(now, limits.peer_down_bytes_per_sec);
+                own.up.set_rate(now, limits.peer_up_bytes_per_sec);
+            }
+            (None, None) => {}
+        }
+    }
+    release_waiting(world);
 }

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::TorrentKey;
-use dunlin_components::torrent::{Commit, Content, Have, Lifecycle, NodeOf, Place, Traffic};
+use dunlin_components::torrent::{Commit, Content, Have, Lifecycle, Place, Traffic};
 use dunlin_components::world::{Now, PortOutbox, RoutedEvents, TorrentIndex, Work};
 use dunlin_port::disk::{DiskError, DiskEvent, Totals};
 use dunlin_port::snapshot::SessionEvent;
@@ -59,7 +59,8 @@ fn opened(world: &mut World, torrent: TorrentKey, have: dunlin_base::Bitfield, c
     let paused = match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing) | None => return,
         Some(Lifecycle::Opening { paused, .. }) => *paused,
-        Some(_) => false,
+        // The answer to a second check: a person may have asked for several.
+        Some(lifecycle) => *lifecycle == Lifecycle::Paused,
     };
     if let Some(mut row) = world.get_mut::<Have>(entity) {
         row.0 = have;
@@ -96,13 +97,12 @@ fn committed(world: &mut World, torrent: TorrentKey) {
     }
 }
 
+/// The files are closed; the row goes when the trackers have been told too.
 fn closed(world: &mut World, torrent: TorrentKey) {
-    let mut index = world.resource_mut::<TorrentIndex>();
-    let Some(entity) = index.by_key.remove(&torrent) else { return };
-    index.by_hash.retain(|_, key| *key != torrent);
-    assert!(world.get::<NodeOf>(entity).is_some(), "a torrent belongs to a node");
-    world.despawn(entity);
-    emit(world, SessionEvent::Removed { torrent });
+    let now = world.resource::<Now>().0;
+    if world.resource::<TorrentIndex>().get(torrent).is_some() {
+        world.resource_mut::<Work>().reap.insert(torrent, now + rest::GOODBYE_MAX);
+    }
 }
 
 fn failed(world: &mut World, torrent: TorrentKey, error: &DiskError) {

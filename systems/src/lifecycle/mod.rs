@@ -14,10 +14,14 @@ mod files;
 mod rest;
 mod select;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 
-pub(crate) use rest::close_piece;
+pub(crate) use add::peer_buckets;
+pub(crate) use rest::{close_piece, give_up};
+pub(crate) use select::apply_selection;
 pub(crate) use stop::{recover, stop_torrent};
 
 use crate::schedule::TickSet;
@@ -30,6 +34,6 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
             .after(crate::ingest::IngestSystems),
     );
     schedule.add_systems(
-        (completion::settle_completion, commit::commit_due, rest::say_stopped).chain().in_set(TickSet::Observe),
+        (completion::settle_completion, commit::commit_due, rest::reap_closed, rest::say_stopped).chain().in_set(TickSet::Observe),
     );
 }

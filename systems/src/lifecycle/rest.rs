@@ -1,17 +1,25 @@
 //! Starting, pausing, checking again, and going.
 
+use core::time::Duration;
+
 use bevy_ecs::prelude::*;
 use dunlin_base::{PieceIndex, TorrentKey};
-use dunlin_components::piece::Piece;
+use dunlin_components::node::Node;
+use dunlin_components::peer::Requests;
+use dunlin_components::piece::{Piece, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Commit, Content, Have, Lifecycle, Peers, PickOrder, PieceRank, Torrent, Trackers, Wanted,
+    ActivePieces, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers, Torrent, Trackers, Wanted,
 };
-use dunlin_components::world::{MemoryBudget, PortOutbox, TorrentIndex, Work};
+use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
+use dunlin_port::net::NetCommand;
 use dunlin_port::snapshot::SessionEvent;
-use dunlin_port::user::FilePriority;
+use dunlin_protocol::wire::Message;
 
 use crate::connect::{Drop, drop_peer};
+
+/// How long a torrent that goes waits for its trackers to take leave of it.
+pub(super) const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// Whether the engine is asked to stop, and has said that it is quiet.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +33,12 @@ pub(super) fn start(world: &mut World, entity: Entity) {
     let missing = is_missing(world, entity);
     let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) else { return };
     *lifecycle = if missing { Lifecycle::Downloading } else { Lifecycle::Seeding };
+    let now = world.resource::<Now>().0;
+    if missing && let Some(mut candidates) = world.get_mut::<Candidates>(entity) {
+        candidates.want_again(now);
+    }
     crate::discover::start(world, entity);
+    super::stop::write_again(world, entity);
     let mut work = world.resource_mut::<Work>();
     work.connect.insert(key);
     work.completion.insert(key);
@@ -63,7 +76,6 @@ fn half_open(world: &mut World, entity: Entity) -> Vec<dunlin_base::PeerKey> {
 /// Forgets pieces that are being fetched. Those that are hashed or written run on: their verdict
 /// finds them gone or there, and nothing that is good is lost.
 fn discard_pieces(world: &mut World, entity: Entity) {
-    use dunlin_components::piece::PieceState;
     let Some(active) = world.get::<ActivePieces>(entity) else { return };
     let fetching: Vec<_> = active
         .0
@@ -71,10 +83,51 @@ fn discard_pieces(world: &mut World, entity: Entity) {
         .filter(|&(_, &piece)| world.get::<PieceState>(piece) == Some(&PieceState::Fetching))
         .map(|(&index, &piece)| (index, piece))
         .collect();
+    let any = !fetching.is_empty();
     for (index, piece) in fetching {
         assert_eq!(world.get::<Piece>(piece), Some(&Piece(index)), "the map points at its pieces");
         close_piece(world, entity, index, piece);
-        put_back(world, entity, index);
+    }
+    if any {
+        super::select::apply_selection(world, entity);
+    }
+}
+
+/// Gives a piece up that is being fetched: who is asked for its blocks need not send them any more.
+pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, piece: Entity) {
+    let peers: Vec<_> = world
+        .get::<Peers>(torrent)
+        .map_or_else(Vec::new, |peers| peers.0.iter().map(|(&peer, &row)| (peer, row)).collect());
+    let Some(content) = world.get::<Content>(torrent).cloned() else { return };
+    for (peer, row) in peers {
+        let Some(mut requests) = world.get_mut::<Requests>(row) else { continue };
+        let (void, kept): (Vec<_>, Vec<_>) =
+            requests.out.drain(..).partition(|request| request.piece == index);
+        requests.out = kept.into();
+        let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
+        outbox.extend(void.into_iter().map(|request| {
+            let block = crate::receive::request_of(&content, index, request.block);
+            NetCommand::Send { peer, message: Message::Cancel(block) }
+        }));
+    }
+    close_piece(world, torrent, index, piece);
+}
+
+/// Gives pieces up that are being fetched and that nobody wants any more.
+pub(super) fn give_up_unwanted(world: &mut World, entity: Entity) {
+    let (Some(active), Some(wanted)) = (world.get::<ActivePieces>(entity), world.get::<Wanted>(entity)) else {
+        return;
+    };
+    let unwanted: Vec<_> = active
+        .0
+        .iter()
+        .filter(|&(&index, &piece)| {
+            !wanted.0.has(index) && world.get::<PieceState>(piece) == Some(&PieceState::Fetching)
+        })
+        .map(|(&index, &piece)| (index, piece))
+        .collect();
+    for (index, piece) in unwanted {
+        give_up(world, entity, index, piece);
     }
 }
 
@@ -91,21 +144,6 @@ pub(crate) fn close_piece(world: &mut World, torrent: Entity, index: PieceIndex,
     let mut work = world.resource_mut::<Work>();
     let starved = core::mem::take(&mut work.starved);
     work.pick.extend(starved);
-}
-
-/// Lets a piece be opened again, as an ordinary one: the next change of selection ranks it anew.
-pub(crate) fn put_back(world: &mut World, torrent: Entity, index: PieceIndex) {
-    use dunlin_components::node::Luck;
-    use dunlin_components::torrent::{Availability, NodeOf};
-    let Some(&NodeOf(node)) = world.get::<NodeOf>(torrent) else { return };
-    let Some(mut luck) = world.get::<Luck>(node).copied() else { return };
-    let copies = world.get::<Availability>(torrent).map_or(0, |copies| copies.partial(index));
-    if let Some(mut order) = world.get_mut::<PickOrder>(torrent) {
-        order.insert(index, PieceRank::new(FilePriority::Normal, copies), &mut luck.pick);
-    }
-    if let Some(mut row) = world.get_mut::<Luck>(node) {
-        *row = luck;
-    }
 }
 
 pub(super) fn pause(world: &mut World, entity: Entity) {
@@ -136,7 +174,10 @@ pub(super) fn resume(world: &mut World, entity: Entity) {
 
 pub(super) fn recheck(world: &mut World, entity: Entity) {
     let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
-    let paused = world.get::<Lifecycle>(entity) == Some(&Lifecycle::Paused);
+    let paused = matches!(
+        world.get::<Lifecycle>(entity),
+        Some(Lifecycle::Paused | Lifecycle::Opening { paused: true, .. })
+    );
     leave(world, entity);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Opening { done: 0, of: 0, paused };
@@ -182,17 +223,45 @@ pub(super) fn stop_all(world: &mut World) {
     world.insert_resource(Stopping { said: false });
 }
 
-/// Says once that a stopping engine is quiet: all files are closed. Trackers hear of it as long as
-/// the driver lets their clients run.
+/// Removes torrents whose files are closed, once their trackers know that they left; a tracker that
+/// does not answer is not waited for longer than [`GOODBYE_MAX`].
+pub(super) fn reap_closed(world: &mut World) {
+    let now = world.resource::<Now>().0;
+    for (torrent, until) in core::mem::take(&mut world.resource_mut::<Work>().reap) {
+        let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { continue };
+        let quiet = world.get::<Trackers>(entity).is_none_or(crate::discover::is_quiet);
+        if !quiet && until > now {
+            world.resource_mut::<Work>().reap.insert(torrent, until);
+            world.resource_mut::<Wake>().by(until);
+            continue;
+        }
+        let node = world.get::<NodeOf>(entity).and_then(|of| world.get::<Node>(of.0));
+        let hash_key = node.zip(world.get::<Content>(entity)).map(|(node, content)| (node.0, content.0.info_hash()));
+        let mut index = world.resource_mut::<TorrentIndex>();
+        index.by_key.remove(&torrent);
+        if let Some(key) = hash_key {
+            index.by_hash.remove(&key);
+        }
+        let in_motion = world.get::<ActivePieces>(entity).map_or_else(Vec::new, |active| {
+            active.0.iter().map(|(&index, &piece)| (index, piece)).collect()
+        });
+        for (index, piece) in in_motion {
+            close_piece(world, entity, index, piece);
+        }
+        world.despawn(entity);
+        let removed = SessionEvent::Removed { torrent };
+        world.resource_mut::<PortOutbox>().0.session.push(removed);
+    }
+}
+
+/// Says once that a stopping engine is quiet: every torrent is gone.
 pub(super) fn say_stopped(
     index: Res<'_, TorrentIndex>,
-    trackers: Query<'_, '_, &Trackers>,
     stopping: Option<ResMut<'_, Stopping>>,
     mut outbox: ResMut<'_, PortOutbox>,
 ) {
     let Some(mut stopping) = stopping else { return };
-    let quiet = trackers.iter().all(crate::discover::is_quiet);
-    if !stopping.said && index.by_key.is_empty() && quiet {
+    if !stopping.said && index.by_key.is_empty() {
         stopping.said = true;
         outbox.0.session.push(SessionEvent::Stopped);
     }

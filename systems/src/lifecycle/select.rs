@@ -32,7 +32,7 @@ pub(super) fn set_files(world: &mut World, entity: Entity, priorities: Vec<FileP
 }
 
 /// Computes which pieces are wanted, and the order in which they may be opened.
-pub(super) fn apply_selection(world: &mut World, entity: Entity) {
+pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
     let Some(info) = world.get::<Content>(entity).map(|content| content.0.clone()) else { return };
     let Some(selection) = world.get::<Selection>(entity).cloned() else { return };
     let Some(&NodeOf(node)) = world.get::<NodeOf>(entity) else { return };
@@ -47,6 +47,7 @@ pub(super) fn apply_selection(world: &mut World, entity: Entity) {
     if let Some(mut row) = world.get_mut::<Wanted>(entity) {
         row.0 = wanted;
     }
+    rest::give_up_unwanted(world, entity);
     rebuild_order(world, entity, node, info.geometry(), &priorities);
     let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
     let peers: Vec<_> =

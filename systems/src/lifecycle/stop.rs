@@ -51,8 +51,15 @@ pub(super) fn retry_stopped(world: &mut World) {
 /// Tries again: pieces that could not be written are written; if there are none, the files are
 /// opened and looked at anew.
 pub(super) fn retry(world: &mut World, entity: Entity) {
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
-    let Some(active) = world.get::<ActivePieces>(entity) else { return };
+    if write_again(world, entity) == 0 {
+        reopen(world, entity);
+    }
+}
+
+/// Writes the pieces that could not be written; says how many there are.
+pub(super) fn write_again(world: &mut World, entity: Entity) -> usize {
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return 0 };
+    let Some(active) = world.get::<ActivePieces>(entity) else { return 0 };
     let pieces: Vec<_> = active.0.iter().map(|(&index, &piece)| (index, piece)).collect();
     let mut writes = 0;
     for (index, piece) in pieces {
@@ -64,9 +71,7 @@ pub(super) fn retry(world: &mut World, entity: Entity) {
         world.resource_mut::<PortOutbox>().0.disk.push(write);
         writes += 1;
     }
-    if writes == 0 {
-        reopen(world, entity);
-    }
+    writes
 }
 
 fn reopen(world: &mut World, entity: Entity) {

@@ -13,7 +13,9 @@ mod size_pipelines;
 mod time_out_requests;
 mod active;
 mod fill_requests;
-
+mod free_memory;
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 
@@ -26,6 +28,7 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
             size_pipelines::size_pipelines,
             time_out_requests::time_out_requests,
             fill_requests::fill_requests,
+            free_memory::free_memory,
         )
             .chain()
             .in_set(TickSet::Pick),

@@ -1,20 +1,12 @@
 //! How many requests to keep out at each peer.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::limits::PEER_REQUESTS_OUT_MAX;
 use dunlin_components::node::Rules;
-use dunlin_components::peer::{Extensions, Peer, PeerTraffic, Remote, Requests};
+use dunlin_components::peer::{Peer, PeerTraffic, Remote, Requests};
 use dunlin_components::world::{NodeIndex, Now, Work};
 
 use super::policy::pipeline;
 use crate::ingest::Sweep;
-
-/// Requests that a peer queues when it does not say: what old clients kept.
-const REQQ_UNSAID: u32 = 250;
-
-pub(crate) fn reqq(extensions: &Extensions) -> u32 {
-    extensions.reqq.unwrap_or(REQQ_UNSAID).clamp(1, PEER_REQUESTS_OUT_MAX as u32)
-}
 
 /// Slow start adds a request for every block that comes, so a pipeline doubles in each round trip;
 /// when a second of it brings no more than a tenth, the measured rate takes over.
@@ -24,20 +16,19 @@ pub(super) fn size_pipelines(
     nodes: Res<'_, NodeIndex>,
     rules: Query<'_, '_, &Rules>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&Peer, &Remote, &Extensions, &PeerTraffic, &mut Requests)>,
+    mut peers: Query<'_, '_, (&Peer, &Remote, &PeerTraffic, &mut Requests)>,
 ) {
     if !sweep.due {
         return;
     }
-    for (peer, remote, extensions, traffic, mut requests) in &mut peers {
+    for (peer, remote, traffic, mut requests) in &mut peers {
         let Some(rules) = nodes.0.get(&remote.node).and_then(|node| rules.get(*node).ok()) else { continue };
         let rate = traffic.down.bytes_per_sec(now.0);
-        let reqq = reqq(extensions);
-        let measured = pipeline(rate, rules.0.pick.request_queue_secs, reqq);
+        let measured = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
         if requests.snubbed {
             requests.target = 1;
         } else if requests.slow_start {
-            requests.target = requests.target.clamp(1, reqq);
+            requests.target = requests.target.clamp(1, requests.limit);
             let grew = rate > requests.rate_before + requests.rate_before / 10 + 1024;
             requests.slow_start = grew || rate == 0;
         } else {

@@ -12,7 +12,8 @@ mod settle_requests;
 mod queue_requests;
 mod read_extensions;
 mod close_lost_peers;
-
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 

@@ -46,6 +46,8 @@ pub(super) fn queue_requests(
                 let Ok((content, have)) = torrents.get(row.0.0) else { continue };
                 match judge(&row, content, have, &request) {
                     Verdict::Serve => {
+                        // Requests that cross a choke are honest; only those without end are not.
+                        row.7.rejects = 0;
                         row.6.waiting.push_back(request);
                         work.serve.insert(peer);
                     }

@@ -2,7 +2,8 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::PieceIndex;
-use dunlin_components::peer::{Extensions, PeerOf, RemoteHave};
+use dunlin_base::limits::PEER_REQUESTS_OUT_MAX;
+use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, RemoteHave, Requests};
 use dunlin_components::torrent::{Availability, Candidates, PickOrder};
 use dunlin_components::node::Luck;
 use dunlin_components::torrent::NodeOf;
@@ -17,16 +18,18 @@ pub(super) fn read_extensions(
     index: Res<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&PeerOf, &mut Extensions, &mut RemoteHave)>,
+    mut peers: Query<'_, '_, (&PeerOf, &mut Extensions, &mut RemoteHave, &mut Requests)>,
     mut torrents: Query<'_, '_, TorrentRow<'_>, With<Candidates>>,
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
     for (peer, ExtensionFamily { id, payload }) in routed.extensions.drain(..) {
         let row = index.get(peer).and_then(|entity| peers.get_mut(entity).ok());
-        let Some((of, mut extensions, mut remote)) = row else { continue };
+        let Some((of, mut extensions, mut remote, mut requests)) = row else { continue };
         let read = match id {
             EXTENSION_HANDSHAKE_ID => ExtensionHandshake::decode(&payload).map(|said| {
                 take_handshake(&mut extensions, said);
+                let reqq = extensions.reqq.unwrap_or(REQUESTS_UNSAID);
+                requests.limit = reqq.clamp(1, PEER_REQUESTS_OUT_MAX as u32);
                 work.interest.insert(peer);
             }),
             UPLOAD_ONLY_ID => UploadOnly::decode(&payload).map(|said| {
@@ -66,15 +69,19 @@ fn lose_piece(
     if !remote.bits.has(piece) {
         return;
     }
-    if let Some(mut availability) = availability {
-        if remote.counted_as_seed {
-            availability.demote(&remote.bits);
-            remote.counted_as_seed = false;
-        }
-        availability.remove(piece);
-        if let Some(mut order) = order {
-            order.set_copies(piece, availability.partial(piece), &mut luck.pick);
-        }
-    }
+    let was_seed = remote.bits.is_full();
     remote.bits.clear(piece);
+    let Some(mut availability) = availability else { return };
+    if was_seed {
+        availability.demote(&remote.bits);
+        remote.counted_as_seed = false;
+    } else {
+        availability.remove(piece);
+    }
+    let Some(mut order) = order else { return };
+    // Of a seed that is none any more, every piece is counted by itself now.
+    let others = remote.bits.iter().filter(|_| was_seed);
+    for changed in others.chain(core::iter::once(piece)) {
+        order.set_copies(changed, availability.partial(changed), &mut luck.pick);
+    }
 }

@@ -17,6 +17,9 @@ use dunlin_protocol::wire::{BlockRequest, Message};
 /// or timeout crosses their block.
 const UNREQUESTED_MAX: u32 = 2000;
 
+/// Allowed-fast pieces of one peer that we remember; BEP 6 speaks of ten.
+const ALLOWED_FAST_MAX: usize = 128;
+
 type PeerRow<'a> = (
     &'a PeerOf,
     &'a Hello,
@@ -62,7 +65,7 @@ pub(super) fn settle_requests(
             ChokeFamily::AllowedFast(piece) => {
                 let Ok((of, .., mut allowed)) = tables.peers.get_mut(entity) else { continue };
                 let count = tables.torrents.get(of.0).map_or(0, |row| row.1.0.geometry().piece_count());
-                if piece < count {
+                if piece < count && allowed.to_us.len() < ALLOWED_FAST_MAX {
                     allowed.to_us.insert(PieceIndex(piece));
                     tables.work.pick.insert(peer);
                 }

@@ -8,7 +8,8 @@
 
 mod read_blocks;
 mod send_blocks;
-
+#[cfg(test)]
+mod tests;
 
 use bevy_ecs::prelude::*;
 

@@ -59,7 +59,7 @@ fn check_copies(world: &mut World) {
             assert_eq!(availability.copies(piece) as usize, copies, "copies of {piece:?} of {torrent:?}");
         }
         let ranks: Vec<_> = order.iter().flat_map(|order| order.iter()).map(|p| availability.partial(p)).collect();
-        let plain = self::same_priority(order);
+        let plain = same_priority(order);
         assert!(!plain || ranks.is_sorted(), "{torrent:?} ranks by copies that are not: {ranks:?}");
     }
 }

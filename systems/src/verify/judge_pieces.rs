@@ -3,7 +3,9 @@
 use bevy_ecs::prelude::*;
 use dunlin_components::peer::{Remote, Strikes};
 use dunlin_components::piece::{Blocks, Parole, PieceState};
-use dunlin_components::torrent::{ActivePieces, Content, NodeOf, Peers, SuspectBlock, Suspects, Traffic};
+use dunlin_components::torrent::{
+    ActivePieces, Content, Lifecycle, NodeOf, Peers, SuspectBlock, Suspects, Traffic, Wanted,
+};
 use dunlin_components::node::Node;
 use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::disk::DiskCommand;
@@ -12,6 +14,7 @@ use dunlin_port::snapshot::SessionEvent;
 
 use super::blame::{Sender, guilty, sole_sender};
 use crate::connect::ban;
+use crate::lifecycle::close_piece;
 
 /// Copies of a block that are kept as suspects of one piece.
 const SUSPECTS_PER_PIECE_MAX: usize = 4096;
@@ -24,6 +27,9 @@ pub(super) fn judge_pieces(world: &mut World) {
         let active = world.get::<ActivePieces>(torrent);
         let Some(piece) = active.and_then(|active| active.0.get(&verdict.piece).copied()) else { continue };
         if world.get::<PieceState>(piece) != Some(&PieceState::Hashing) {
+            continue;
+        }
+        if world.get::<Lifecycle>(torrent) == Some(&Lifecycle::Closing) {
             continue;
         }
         if verdict.good {
@@ -62,6 +68,11 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
             strikes.bad_pieces += 1;
         }
     }
+    judge_senders(world, torrent, verdict, &senders);
+    if world.get::<Wanted>(torrent).is_some_and(|wanted| !wanted.0.has(verdict.piece)) {
+        close_piece(world, torrent, verdict.piece, piece);
+        return;
+    }
     // Fetch it anew, from one peer alone.
     if let Some(mut blocks) = world.get_mut::<Blocks>(piece) {
         blocks.reset();
@@ -72,13 +83,17 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
     if let Some(mut parole) = world.get_mut::<Parole>(piece) {
         *parole = Parole { active: true, peer: None };
     }
-    match sole_sender(&senders) {
-        Some(sender) => condemn(world, torrent, sender, verdict.piece.0),
-        None => suspect(world, torrent, verdict, &senders),
-    }
     let peers: Vec<_> =
         world.get::<Peers>(torrent).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     world.resource_mut::<Work>().pick.extend(peers);
+}
+
+/// The one sender of a bad piece is guilty; several are suspects.
+fn judge_senders(world: &mut World, torrent: Entity, verdict: &HashDone, senders: &[Option<Sender>]) {
+    match sole_sender(senders) {
+        Some(sender) => condemn(world, torrent, sender, verdict.piece.0),
+        None => suspect(world, torrent, verdict, senders),
+    }
 }
 
 /// Who sent each block. A sender that is gone is still known by its key; its address was noted when

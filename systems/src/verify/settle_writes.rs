@@ -37,8 +37,10 @@ fn written(world: &mut World, torrent: TorrentKey, piece: PieceIndex) {
     let Some((entity, row)) = find(world, torrent, piece) else { return };
     close_piece(world, entity, piece, row);
     let Some(mut have) = world.get_mut::<Have>(entity) else { return };
-    let fresh = have.0.set(piece);
-    assert!(fresh, "a piece is written once");
+    if !have.0.set(piece) {
+        // A check found it while this copy was on its way.
+        return recover(world, entity);
+    }
     if let Some(mut deadlines) = world.get_mut::<Deadlines>(entity) {
         deadlines.0.retain(|waiting| *waiting != piece);
     }

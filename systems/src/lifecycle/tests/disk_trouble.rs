@@ -1,0 +1,69 @@
+//! Disks that fail, and what a person does meanwhile.
+
+use core::time::Duration;
+
+use dunlin_components::torrent::Lifecycle;
+use dunlin_port::snapshot::SessionEvent;
+use dunlin_port::user::UserCommand;
+
+use super::{MINUTES, TORRENT, download, memory, state};
+use crate::swarm::Swarm;
+
+/// A download whose disk is full and that stopped with a good piece in memory.
+fn stopped() -> Swarm {
+    let (mut swarm, _) = download();
+    swarm.run_for(Duration::from_secs(2));
+    swarm.full.insert(TORRENT);
+    let is_stopped = |swarm: &mut Swarm| matches!(state(swarm), Some(Lifecycle::Stopped { .. }));
+    assert!(swarm.run_until(MINUTES, is_stopped));
+    assert!(memory(&mut swarm) > 0, "a good piece is kept");
+    swarm
+}
+
+fn completes_without_fetching_twice(mut swarm: Swarm) {
+    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "{:?}", swarm.events);
+    let done = swarm.events.iter().filter(|event| matches!(event, SessionEvent::PieceDone { .. })).count();
+    assert_eq!(done, 40, "each piece once");
+    swarm.run_for(Duration::from_secs(10));
+    assert_eq!(memory(&mut swarm), 0);
+}
+
+#[test]
+fn a_torrent_that_is_paused_while_the_disk_is_full_completes_when_it_is_resumed() {
+    let mut swarm = stopped();
+    swarm.tell(UserCommand::Pause { torrent: TORRENT });
+    swarm.run_for(Duration::from_secs(60));
+    assert_eq!(state(&mut swarm), Some(Lifecycle::Paused));
+    swarm.full.clear();
+    swarm.tell(UserCommand::Resume { torrent: TORRENT });
+    completes_without_fetching_twice(swarm);
+}
+
+#[test]
+fn a_torrent_that_is_checked_while_the_disk_is_full_completes_when_there_is_room() {
+    let mut swarm = stopped();
+    swarm.tell(UserCommand::Recheck { torrent: TORRENT });
+    swarm.run_for(Duration::from_secs(60));
+    swarm.full.clear();
+    completes_without_fetching_twice(swarm);
+}
+
+#[test]
+fn a_resume_while_the_disk_is_still_full_stops_again_and_then_recovers() {
+    let mut swarm = stopped();
+    swarm.tell(UserCommand::Resume { torrent: TORRENT });
+    swarm.run_for(Duration::from_secs(2));
+    assert!(matches!(state(&mut swarm), Some(Lifecycle::Stopped { .. })));
+    swarm.full.clear();
+    swarm.run_for(Duration::from_secs(20));
+    assert!(swarm.events.contains(&SessionEvent::TorrentRecovered { torrent: TORRENT }));
+    completes_without_fetching_twice(swarm);
+}
+
+#[test]
+fn a_torrent_that_is_removed_while_the_disk_is_full_gives_its_memory_back() {
+    let mut swarm = stopped();
+    swarm.tell(UserCommand::Remove { torrent: TORRENT, delete_files: true });
+    swarm.run_for(Duration::from_secs(20));
+    assert_eq!((state(&mut swarm), memory(&mut swarm)), (None, 0));
+}

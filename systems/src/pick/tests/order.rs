@@ -1,0 +1,156 @@
+//! Which pieces come first in whole downloads.
+
+use core::time::Duration;
+
+use dunlin_base::TorrentKey;
+use dunlin_port::config::{ByteSize, EngineConfig, PickStrategy};
+use dunlin_port::snapshot::SessionEvent;
+use dunlin_port::user::{FilePriority, UserCommand};
+use dunlin_protocol::wire::Message;
+
+use super::{TORRENT, order_of_pieces, seed};
+use crate::swarm::puppet::able;
+use crate::swarm::{Sample, Swarm};
+
+const MINUTES: Duration = Duration::from_secs(600);
+const PIECE: u32 = 32_768;
+
+/// Node 1 downloads from node 0 with this strategy.
+fn download(strategy: PickStrategy) -> Vec<u32> {
+    let sample = Sample::new(40 * PIECE as usize, PIECE);
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    swarm.add(0, &sample, true, &[]);
+    swarm.add_with(1, &sample, false, &[0], |add| add.strategy = strategy);
+    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
+    order_of_pieces(&swarm)
+}
+
+#[test]
+fn sequential_goes_from_the_first_to_the_last() {
+    assert!(download(PickStrategy::Sequential).into_iter().eq(0..40));
+}
+
+#[test]
+fn round_robin_goes_from_the_first_to_the_last_too() {
+    assert!(download(PickStrategy::RoundRobin).into_iter().eq(0..40));
+}
+
+#[test]
+fn rarest_first_is_random_among_equals() {
+    let order = download(PickStrategy::RarestFirst);
+    assert!(!order.is_sorted());
+    assert_eq!(order.len(), 40);
+}
+
+#[test]
+fn the_strategy_can_be_changed_while_running() {
+    let sample = Sample::new(40 * PIECE as usize, PIECE);
+    let mut config = EngineConfig::default();
+    config.limits.up = Some(ByteSize(100_000));
+    let mut swarm = Swarm::new(2, &config);
+    swarm.add(0, &sample, true, &[]);
+    swarm.add(1, &sample, false, &[0]);
+    swarm.run_for(Duration::from_secs(3));
+    let torrent = TorrentKey(1);
+    swarm.tell(UserCommand::SetStrategy { torrent, strategy: PickStrategy::Sequential });
+    let before = order_of_pieces(&swarm).len();
+    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
+    assert!(order_of_pieces(&swarm)[before..].is_sorted());
+}
+
+/// Three peers have all but piece 5; one has it too.
+#[test]
+fn the_rarest_piece_is_asked_for_first() {
+    let sample = Sample::new(40 * PIECE as usize, PIECE);
+    let mut config = EngineConfig::default();
+    config.pick.random_first_pieces = 0;
+    let mut swarm = Swarm::new(1, &config);
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    for n in 1..=3 {
+        let peer = swarm.join(0, &sample, n, able());
+        swarm.say(peer, Message::Bitfield(vec![0b1111_1011, 0xff, 0xff, 0xff, 0xff].into()));
+    }
+    let peer = swarm.join(0, &sample, 4, able());
+    swarm.say(peer, Message::Bitfield(vec![0xff, 0xff, 0xff, 0xff, 0xfe].into()));
+    swarm.say(peer, Message::Unchoke);
+    assert_eq!(swarm.asked_of(peer)[0].piece, 5);
+}
+
+#[test]
+fn pieces_in_motion_become_whole_before_others_are_opened() {
+    let sample = Sample::new(40 * 4 * PIECE as usize, 4 * PIECE);
+    let mut swarm = Swarm::new(1, &EngineConfig::default());
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let first = seed(&mut swarm, &sample, 1);
+    let asked = swarm.asked_of(first);
+    assert!(asked.iter().all(|block| block.piece == asked[0].piece), "{asked:?}");
+    swarm.hang_up(first);
+    let second = seed(&mut swarm, &sample, 2);
+    let again = swarm.asked_of(second);
+    assert_eq!(again, asked, "what the first left");
+}
+
+#[test]
+fn skipped_files_are_not_fetched_and_the_torrent_completes_without_them() {
+    // Files end inside of pieces 2 and 5.
+    let sample = Sample::folder(&[90_000, 100_000, 140_000], PIECE);
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    swarm.add(0, &sample, true, &[]);
+    let priorities = vec![FilePriority::Skip, FilePriority::Normal, FilePriority::Skip];
+    swarm.add_with(1, &sample, false, &[0], |add| add.file_priorities = priorities);
+    let completed = SessionEvent::Completed { torrent: TorrentKey(1) };
+    assert!(swarm.run_until(MINUTES, |swarm| swarm.events.contains(&completed)));
+    swarm.run_for(Duration::from_secs(60));
+    let mut pieces = order_of_pieces(&swarm);
+    pieces.sort_unstable();
+    assert_eq!(pieces, [2, 3, 4, 5]);
+}
+
+/// Node 0 downloads three files of ten pieces from a puppet that serves whatever is asked.
+fn order_of_files(config: &EngineConfig, priorities: Vec<FilePriority>) -> Vec<u32> {
+    let sample = Sample::folder(&[10 * u64::from(PIECE); 3], PIECE);
+    let mut swarm = Swarm::new(1, config);
+    swarm.add_with(0, &sample, false, &[], |add| add.file_priorities = priorities);
+    swarm.step();
+    let peer = seed(&mut swarm, &sample, 1);
+    while !swarm.is_complete(0) {
+        let asked = swarm.asked_of(peer);
+        asked.iter().for_each(|block| swarm.give(peer, &sample, *block));
+        swarm.run_for(Duration::from_millis(10));
+    }
+    order_of_pieces(&swarm)
+}
+
+#[test]
+fn files_of_high_priority_come_first_and_of_low_last() {
+    let priorities = vec![FilePriority::Low, FilePriority::Normal, FilePriority::High];
+    let order = order_of_files(&EngineConfig::default(), priorities);
+    let files: Vec<_> = order.iter().map(|piece| piece / 10).collect();
+    assert!(files.is_sorted_by(|a, b| a >= b), "{files:?}");
+}
+
+#[test]
+fn first_and_last_pieces_of_files_come_first_when_asked_for() {
+    let mut config = EngineConfig::default();
+    config.pick.first_last_first = true;
+    let mut first = order_of_files(&config, Vec::new())[..6].to_vec();
+    first.sort_unstable();
+    assert_eq!(first, [0, 9, 10, 19, 20, 29]);
+}
+
+#[test]
+fn what_a_reader_waits_for_comes_before_all_else() {
+    let sample = Sample::new(40 * PIECE as usize, PIECE);
+    let mut swarm = Swarm::new(1, &EngineConfig::default());
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let peer = seed(&mut swarm, &sample, 1);
+    let asked = swarm.asked_of(peer);
+    let (start, len) = (u64::from(PIECE) * 30, u64::from(PIECE) * 2);
+    swarm.tell(UserCommand::SetDeadlines { torrent: TORRENT, start, len });
+    asked.iter().for_each(|block| swarm.give(peer, &sample, *block));
+    let next: Vec<_> = swarm.asked_of(peer).iter().map(|block| block.piece).collect();
+    assert_eq!(next[..4], [30, 30, 31, 31]);
+}

@@ -1,0 +1,136 @@
+//! The pure decisions, by tables.
+
+use std::collections::BTreeSet;
+
+use dunlin_base::{Bitfield, NodeKey, PieceIndex, RngStream, StreamName};
+use dunlin_components::torrent::{PickOrder, PieceRank};
+use dunlin_port::config::PickStrategy::{self, RarestFirst, RoundRobin, Sequential};
+use dunlin_port::user::FilePriority::{self, High, Low, Normal};
+
+use crate::pick::policy::{Offer, choose, pipeline};
+
+#[test]
+fn a_pipeline_is_as_long_as_the_rate_fills() {
+    let cases = [
+        // rate, seconds, what the peer queues, requests
+        (0, 3, 250, 2),
+        (0, 3, 1, 1),
+        (1_000_000, 3, 0, 1),
+        (16_384, 3, 250, 3),
+        (1_000_000, 3, 250, 183),
+        (100_000_000, 3, 250, 250),
+        (100_000_000, 3, 2000, 2000),
+        (u64::MAX, 60, 500, 500),
+    ];
+    for (rate, secs, reqq, requests) in cases {
+        assert_eq!(pipeline(rate, secs, reqq), requests, "{rate} {secs} {reqq}");
+    }
+}
+
+fn luck() -> RngStream {
+    RngStream::new(5, NodeKey(0), StreamName::Pick)
+}
+
+/// Pieces of this priority and with so many copies, by index; `None` may not be opened.
+fn order(ranks: &[Option<(FilePriority, u16)>]) -> PickOrder {
+    let mut order = PickOrder::new(ranks.len() as u32);
+    for (piece, rank) in (0..).map(PieceIndex).zip(ranks) {
+        if let Some((priority, copies)) = *rank {
+            order.insert(piece, PieceRank::new(priority, copies), &mut luck());
+        }
+    }
+    order
+}
+
+struct Case {
+    what: &'static str,
+    ranks: &'static [Option<(FilePriority, u16)>],
+    has: &'static [u32],
+    only: Option<&'static [u32]>,
+    strategy: PickStrategy,
+    last_opened: Option<u32>,
+    expect: Option<u32>,
+}
+
+const PLAIN: Case = Case {
+    what: "the rarest",
+    ranks: &[Some((Normal, 3)), Some((Normal, 1)), Some((Normal, 2))],
+    has: &[0, 1, 2],
+    only: None,
+    strategy: RarestFirst,
+    last_opened: None,
+    expect: Some(1),
+};
+
+#[test]
+fn the_piece_to_open_follows_strategy_and_priority() {
+    let with_low: &[_] = &[Some((Low, 0)), Some((Normal, 1)), Some((High, 9)), Some((Normal, 2))];
+    let all: &[_] = &[0, 1, 2, 3];
+    let cases = [
+        PLAIN,
+        Case { what: "the rarest that it has", has: &[0, 2], expect: Some(2), ..PLAIN },
+        Case { what: "none that it has", has: &[], expect: None, ..PLAIN },
+        Case { what: "priority before rarity", ranks: with_low, has: all, expect: Some(2), ..PLAIN },
+        Case { what: "low last", ranks: with_low, has: &[0, 3], expect: Some(3), ..PLAIN },
+        Case { what: "nothing to open", ranks: &[None, None], has: &[0, 1], expect: None, ..PLAIN },
+        Case { what: "choked", only: Some(&[2, 0]), expect: Some(0), ..PLAIN },
+        Case { what: "choked, priority", ranks: with_low, has: all, only: Some(&[0, 2]), expect: Some(2), ..PLAIN },
+        Case { what: "choked, not had", only: Some(&[1]), has: &[0], expect: None, ..PLAIN },
+        Case { what: "sequential", strategy: Sequential, expect: Some(0), ..PLAIN },
+        Case { what: "sequential, what it has", strategy: Sequential, has: &[1, 2], expect: Some(1), ..PLAIN },
+        Case {
+            what: "sequential in the best priority",
+            strategy: Sequential,
+            ranks: with_low,
+            has: all,
+            expect: Some(2),
+            ..PLAIN
+        },
+        Case { what: "round robin begins", strategy: RoundRobin, expect: Some(0), ..PLAIN },
+        Case { what: "round robin goes on", strategy: RoundRobin, last_opened: Some(0), expect: Some(1), ..PLAIN },
+        Case { what: "and begins anew", strategy: RoundRobin, last_opened: Some(2), expect: Some(0), ..PLAIN },
+        Case {
+            what: "and skips",
+            strategy: RoundRobin,
+            last_opened: Some(0),
+            has: &[0, 2],
+            expect: Some(2),
+            ..PLAIN
+        },
+    ];
+    for case in cases {
+        let mut order = order(case.ranks);
+        order.last_opened = case.last_opened.map(PieceIndex);
+        let mut remote = Bitfield::empty(case.ranks.len() as u32);
+        for &piece in case.has {
+            remote.set(PieceIndex(piece));
+        }
+        let only: Option<BTreeSet<_>> =
+            case.only.map(|pieces| pieces.iter().map(|piece| PieceIndex(*piece)).collect());
+        let offer =
+            Offer { remote: &remote, only: only.as_ref(), strategy: case.strategy, random_first: false };
+        let chosen = choose(&order, &offer, &mut luck()).map(|piece| piece.0);
+        assert_eq!(chosen, case.expect, "{}", case.what);
+    }
+}
+
+#[test]
+fn the_first_pieces_are_random_among_those_of_the_best_priority() {
+    let ranks: Vec<_> = (0..40).map(|at| Some((if at < 20 { High } else { Normal }, at))).collect();
+    let order = order(&ranks);
+    let remote = Bitfield::full(40);
+    let offer = Offer { remote: &remote, only: None, strategy: RarestFirst, random_first: true };
+    let mut luck = luck();
+    let chosen: BTreeSet<_> = (0..100).filter_map(|_| choose(&order, &offer, &mut luck)).collect();
+    assert!(chosen.len() > 10, "{chosen:?}");
+    assert!(chosen.iter().all(|piece| piece.0 < 20), "{chosen:?}");
+}
+
+#[test]
+fn a_peer_with_one_piece_of_many_is_asked_for_it_among_the_first_too() {
+    let ranks = vec![Some((Normal, 1)); 2000];
+    let mut remote = Bitfield::empty(2000);
+    remote.set(PieceIndex(1234));
+    let offer = Offer { remote: &remote, only: None, strategy: RarestFirst, random_first: true };
+    assert_eq!(choose(&order(&ranks), &offer, &mut luck()), Some(PieceIndex(1234)));
+}
