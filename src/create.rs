@@ -130,12 +130,20 @@ pub fn create(
     progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Created, CreateError> {
     // Also a `.` has a name then.
-    let path = path.canonicalize().map_err(|source| read_error(path, source))?;
-    let name = path.file_name().ok_or_else(|| CreateError::Empty { path: path.clone() })?;
-    let name = name.to_str().ok_or_else(|| CreateError::Name { path: path.clone() })?;
+    let path = path
+        .canonicalize()
+        .map_err(|source| read_error(path, source))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| CreateError::Empty { path: path.clone() })?;
+    let name = name
+        .to_str()
+        .ok_or_else(|| CreateError::Name { path: path.clone() })?;
     let listing = Listing::of(&path)?;
     let total: u64 = listing.files.iter().map(|file| file.length).sum();
-    let piece_bytes = options.piece_bytes.unwrap_or_else(|| recommended_piece_bytes(total));
+    let piece_bytes = options
+        .piece_bytes
+        .unwrap_or_else(|| recommended_piece_bytes(total));
     let builder = if path.is_dir() {
         let files = listing.files.iter().map(|file| NewFile {
             path: file.names.clone(),
@@ -147,7 +155,10 @@ pub fn create(
         MetainfoBuilder::single_file(name, total, piece_bytes)
     };
     let builder = describe(builder, options);
-    let metainfo_error = |source| CreateError::Metainfo { path: path.clone(), source };
+    let metainfo_error = |source| CreateError::Metainfo {
+        path: path.clone(),
+        source,
+    };
     let hashes = match builder.geometry() {
         Ok(geometry) => hash_all(&listing.files, &geometry, progress)?,
         // The builder says it in its own words.
@@ -155,7 +166,11 @@ pub fn create(
     };
     let metainfo = builder.build(&hashes).map_err(metainfo_error)?;
     let root = path.parent().unwrap_or(&path).to_path_buf();
-    Ok(Created { metainfo, root, left_out: listing.left_out })
+    Ok(Created {
+        metainfo,
+        root,
+        left_out: listing.left_out,
+    })
 }
 
 fn describe(builder: MetainfoBuilder, options: &CreateOptions) -> MetainfoBuilder {
@@ -186,7 +201,10 @@ fn describe(builder: MetainfoBuilder, options: &CreateOptions) -> MetainfoBuilde
 }
 
 fn read_error(path: &Path, source: io::Error) -> CreateError {
-    CreateError::Read { path: path.to_path_buf(), source }
+    CreateError::Read {
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 /// A file on disk and its place in the torrent.
@@ -214,27 +232,42 @@ impl Listing {
             listing.push(path.to_path_buf(), Vec::new(), metadata.len());
         }
         if listing.files.is_empty() {
-            return Err(CreateError::Empty { path: path.to_path_buf() });
+            return Err(CreateError::Empty {
+                path: path.to_path_buf(),
+            });
         }
         Ok(listing)
     }
 
     fn push(&mut self, path: PathBuf, names: Vec<String>, length: u64) {
-        let offset = self.files.last().map_or(0, |last| last.offset + last.length);
-        self.files.push(Source { path, names, length, offset });
+        let offset = self
+            .files
+            .last()
+            .map_or(0, |last| last.offset + last.length);
+        self.files.push(Source {
+            path,
+            names,
+            length,
+            offset,
+        });
     }
 
     fn walk(&mut self, folder: &Path, names: &mut Vec<String>) -> Result<(), CreateError> {
         if names.len() >= DIRECTORY_DEPTH_MAX {
-            return Err(CreateError::TooDeep { path: folder.to_path_buf() });
+            return Err(CreateError::TooDeep {
+                path: folder.to_path_buf(),
+            });
         }
         let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
-        let mut entries: Vec<_> =
-            entries.collect::<Result<_, _>>().map_err(|source| read_error(folder, source))?;
+        let mut entries: Vec<_> = entries
+            .collect::<Result<_, _>>()
+            .map_err(|source| read_error(folder, source))?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let path = entry.path();
-            let metadata = entry.metadata().map_err(|source| read_error(&path, source))?;
+            let metadata = entry
+                .metadata()
+                .map_err(|source| read_error(&path, source))?;
             if !metadata.is_dir() && !metadata.is_file() {
                 self.left_out.push(path);
                 continue;
@@ -266,13 +299,20 @@ fn hash_all(
     let pieces = geometry.piece_count() as usize;
     let piece_bytes = geometry.piece_bytes() as usize;
     let batch = (BATCH_BYTES_MAX / piece_bytes).clamp(1, BATCH_PIECES_MAX);
-    let threads = thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX));
+    let threads =
+        thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX));
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut hashes = vec![[0; 20]; pieces];
     thread::scope(|scope| {
         let (sender, arriving) = mpsc::sync_channel(2 * THREADS_MAX);
         for _ in 0..threads.min(pieces.div_ceil(batch)) {
-            let worker = Worker { files, geometry, batch, next: &next, stop: &stop };
+            let worker = Worker {
+                files,
+                geometry,
+                batch,
+                next: &next,
+                stop: &stop,
+            };
             let sender = sender.clone();
             scope.spawn(move || worker.run(&sender));
         }
@@ -283,7 +323,8 @@ fn hash_all(
                 Ok((first, digests)) => {
                     hashes[first..first + digests.len()].copy_from_slice(&digests);
                     done += (digests.len() * piece_bytes) as u64;
-                    if progress(done.min(geometry.total_bytes()), geometry.total_bytes()).is_break() {
+                    if progress(done.min(geometry.total_bytes()), geometry.total_bytes()).is_break()
+                    {
                         outcome = Err(CreateError::Cancelled);
                     }
                 }
@@ -351,7 +392,9 @@ impl Worker<'_> {
         open: &mut Option<(usize, File)>,
     ) -> Result<(), CreateError> {
         let mut at = start;
-        let begins = self.files.partition_point(|file| file.offset + file.length <= start);
+        let begins = self
+            .files
+            .partition_point(|file| file.offset + file.length <= start);
         for (number, file) in self.files.iter().enumerate().skip(begins) {
             if buffer.is_empty() {
                 break;
@@ -382,9 +425,13 @@ impl Source {
             Some((known, file)) if known == number => file,
             _ => File::open(&self.path).map_err(|source| read_error(&self.path, source))?,
         };
-        let read = file.seek(SeekFrom::Start(begin)).and_then(|_| file.read_exact(part));
+        let read = file
+            .seek(SeekFrom::Start(begin))
+            .and_then(|_| file.read_exact(part));
         read.map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => CreateError::Changed { path: self.path.clone() },
+            io::ErrorKind::UnexpectedEof => CreateError::Changed {
+                path: self.path.clone(),
+            },
             _ => read_error(&self.path, source),
         })?;
         *open = Some((number, file));
@@ -410,7 +457,10 @@ mod tests {
         fs::write(root.join("a"), &first).unwrap();
         fs::write(root.join("b/c"), &second).unwrap();
         fs::write(root.join("b/empty"), []).unwrap();
-        let options = CreateOptions { piece_bytes: Some(16 << 10), ..CreateOptions::default() };
+        let options = CreateOptions {
+            piece_bytes: Some(16 << 10),
+            ..CreateOptions::default()
+        };
         let made = create(&root, &options, go_on).unwrap();
         assert_eq!(made.root, folder.path().canonicalize().unwrap());
         let info = &made.metainfo.info;
@@ -429,9 +479,15 @@ mod tests {
         let root = folder.path().join("set");
         fs::create_dir(&root).unwrap();
         let options = CreateOptions::default();
-        assert!(matches!(create(&root, &options, go_on), Err(CreateError::Empty { .. })));
+        assert!(matches!(
+            create(&root, &options, go_on),
+            Err(CreateError::Empty { .. })
+        ));
         let gone = root.join("gone");
-        assert!(matches!(create(&gone, &options, go_on), Err(CreateError::Read { .. })));
+        assert!(matches!(
+            create(&gone, &options, go_on),
+            Err(CreateError::Read { .. })
+        ));
         fs::write(root.join("file"), "content").unwrap();
         #[cfg(unix)]
         {

@@ -43,10 +43,20 @@ struct Cli {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Global {
     /// What to log to stderr, such as `info`, `dunlin_net=debug` or `warn,dunlin_systems=trace`
-    #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        help_heading = "Global options"
+    )]
     pub(crate) log: Option<String>,
     /// Configuration file to read instead of the user's own
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
     pub(crate) config: Option<PathBuf>,
 }
 

@@ -9,8 +9,8 @@ use dunlin_base::{Bitfield, PieceIndex};
 use dunlin_net::real::disk::layout_of;
 use dunlin_protocol::metainfo::{Info, Metainfo};
 use dunlin_storage::{
-    FileIndex, FileLayout, FilePool, FileStat, PieceHashes, Preallocation,
-    RecheckProgress, Storage as _, TorrentFiles, recheck,
+    FileIndex, FileLayout, FilePool, FileStat, PieceHashes, Preallocation, RecheckProgress,
+    Storage as _, TorrentFiles, recheck,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{EngineTime, NodeKey, PeerId, RngStream, StreamName};
 use dunlin_components::node::{Identity, Luck, Node, NodeBuckets, Rules};
 use dunlin_components::world::{
-    MemoryBudget, NodeIndex, Now, PeerIndex, PortInbox, PortOutbox, RoutedEvents, Timers, TorrentIndex,
-    Wake, Work,
+    MemoryBudget, NodeIndex, Now, PeerIndex, PortInbox, PortOutbox, RoutedEvents, Timers,
+    TorrentIndex, Wake, Work,
 };
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::Snapshot;
@@ -52,8 +52,15 @@ impl Engine {
         world.init_resource::<RoutedEvents>();
         world.init_resource::<Work>();
         world.init_resource::<Sweep>();
-        world.insert_resource(MemoryBudget { bytes_max: memory_bytes, bytes: 0 });
-        Self { world, schedule: schedule::build(), seed }
+        world.insert_resource(MemoryBudget {
+            bytes_max: memory_bytes,
+            bytes: 0,
+        });
+        Self {
+            world,
+            schedule: schedule::build(),
+            seed,
+        }
     }
 
     /// Adds a node.
@@ -61,18 +68,30 @@ impl Engine {
     /// # Panics
     /// When its key is taken.
     pub fn add_node(&mut self, settings: NodeSettings) {
-        let NodeSettings { node, peer_id, config } = settings;
+        let NodeSettings {
+            node,
+            peer_id,
+            config,
+        } = settings;
         let mut identity = RngStream::new(self.seed, node, StreamName::Identity);
         let tracker_key = identity.next_u64() as u32;
         let entity = self.world.spawn((
             Node(node),
-            Identity { peer_id, tracker_key, listen_port: None },
+            Identity {
+                peer_id,
+                tracker_key,
+                listen_port: None,
+            },
             NodeBuckets::new(&config),
             Luck::new(self.seed, node),
             Rules(config),
         ));
         let entity = entity.id();
-        let before = self.world.resource_mut::<NodeIndex>().0.insert(node, entity);
+        let before = self
+            .world
+            .resource_mut::<NodeIndex>()
+            .0
+            .insert(node, entity);
         assert!(before.is_none(), "{node:?} is there already");
     }
 
@@ -105,7 +124,10 @@ impl Engine {
         if self.world.resource::<Work>().is_left() {
             return self.world.resource::<Now>().0;
         }
-        self.world.resource::<Wake>().at().min(self.world.resource::<Timers>().next())
+        self.world
+            .resource::<Wake>()
+            .at()
+            .min(self.world.resource::<Timers>().next())
     }
 
     /// A copy of the tables for viewers.

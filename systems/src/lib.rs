@@ -7,21 +7,21 @@
 //! A folder per concern; each opens with what it decides, reads, writes and emits.
 //! [`schedule`] shows their order on one screen.
 
-pub mod schedule;
+mod choke;
+mod connect;
+mod discover;
+mod emit;
+mod endgame;
 mod engine;
 mod ingest;
 mod lifecycle;
-mod connect;
-mod discover;
-mod receive;
-mod verify;
-mod choke;
-mod pick;
-mod endgame;
-mod serve;
-mod emit;
 mod observe;
+mod pick;
+mod receive;
+pub mod schedule;
+mod serve;
 #[cfg(test)]
 mod swarm;
+mod verify;
 
 pub use engine::{Engine, NodeSettings};

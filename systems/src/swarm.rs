@@ -3,6 +3,7 @@
 //! What must hold at any time is checked after every tick; puppets are peers that a test plays.
 
 mod check;
+mod disk;
 pub(crate) mod puppet;
 mod tests;
 
@@ -13,8 +14,8 @@ use std::sync::Arc;
 
 use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId, PeerKey, PieceIndex, TorrentKey};
 use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation};
-use dunlin_port::disk::{Check, DiskCommand, DiskError, DiskErrorKind, DiskEvent, Totals};
-use dunlin_port::hash::{HashDone, HashJob};
+use dunlin_port::disk::{Check, DiskCommand};
+use dunlin_port::hash::HashJob;
 use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::tracker::TrackerCommand;
@@ -25,6 +26,7 @@ use dunlin_protocol::wire::{BlockRequest, Message};
 use sha1::{Digest as _, Sha1};
 
 use crate::{Engine, NodeSettings};
+use disk::{Disk, judge};
 use puppet::Puppet;
 
 /// One-way delay of the link.
@@ -42,8 +44,10 @@ impl Sample {
         let mut rng = dunlin_base::RngStream::new(9, NodeKey(9), dunlin_base::StreamName::Identity);
         let mut data = vec![0; bytes];
         rng.fill(&mut data);
-        let hashes: Vec<[u8; 20]> =
-            data.chunks(piece_bytes as usize).map(|piece| Sha1::digest(piece).into()).collect();
+        let hashes: Vec<[u8; 20]> = data
+            .chunks(piece_bytes as usize)
+            .map(|piece| Sha1::digest(piece).into())
+            .collect();
         let builder = MetainfoBuilder::single_file("sample", bytes as u64, piece_bytes);
         let info = builder.build(&hashes).expect("a small torrent").info;
         Self { info, data }
@@ -52,8 +56,10 @@ impl Sample {
     /// The same noise as a folder of files of these lengths.
     pub(crate) fn folder(files: &[u64], piece_bytes: u32) -> Self {
         let Self { data, .. } = Self::new(files.iter().sum::<u64>() as usize, piece_bytes);
-        let hashes: Vec<[u8; 20]> =
-            data.chunks(piece_bytes as usize).map(|piece| Sha1::digest(piece).into()).collect();
+        let hashes: Vec<[u8; 20]> = data
+            .chunks(piece_bytes as usize)
+            .map(|piece| Sha1::digest(piece).into())
+            .collect();
         let file = |(at, &length): (usize, &u64)| NewFile {
             path: vec![format!("file {at}")],
             length,
@@ -63,29 +69,6 @@ impl Sample {
         let builder = MetainfoBuilder::folder("sample", files, piece_bytes);
         let info = builder.build(&hashes).expect("a small torrent").info;
         Self { info, data }
-    }
-}
-
-/// One torrent's memory disk.
-struct Disk {
-    info: Arc<Info>,
-    data: Vec<u8>,
-    have: Bitfield,
-}
-
-impl Disk {
-    /// The pieces that match their hashes.
-    fn good(&self) -> Bitfield {
-        let geometry = self.info.geometry();
-        let mut good = Bitfield::empty(geometry.piece_count());
-        for piece in geometry.pieces() {
-            let start = geometry.piece_start(piece) as usize;
-            let bytes = &self.data[start..start + geometry.piece_len(piece) as usize];
-            if self.info.piece_hash(piece).is_some_and(|hash| Sha1::digest(bytes).as_slice() == hash) {
-                good.set(piece);
-            }
-        }
-        good
     }
 }
 
@@ -183,8 +166,11 @@ impl Swarm {
         for node in 0..nodes {
             let mut peer_id = [b'0'; 20];
             peer_id[..4].copy_from_slice(&node.to_be_bytes());
-            let settings =
-                NodeSettings { node: NodeKey(node), peer_id: PeerId(peer_id), config: config.clone() };
+            let settings = NodeSettings {
+                node: NodeKey(node),
+                peer_id: PeerId(peer_id),
+                config: config.clone(),
+            };
             swarm.engine.add_node(settings);
             swarm.addresses.insert(addr_of(node), NodeKey(node));
         }
@@ -211,7 +197,14 @@ impl Swarm {
             (vec![0; sample.data.len()], Bitfield::empty(pieces))
         };
         let torrent = TorrentKey(node);
-        self.disks.insert(torrent, Disk { info: sample.info.clone(), data, have });
+        self.disks.insert(
+            torrent,
+            Disk {
+                info: sample.info.clone(),
+                data,
+                have,
+            },
+        );
         let mut add = AddTorrent {
             torrent,
             node: NodeKey(node),
@@ -241,7 +234,10 @@ impl Swarm {
 
     /// Damages a piece on a torrent's disk, of which the disk does not know before it checks again.
     pub(crate) fn damage(&mut self, node: u32, piece: u32) {
-        let disk = self.disks.get_mut(&TorrentKey(node)).expect("a torrent that was added");
+        let disk = self
+            .disks
+            .get_mut(&TorrentKey(node))
+            .expect("a torrent that was added");
         let start = disk.info.geometry().piece_start(PieceIndex(piece)) as usize;
         disk.data[start] ^= 1;
     }
@@ -254,16 +250,29 @@ impl Swarm {
     }
 
     /// Runs until `done` or until `limit` of virtual time has passed; says whether it was done.
-    pub(crate) fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut Self) -> bool,
+    ) -> bool {
         let end = self.now + limit;
         while self.now < end {
             self.step();
             if done(self) {
                 return true;
             }
-            let next = self.flight.first_key_value().map_or(EngineTime::NEVER, |((at, _), _)| *at);
-            let next = next.min(self.engine.wake_at()).max(self.now + Duration::from_micros(100));
-            self.now = if self.engine.inbox().is_empty() { next.min(end) } else { self.now };
+            let next = self
+                .flight
+                .first_key_value()
+                .map_or(EngineTime::NEVER, |((at, _), _)| *at);
+            let next = next
+                .min(self.engine.wake_at())
+                .max(self.now + Duration::from_micros(100));
+            self.now = if self.engine.inbox().is_empty() {
+                next.min(end)
+            } else {
+                self.now
+            };
         }
         false
     }
@@ -293,7 +302,9 @@ impl Swarm {
         outbox.net.into_iter().for_each(|command| self.net(command));
         self.waiting.extend(outbox.disk);
         if !self.disk_rests {
-            core::mem::take(&mut self.waiting).into_iter().for_each(|command| self.disk(command));
+            core::mem::take(&mut self.waiting)
+                .into_iter()
+                .for_each(|command| self.disk(command));
         }
         self.hashing.extend(outbox.hash);
         if !self.hashers_rest {
@@ -304,7 +315,12 @@ impl Swarm {
 
     /// Delivers an event after the link's delay and behind what the sender's line still carries.
     fn send(&mut self, from: NodeKey, event: NetEvent) {
-        let leaves = self.busy.get(&from).copied().unwrap_or_default().max(self.now);
+        let leaves = self
+            .busy
+            .get(&from)
+            .copied()
+            .unwrap_or_default()
+            .max(self.now);
         self.deliver(leaves + DELAY, event);
     }
 
@@ -316,7 +332,12 @@ impl Swarm {
     /// Takes a line's time for a payload; `None` when the line has no limit.
     fn carry(&mut self, node: NodeKey, bytes: u32) -> Option<EngineTime> {
         let rate = *self.lines.get(&node)?;
-        let starts = self.busy.get(&node).copied().unwrap_or_default().max(self.now);
+        let starts = self
+            .busy
+            .get(&node)
+            .copied()
+            .unwrap_or_default()
+            .max(self.now);
         let leaves = starts + Duration::from_nanos(u64::from(bytes) * 1_000_000_000 / rate);
         self.busy.insert(node, leaves);
         Some(leaves)
@@ -327,36 +348,74 @@ impl Swarm {
             NetCommand::Connect { peer, node, addr } => self.connect(peer, node, addr),
             NetCommand::Handshake { peer, handshake } => {
                 if let Some(&(other, node)) = self.ends.get(&peer) {
-                    self.send(node, NetEvent::Handshake { peer: other, handshake });
+                    self.send(
+                        node,
+                        NetEvent::Handshake {
+                            peer: other,
+                            handshake,
+                        },
+                    );
                 }
             }
             NetCommand::Send { peer, message } => match self.ends.get(&peer).copied() {
                 Some((other, node)) => {
                     self.wire.push((peer, message.clone()));
-                    self.send(node, NetEvent::Message { peer: other, message });
+                    self.send(
+                        node,
+                        NetEvent::Message {
+                            peer: other,
+                            message,
+                        },
+                    );
                 }
                 None => {
                     self.wire.push((peer, message.clone()));
                     self.heard.push((peer, message));
                 }
             },
-            NetCommand::SendBlock { peer, piece, begin, payload } => {
+            NetCommand::SendBlock {
+                peer,
+                piece,
+                begin,
+                payload,
+            } => {
                 self.send_block(peer, piece, begin, payload);
             }
             NetCommand::Close { peer } => {
                 self.closed.insert(peer);
-                let Some((other, node)) = self.ends.remove(&peer) else { return };
+                let Some((other, node)) = self.ends.remove(&peer) else {
+                    return;
+                };
                 self.ends.remove(&other);
-                self.send(node, NetEvent::Closed { peer: other, reason: CloseReason::Remote });
+                self.send(
+                    node,
+                    NetEvent::Closed {
+                        peer: other,
+                        reason: CloseReason::Remote,
+                    },
+                );
             }
         }
     }
 
-    fn send_block(&mut self, peer: PeerKey, piece: PieceIndex, begin: u32, mut payload: BlockBuffer) {
+    fn send_block(
+        &mut self,
+        peer: PeerKey,
+        piece: PieceIndex,
+        begin: u32,
+        mut payload: BlockBuffer,
+    ) {
         let bytes = payload.len() as u32;
         let sent = NetEvent::Sent { peer, bytes };
         let Some(&(other, node)) = self.ends.get(&peer) else {
-            self.blocks.push((peer, BlockRequest { piece: piece.0, begin, len: bytes }));
+            self.blocks.push((
+                peer,
+                BlockRequest {
+                    piece: piece.0,
+                    begin,
+                    len: bytes,
+                },
+            ));
             self.engine.inbox().net.push_back(sent);
             return;
         };
@@ -368,7 +427,15 @@ impl Swarm {
             None => self.engine.inbox().net.push_back(sent),
         }
         if !self.mute.contains(&node) {
-            self.send(node, NetEvent::Block { peer: other, piece: piece.0, begin, payload });
+            self.send(
+                node,
+                NetEvent::Block {
+                    peer: other,
+                    piece: piece.0,
+                    begin,
+                    payload,
+                },
+            );
         }
     }
 
@@ -378,7 +445,13 @@ impl Swarm {
             return;
         }
         let Some(&target) = self.addresses.get(&addr) else {
-            self.send(node, NetEvent::Closed { peer, reason: CloseReason::ConnectTimeout });
+            self.send(
+                node,
+                NetEvent::Closed {
+                    peer,
+                    reason: CloseReason::ConnectTimeout,
+                },
+            );
             return;
         };
         self.accepted += 1;
@@ -386,81 +459,14 @@ impl Swarm {
         self.ends.insert(peer, (incoming, node));
         self.ends.insert(incoming, (peer, target));
         let from = SocketAddr::new(addr_of(node.0).ip(), 40_000);
-        self.send(node, NetEvent::Accepted { peer: incoming, node: target, addr: from });
+        self.send(
+            node,
+            NetEvent::Accepted {
+                peer: incoming,
+                node: target,
+                addr: from,
+            },
+        );
         self.send(node, NetEvent::Connected { peer });
     }
-
-    fn disk(&mut self, command: DiskCommand) {
-        let event = match command {
-            DiskCommand::Open { torrent, .. } => {
-                let have = self.disks[&torrent].have.clone();
-                DiskEvent::Opened { torrent, have, checked: 0, totals: Totals::default() }
-            }
-            DiskCommand::Recheck { torrent } => self.recheck(torrent),
-            DiskCommand::Write { torrent, piece, blocks } => self.write(torrent, piece, blocks),
-            DiskCommand::Read { torrent, peer, blocks } => {
-                for block in blocks {
-                    let result = Ok(self.read(torrent, block));
-                    self.engine.inbox().disk.push_back(DiskEvent::Read { torrent, peer, block, result });
-                }
-                return;
-            }
-            DiskCommand::Commit { torrent, have, .. } => {
-                let written = self.disks.get(&torrent).map(|disk| &disk.have);
-                assert!(written.is_none_or(|written| !have.has_any_not_in(written)), "claims what is not there");
-                self.commits.push((self.now, torrent));
-                self.committed.insert(torrent, have);
-                DiskEvent::Committed { torrent }
-            }
-            DiskCommand::Select { .. } => return,
-            DiskCommand::Move { torrent, root } => DiskEvent::Moved { torrent, root, error: None },
-            DiskCommand::Close { torrent, .. } => DiskEvent::ClosedFiles { torrent },
-        };
-        self.engine.inbox().disk.push_back(event);
-    }
-
-    fn recheck(&mut self, torrent: TorrentKey) -> DiskEvent {
-        let disk = self.disks.get_mut(&torrent).expect("a torrent that is checked was added");
-        disk.have = disk.good();
-        let checked = disk.have.len();
-        DiskEvent::Opened { torrent, have: disk.have.clone(), checked, totals: Totals::default() }
-    }
-
-    fn write(&mut self, torrent: TorrentKey, piece: PieceIndex, blocks: Vec<BlockBuffer>) -> DiskEvent {
-        if self.full.contains(&torrent) {
-            let error = DiskError { kind: DiskErrorKind::Full, message: "no space left".to_owned() };
-            return DiskEvent::WriteFailed { torrent, piece, blocks, error };
-        }
-        let disk = self.disks.get_mut(&torrent).expect("a torrent that writes was added");
-        let mut at = disk.info.geometry().piece_start(piece) as usize;
-        for block in &blocks {
-            disk.data[at..at + block.len()].copy_from_slice(block);
-            at += block.len();
-        }
-        disk.have.set(piece);
-        DiskEvent::Written { torrent, piece }
-    }
-
-    fn read(&self, torrent: TorrentKey, block: BlockRequest) -> BlockBuffer {
-        let disk = &self.disks[&torrent];
-        let piece = PieceIndex(block.piece);
-        assert!(disk.have.has(piece), "only pieces on disk are served");
-        let start = (disk.info.geometry().piece_start(piece) + u64::from(block.begin)) as usize;
-        let mut payload = self.pool.take(block.len as usize).expect("a large pool");
-        payload.copy_from_slice(&disk.data[start..start + block.len as usize]);
-        payload
-    }
-}
-
-fn judge(job: HashJob) -> HashDone {
-    let HashJob { torrent, piece, blocks, expected, digest_blocks } = job;
-    let mut whole = Sha1::new();
-    blocks.iter().for_each(|block| whole.update(&**block));
-    let good = <[u8; 20]>::from(whole.finalize()) == expected;
-    let digests = if digest_blocks || !good {
-        blocks.iter().map(|block| Sha1::digest(&**block).into()).collect()
-    } else {
-        Vec::new()
-    };
-    HashDone { torrent, piece, blocks, good, block_digests: digests }
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{BLOCK_BYTES, EngineTime, NodeKey, PeerId, PeerKey, RngStream, StreamName, TokenBucket, TorrentKey};
+use dunlin_base::{
+    BLOCK_BYTES, EngineTime, NodeKey, PeerId, PeerKey, RngStream, StreamName, TokenBucket,
+    TorrentKey,
+};
 use dunlin_port::config::{ByteSize, EngineConfig};
 
 /// What makes an entity a node.
@@ -44,7 +47,10 @@ impl NodeBuckets {
         let bucket = |rate: Option<ByteSize>| {
             TokenBucket::new(rate.map(|rate| rate.0), u64::from(BLOCK_BYTES))
         };
-        Self { down: bucket(config.limits.down), up: bucket(config.limits.up) }
+        Self {
+            down: bucket(config.limits.down),
+            up: bucket(config.limits.up),
+        }
     }
 }
 

@@ -67,9 +67,23 @@ impl Requests {
         self.out.remove(at)
     }
 
+    /// Notes a request that goes out now.
+    pub fn note(&mut self, piece: PieceIndex, block: BlockIndex, now: EngineTime) {
+        if self.out.is_empty() {
+            self.progress_at = now;
+        }
+        self.out.push_back(Request {
+            piece,
+            block,
+            sent_at: now,
+        });
+    }
+
     /// How many more may go out.
     #[must_use]
     pub fn room(&self) -> u32 {
-        self.target.min(self.limit).saturating_sub(self.out.len() as u32)
+        self.target
+            .min(self.limit)
+            .saturating_sub(self.out.len() as u32)
     }
 }

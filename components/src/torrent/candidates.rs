@@ -60,7 +60,11 @@ impl Candidates {
     /// Lets every address that never failed be tried at `now`: what kept us from it was that we
     /// wanted nothing.
     pub fn want_again(&mut self, now: EngineTime) {
-        for candidate in self.0.values_mut().filter(|candidate| candidate.failures == 0) {
+        for candidate in self
+            .0
+            .values_mut()
+            .filter(|candidate| candidate.failures == 0)
+        {
             if let CandidateState::Idle { not_before } = &mut candidate.state {
                 *not_before = now.min(*not_before);
             }

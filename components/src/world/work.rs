@@ -57,9 +57,25 @@ impl Work {
     /// memory, rate or an instant do not count.
     #[must_use]
     pub fn is_left(&self) -> bool {
-        let peers = [&self.pick, &self.endgame, &self.flags, &self.serve, &self.interest];
-        let torrents = [&self.connect, &self.announce, &self.commit, &self.retry, &self.completion];
-        let lists = [self.whole.is_empty(), self.have.is_empty(), self.unreadable.is_empty()];
+        let peers = [
+            &self.pick,
+            &self.endgame,
+            &self.flags,
+            &self.serve,
+            &self.interest,
+        ];
+        let torrents = [
+            &self.connect,
+            &self.announce,
+            &self.commit,
+            &self.retry,
+            &self.completion,
+        ];
+        let lists = [
+            self.whole.is_empty(),
+            self.have.is_empty(),
+            self.unreadable.is_empty(),
+        ];
         peers.iter().any(|list| !list.is_empty())
             || torrents.iter().any(|list| !list.is_empty())
             || lists.contains(&false)

@@ -17,19 +17,41 @@ use super::Drop;
 pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: SocketAddr) {
     let now = world.resource::<Now>().0;
     if !reserve(world, node, addr) {
-        world.resource_mut::<PortOutbox>().0.net.push(NetCommand::Close { peer });
+        world
+            .resource_mut::<PortOutbox>()
+            .0
+            .net
+            .push(NetCommand::Close { peer });
         return;
     }
-    let traffic = PeerTraffic { heard_at: now, spoke_at: now, ..PeerTraffic::default() };
-    let entity = world.spawn((Peer(peer), Remote { node, addr }, Phase::Handshaking, traffic)).id();
-    world.resource_mut::<PeerIndex>().by_key.insert(peer, entity);
+    let traffic = PeerTraffic {
+        heard_at: now,
+        spoke_at: now,
+        ..PeerTraffic::default()
+    };
+    let entity = world
+        .spawn((
+            Peer(peer),
+            Remote { node, addr },
+            Phase::Handshaking,
+            traffic,
+        ))
+        .id();
+    world
+        .resource_mut::<PeerIndex>()
+        .by_key
+        .insert(peer, entity);
 }
 
 fn reserve(world: &mut World, node: NodeKey, addr: SocketAddr) -> bool {
     let ip = addr.ip();
-    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else { return false };
-    let Some((rules, banned, mut connections)) =
-        world.query::<(&Rules, &Banned, &mut Connections)>().get_mut(world, node).ok()
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else {
+        return false;
+    };
+    let Some((rules, banned, mut connections)) = world
+        .query::<(&Rules, &Banned, &mut Connections)>()
+        .get_mut(world, node)
+        .ok()
     else {
         return false;
     };
@@ -48,8 +70,12 @@ fn reserve(world: &mut World, node: NodeKey, addr: SocketAddr) -> bool {
 
 /// An accepted connection's handshake came, or never will.
 pub(super) fn handshake_came(world: &mut World, remote: &Remote) {
-    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
-    let Some(mut connections) = world.get_mut::<Connections>(node) else { return };
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else {
+        return;
+    };
+    let Some(mut connections) = world.get_mut::<Connections>(node) else {
+        return;
+    };
     let ip = remote.addr.ip();
     match connections.pending.get_mut(&ip) {
         Some(count) if *count > 1 => *count -= 1,
@@ -71,19 +97,27 @@ pub(super) fn admit(
     peer_id: &PeerId,
 ) -> Result<Option<PeerKey>, Drop> {
     let node = world.resource::<NodeIndex>().0.get(&remote.node).copied();
-    let rules = node.and_then(|node| world.get::<Rules>(node)).ok_or(Drop::fault("no rules"))?;
+    let rules = node
+        .and_then(|node| world.get::<Rules>(node))
+        .ok_or(Drop::fault("no rules"))?;
     let limits = &rules.0.limits;
     let banned = node.and_then(|node| world.get::<Banned>(node));
     if banned.is_some_and(|banned| banned.covers(remote.addr)) {
         return Err(Drop::never_again("it is banned"));
     }
     let peers = world.get::<Peers>(torrent).ok_or(Drop::fault("no peers"))?;
-    let own_limit = world.get::<TorrentBuckets>(torrent).and_then(|buckets| buckets.limits.connections);
+    let own_limit = world
+        .get::<TorrentBuckets>(torrent)
+        .and_then(|buckets| buckets.limits.connections);
     let ip = remote.addr.ip();
     let mut gives_way = None;
     for (&other, &entity) in &peers.0 {
-        let same_id = world.get::<Hello>(entity).is_some_and(|hello| hello.peer_id == *peer_id);
-        let same_ip = world.get::<Remote>(entity).is_some_and(|other| other.addr.ip() == ip);
+        let same_id = world
+            .get::<Hello>(entity)
+            .is_some_and(|hello| hello.peer_id == *peer_id);
+        let same_ip = world
+            .get::<Remote>(entity)
+            .is_some_and(|other| other.addr.ip() == ip);
         // Behind one address may be several honest peers; on loopback they are the rule.
         let ip_taken = same_ip && !limits.several_connections_per_address && !ip.is_loopback();
         if same_id && outranks(world, node, peer, peer_id, other, entity) {
@@ -109,8 +143,12 @@ fn outranks(
     old: PeerKey,
     old_row: Entity,
 ) -> bool {
-    let Some(own) = node.and_then(|node| world.get::<Identity>(node)) else { return false };
-    let Some(old_traffic) = world.get::<PeerTraffic>(old_row) else { return false };
+    let Some(own) = node.and_then(|node| world.get::<Identity>(node)) else {
+        return false;
+    };
+    let Some(old_traffic) = world.get::<PeerTraffic>(old_row) else {
+        return false;
+    };
     let they_open = their_id < &own.peer_id;
     if new.is_incoming() == old.is_incoming() || new.is_incoming() != they_open {
         return false;

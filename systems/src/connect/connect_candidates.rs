@@ -20,7 +20,13 @@ type TorrentRow<'a> = (
     &'a TorrentBuckets,
     &'a mut Candidates,
 );
-type NodeRow<'a> = (&'a Node, &'a Rules, &'a Banned, &'a mut Connections, &'a mut Luck);
+type NodeRow<'a> = (
+    &'a Node,
+    &'a Rules,
+    &'a Banned,
+    &'a mut Connections,
+    &'a mut Luck,
+);
 
 pub(super) fn connect_candidates(
     now: Res<'_, Now>,
@@ -34,17 +40,30 @@ pub(super) fn connect_candidates(
     mut commands: Commands<'_, '_>,
 ) {
     for key in core::mem::take(&mut work.connect) {
-        let Some(entity) = index.get(key) else { continue };
-        let Ok((_, node_of, lifecycle, connected, buckets, mut candidates)) = torrents.get_mut(entity) else {
+        let Some(entity) = index.get(key) else {
             continue;
         };
-        let Ok((node, rules, banned, mut connections, mut luck)) = nodes.get_mut(node_of.0) else { continue };
+        let Ok((_, node_of, lifecycle, connected, buckets, mut candidates)) =
+            torrents.get_mut(entity)
+        else {
+            continue;
+        };
+        let Ok((node, rules, banned, mut connections, mut luck)) = nodes.get_mut(node_of.0) else {
+            continue;
+        };
         if !lifecycle.is_active() {
             continue;
         }
         let limits = &rules.0.limits;
-        let torrent_max = buckets.limits.connections.unwrap_or(limits.connections_per_torrent);
-        let in_use = candidates.0.values().filter(|c| c.state == CandidateState::InUse).count();
+        let torrent_max = buckets
+            .limits
+            .connections
+            .unwrap_or(limits.connections_per_torrent);
+        let in_use = candidates
+            .0
+            .values()
+            .filter(|c| c.state == CandidateState::InUse)
+            .count();
         let room = torrent_max.saturating_sub(connected.0.len().max(in_use) as u32);
         let room = room.min(limits.half_open.saturating_sub(connections.half_open));
         let room = room.min(limits.connections.saturating_sub(connections.total));
@@ -62,7 +81,11 @@ pub(super) fn connect_candidates(
             let peer = peers.next_key();
             let row = spawn(&mut commands, peer, node.0, entity, addr, now.0);
             peers.by_key.insert(peer, row);
-            outbox.0.net.push(NetCommand::Connect { peer, node: node.0, addr });
+            outbox.0.net.push(NetCommand::Connect {
+                peer,
+                node: node.0,
+                addr,
+            });
         }
         arm(&mut timers, &candidates, key, now.0);
     }
@@ -70,9 +93,16 @@ pub(super) fn connect_candidates(
 
 /// Addresses that never failed come first; among equals, luck decides, so that a swarm's newcomers
 /// do not all knock at the same door.
-fn order(candidates: &Candidates, banned: &Banned, now: EngineTime, luck: &mut RngStream) -> Vec<SocketAddr> {
-    let mut ready: Vec<_> =
-        candidates.ready(now).filter(|addr| !banned.covers(*addr)).collect();
+fn order(
+    candidates: &Candidates,
+    banned: &Banned,
+    now: EngineTime,
+    luck: &mut RngStream,
+) -> Vec<SocketAddr> {
+    let mut ready: Vec<_> = candidates
+        .ready(now)
+        .filter(|addr| !banned.covers(*addr))
+        .collect();
     luck.shuffle(&mut ready);
     ready.sort_by_key(|addr| candidates.0[addr].failures);
     ready
@@ -86,8 +116,18 @@ fn spawn(
     addr: SocketAddr,
     now: EngineTime,
 ) -> Entity {
-    let traffic = PeerTraffic { heard_at: now, spoke_at: now, ..PeerTraffic::default() };
-    let row = (Peer(peer), Remote { node, addr }, PeerOf(torrent), Phase::Connecting, traffic);
+    let traffic = PeerTraffic {
+        heard_at: now,
+        spoke_at: now,
+        ..PeerTraffic::default()
+    };
+    let row = (
+        Peer(peer),
+        Remote { node, addr },
+        PeerOf(torrent),
+        Phase::Connecting,
+        traffic,
+    );
     commands.spawn(row).id()
 }
 

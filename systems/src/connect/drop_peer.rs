@@ -49,47 +49,77 @@ enum Again {
 impl Drop {
     /// The connection is gone or never came to be.
     pub(crate) fn lost(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: Again::Failed, closed: true }
+        Self {
+            why: why.into(),
+            again: Again::Failed,
+            closed: true,
+        }
     }
 
     /// The peer is silent, so its connection is given up.
     pub(crate) fn lost_silent(why: impl Into<String>) -> Self {
-        Self { closed: false, ..Self::lost(why) }
+        Self {
+            closed: false,
+            ..Self::lost(why)
+        }
     }
 
     /// The peer did something that it must not do.
     pub(crate) fn fault(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: Again::Misbehaved, closed: false }
+        Self {
+            why: why.into(),
+            again: Again::Misbehaved,
+            closed: false,
+        }
     }
 
     /// Nothing is wrong with the peer, but the connection is of no use.
     pub(crate) fn useless(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: Again::Later, closed: false }
+        Self {
+            why: why.into(),
+            again: Again::Later,
+            closed: false,
+        }
     }
 
     /// Our torrent rests; when it goes on, the address is as good as before.
     pub(crate) fn resting() -> Self {
-        Self { why: "the torrent rests".to_owned(), again: Again::Now, closed: false }
+        Self {
+            why: "the torrent rests".to_owned(),
+            again: Again::Now,
+            closed: false,
+        }
     }
 
     /// The address must not be tried again.
     pub(crate) fn never_again(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: Again::Never, closed: false }
+        Self {
+            why: why.into(),
+            again: Again::Never,
+            closed: false,
+        }
     }
 }
 
 /// Ends a peer: gives back what it held, closes its connection unless that is gone, and decides
 /// when its address may be tried again. Nothing happens when it is gone already.
 pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
-    let Some(entity) = world.resource_mut::<PeerIndex>().by_key.remove(&peer) else { return };
-    let (Some(remote), Some(phase)) =
-        (world.get::<Remote>(entity).copied(), world.get::<Phase>(entity).copied())
-    else {
+    let Some(entity) = world.resource_mut::<PeerIndex>().by_key.remove(&peer) else {
+        return;
+    };
+    let (Some(remote), Some(phase)) = (
+        world.get::<Remote>(entity).copied(),
+        world.get::<Phase>(entity).copied(),
+    ) else {
         return;
     };
     tracing::debug!(peer = %peer, addr = %remote.addr, why = %drop.why, "peer dropped");
     if !drop.closed {
-        world.resource_mut::<PortOutbox>().0.net.push(NetCommand::Close { peer });
+        world
+            .resource_mut::<PortOutbox>()
+            .0
+            .net
+            .push(NetCommand::Close { peer });
     }
     if phase == Phase::Connecting {
         half_open_ended(world, remote.node);
@@ -101,7 +131,9 @@ pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
         leave_torrent(world, peer, entity, torrent);
         if !peer.is_incoming() {
             let now = world.resource::<Now>().0;
-            let since = world.get::<PeerTraffic>(entity).map_or(now, |traffic| traffic.established_at);
+            let since = world
+                .get::<PeerTraffic>(entity)
+                .map_or(now, |traffic| traffic.established_at);
             let stood = phase == Phase::Established && now - since >= STOOD;
             free_candidate(world, torrent, remote.addr, &drop, stood);
         }
@@ -110,13 +142,17 @@ pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
 }
 
 fn free_slot(world: &mut World, peer: PeerKey, remote: &Remote) {
-    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else {
+        return;
+    };
     if let Some(mut round) = world.get_mut::<ChokeRound>(node)
         && round.optimistic == Some(peer)
     {
         round.optimistic = None;
     }
-    let Some(mut connections) = world.get_mut::<Connections>(node) else { return };
+    let Some(mut connections) = world.get_mut::<Connections>(node) else {
+        return;
+    };
     connections.total -= 1;
     let waiting = core::mem::take(&mut connections.waiting);
     let mut work = world.resource_mut::<Work>();
@@ -141,10 +177,14 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
         Some(mut requests) => core::mem::take(&mut requests.out),
         None => return,
     };
-    let Some(active) = world.get::<ActivePieces>(torrent) else { return };
+    let Some(active) = world.get::<ActivePieces>(torrent) else {
+        return;
+    };
     let pieces: Vec<_> = active.0.values().copied().collect();
-    let wanted: Vec<_> =
-        out.iter().filter_map(|request| Some((*active.0.get(&request.piece)?, request.block))).collect();
+    let wanted: Vec<_> = out
+        .iter()
+        .filter_map(|request| Some((*active.0.get(&request.piece)?, request.block)))
+        .collect();
     for (piece, block) in wanted {
         if let Some(mut blocks) = world.get_mut::<Blocks>(piece) {
             blocks.release(block, peer);
@@ -157,27 +197,37 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
             parole.peer = None;
         }
     }
-    let others: Vec<_> =
-        world.get::<Peers>(torrent).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    let others: Vec<_> = world
+        .get::<Peers>(torrent)
+        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     world.resource_mut::<Work>().pick.extend(others);
 }
 
 fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &Drop, stood: bool) {
     let now = world.resource::<Now>().0;
-    let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) else { return };
-    let Some(mut candidates) = world.get_mut::<Candidates>(torrent) else { return };
+    let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) else {
+        return;
+    };
+    let Some(mut candidates) = world.get_mut::<Candidates>(torrent) else {
+        return;
+    };
     if drop.again == Again::Never {
         candidates.0.remove(&addr);
         return;
     }
-    let Some(candidate) = candidates.0.get_mut(&addr) else { return };
+    let Some(candidate) = candidates.0.get_mut(&addr) else {
+        return;
+    };
     let good = match drop.again {
         Again::Now | Again::Later => true,
         Again::Misbehaved => false,
         Again::Failed | Again::Never => stood,
     };
     candidate.failures = if good { 0 } else { candidate.failures + 1 };
-    let step = candidate.failures.saturating_sub(1).min(RETRY_SECS.len() as u32 - 1);
+    let step = candidate
+        .failures
+        .saturating_sub(1)
+        .min(RETRY_SECS.len() as u32 - 1);
     let secs = match drop.again {
         Again::Failed | Again::Misbehaved | Again::Never => RETRY_SECS[step as usize],
         Again::Later => 1800,
@@ -185,23 +235,34 @@ fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &D
     };
     let not_before = now + Duration::from_secs(secs);
     candidate.state = CandidateState::Idle { not_before };
-    world.resource_mut::<Timers>().set(not_before, key, TimerKind::Connect);
+    world
+        .resource_mut::<Timers>()
+        .set(not_before, key, TimerKind::Connect);
 }
 
 /// Bans an address for good: no connection to or from it any more.
 pub(crate) fn ban(world: &mut World, torrent: Entity, remote: &Remote, reason: &str) {
-    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else { return };
-    let Some(mut banned) = world.get_mut::<Banned>(node) else { return };
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else {
+        return;
+    };
+    let Some(mut banned) = world.get_mut::<Banned>(node) else {
+        return;
+    };
     if banned.covers(remote.addr) {
         return;
     }
     banned.add(remote.addr);
     if let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) {
-        let event =
-            SessionEvent::PeerBanned { torrent: key, addr: remote.addr, reason: reason.to_owned() };
+        let event = SessionEvent::PeerBanned {
+            torrent: key,
+            addr: remote.addr,
+            reason: reason.to_owned(),
+        };
         world.resource_mut::<PortOutbox>().0.session.push(event);
     }
-    let Some(banned) = world.get::<Banned>(node) else { return };
+    let Some(banned) = world.get::<Banned>(node) else {
+        return;
+    };
     let condemned: Vec<_> = world
         .resource::<PeerIndex>()
         .by_key

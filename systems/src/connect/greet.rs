@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{PeerKey, PieceIndex};
 use dunlin_base::limits::PEER_REQUESTS_IN_MAX;
+use dunlin_base::{PeerKey, PieceIndex};
 use dunlin_components::node::Identity;
 use dunlin_components::peer::{AllowedFast, Remote};
 use dunlin_components::torrent::{Content, Have, Wanted};
@@ -21,12 +21,20 @@ pub(crate) const UPLOAD_ONLY_ID: u8 = 2;
 /// How we call ourselves in the extension handshake.
 const CLIENT: &str = concat!("Dunlin ", env!("CARGO_PKG_VERSION"));
 
-pub(super) fn greet(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity, theirs: Reserved) {
+pub(super) fn greet(
+    world: &mut World,
+    peer: PeerKey,
+    entity: Entity,
+    torrent: Entity,
+    theirs: Reserved,
+) {
     let mut words = Vec::new();
     if theirs.extension_protocol() {
         words.extend(extension_handshake(world, entity, torrent));
     }
-    let Some(have) = world.get::<Have>(torrent) else { return };
+    let Some(have) = world.get::<Have>(torrent) else {
+        return;
+    };
     match (theirs.fast(), have.0.count()) {
         (true, 0) => words.push(Message::HaveNone),
         (true, _) if have.0.is_full() => words.push(Message::HaveAll),
@@ -38,14 +46,21 @@ pub(super) fn greet(world: &mut World, peer: PeerKey, entity: Entity, torrent: E
         words.extend(allow_fast(world, entity, torrent));
     }
     let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
-    outbox.extend(words.into_iter().map(|message| NetCommand::Send { peer, message }));
+    outbox.extend(
+        words
+            .into_iter()
+            .map(|message| NetCommand::Send { peer, message }),
+    );
 }
 
 fn extension_handshake(world: &World, entity: Entity, torrent: Entity) -> Option<Message> {
     let remote = world.get::<Remote>(entity)?;
     let node = *world.resource::<NodeIndex>().0.get(&remote.node)?;
     let identity = world.get::<Identity>(node)?;
-    let wants = world.get::<Wanted>(torrent)?.0.has_any_not_in(&world.get::<Have>(torrent)?.0);
+    let wants = world
+        .get::<Wanted>(torrent)?
+        .0
+        .has_any_not_in(&world.get::<Have>(torrent)?.0);
     let handshake = ExtensionHandshake {
         ids: ExtensionIds {
             lt_donthave: Some(DONT_HAVE_ID),
@@ -59,24 +74,40 @@ fn extension_handshake(world: &World, entity: Entity, torrent: Entity) -> Option
         upload_only: Some(!wants),
         ..ExtensionHandshake::default()
     };
-    Some(Message::Extended { id: 0, payload: handshake.encode().into() })
+    Some(Message::Extended {
+        id: 0,
+        payload: handshake.encode().into(),
+    })
 }
 
 /// BEP 6: pieces that a newcomer may ask for while choked, so that it has something to trade. Only
 /// for those who have next to nothing, and only pieces that we have.
 fn allow_fast(world: &mut World, entity: Entity, torrent: Entity) -> Vec<Message> {
     let addr = world.get::<Remote>(entity).map(|remote| remote.addr);
-    let (Some(SocketAddr::V4(addr)), Some(have), Some(content)) =
-        (addr, world.get::<Have>(torrent), world.get::<Content>(torrent))
-    else {
+    let (Some(SocketAddr::V4(addr)), Some(have), Some(content)) = (
+        addr,
+        world.get::<Have>(torrent),
+        world.get::<Content>(torrent),
+    ) else {
         return Vec::new();
     };
     let info = &content.0;
-    let set =
-        allowed_fast_set(*addr.ip(), info.info_hash(), info.geometry().piece_count(), ALLOWED_FAST_PIECES);
-    let pieces: Vec<_> = set.into_iter().map(PieceIndex).filter(|piece| have.0.has(*piece)).collect();
+    let set = allowed_fast_set(
+        *addr.ip(),
+        info.info_hash(),
+        info.geometry().piece_count(),
+        ALLOWED_FAST_PIECES,
+    );
+    let pieces: Vec<_> = set
+        .into_iter()
+        .map(PieceIndex)
+        .filter(|piece| have.0.has(*piece))
+        .collect();
     if let Some(mut allowed) = world.get_mut::<AllowedFast>(entity) {
         allowed.to_it.extend(pieces.iter().copied());
     }
-    pieces.into_iter().map(|piece| Message::AllowedFast(piece.0)).collect()
+    pieces
+        .into_iter()
+        .map(|piece| Message::AllowedFast(piece.0))
+        .collect()
 }

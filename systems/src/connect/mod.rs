@@ -7,9 +7,9 @@
 //! Spec:    BEP 3 handshake, BEP 6 first messages, BEP 10 handshake, BEP 21 seeds drop seeds
 
 mod accept;
+mod connect_candidates;
 mod drop_peer;
 mod greet;
-mod connect_candidates;
 mod settle_connections;
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,10 @@ use crate::schedule::TickSet;
 
 pub(crate) fn plugin(schedule: &mut Schedule) {
     schedule.add_systems(
-        (settle_connections::settle_connections, connect_candidates::connect_candidates)
+        (
+            settle_connections::settle_connections,
+            connect_candidates::connect_candidates,
+        )
             .chain()
             .in_set(TickSet::Connect),
     );

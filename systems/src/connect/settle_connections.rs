@@ -5,7 +5,9 @@ use dunlin_base::{NodeKey, PeerKey};
 use dunlin_components::node::{Connections, Identity};
 use dunlin_components::peer::{Hello, PeerOf, PeerTraffic, Phase, Remote, RemoteHave};
 use dunlin_components::torrent::{Content, Lifecycle, Peers, TorrentBuckets};
-use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, RoutedEvents, TorrentIndex, Work};
+use dunlin_components::world::{
+    NodeIndex, Now, PeerIndex, PortOutbox, RoutedEvents, TorrentIndex, Work,
+};
 use dunlin_port::net::{NetCommand, NetEvent};
 use dunlin_protocol::wire::{Handshake, Reserved};
 
@@ -32,11 +34,15 @@ pub(super) fn settle_connections(world: &mut World) {
 
 /// Our attempt succeeded: we speak first.
 fn connected(world: &mut World, peer: PeerKey) {
-    let Some(entity) = world.resource::<PeerIndex>().get(peer) else { return };
+    let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
+        return;
+    };
     let now = world.resource::<Now>().0;
     let node = world.get::<Remote>(entity).map(|remote| remote.node);
     let torrent = world.get::<PeerOf>(entity).map(|of| of.0);
-    let (Some(node), Some(torrent)) = (node, torrent) else { return };
+    let (Some(node), Some(torrent)) = (node, torrent) else {
+        return;
+    };
     if let Some(mut phase) = world.get_mut::<Phase>(entity) {
         *phase = Phase::Handshaking;
     }
@@ -49,16 +55,24 @@ fn connected(world: &mut World, peer: PeerKey) {
 
 /// An attempt ended, one way or the other: torrents that waited for it may try theirs.
 pub(super) fn half_open_ended(world: &mut World, node: NodeKey) {
-    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else { return };
-    let Some(mut connections) = world.get_mut::<Connections>(node) else { return };
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else {
+        return;
+    };
+    let Some(mut connections) = world.get_mut::<Connections>(node) else {
+        return;
+    };
     connections.half_open -= 1;
     let waiting = core::mem::take(&mut connections.waiting);
     world.resource_mut::<Work>().connect.extend(waiting);
 }
 
 fn send_handshake(world: &mut World, peer: PeerKey, node: NodeKey, torrent: Entity) {
-    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else { return };
-    let (Some(identity), Some(content)) = (world.get::<Identity>(node), world.get::<Content>(torrent)) else {
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else {
+        return;
+    };
+    let (Some(identity), Some(content)) =
+        (world.get::<Identity>(node), world.get::<Content>(torrent))
+    else {
         return;
     };
     let handshake = Handshake {
@@ -66,15 +80,28 @@ fn send_handshake(world: &mut World, peer: PeerKey, node: NodeKey, torrent: Enti
         info_hash: content.0.info_hash(),
         peer_id: identity.peer_id,
     };
-    world.resource_mut::<PortOutbox>().0.net.push(NetCommand::Handshake { peer, handshake });
+    world
+        .resource_mut::<PortOutbox>()
+        .0
+        .net
+        .push(NetCommand::Handshake { peer, handshake });
 }
 
 fn shake_hands(world: &mut World, peer: PeerKey, handshake: &Handshake) {
-    let Some(entity) = world.resource::<PeerIndex>().get(peer) else { return };
+    let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
+        return;
+    };
     match judge(world, peer, entity, handshake) {
-        Ok(Verdict::Joins { torrent, instead_of }) => {
+        Ok(Verdict::Joins {
+            torrent,
+            instead_of,
+        }) => {
             if let Some(other) = instead_of {
-                drop_peer(world, other, Drop::useless("both ends called; the other connection stays"));
+                drop_peer(
+                    world,
+                    other,
+                    Drop::useless("both ends called; the other connection stays"),
+                );
             }
             establish(world, peer, entity, torrent, handshake);
         }
@@ -92,42 +119,73 @@ fn shake_hands(world: &mut World, peer: PeerKey, handshake: &Handshake) {
 /// What follows from a handshake, if not the end.
 enum Verdict {
     /// The peer joins a torrent's peers, maybe instead of another connection to it.
-    Joins { torrent: Entity, instead_of: Option<PeerKey> },
+    Joins {
+        torrent: Entity,
+        instead_of: Option<PeerKey>,
+    },
     /// Our own node is at the other end.
     IsUs { torrent: Entity },
 }
 
 /// Finds the torrent that a handshake is about, or why the connection ends here.
-fn judge(world: &World, peer: PeerKey, entity: Entity, handshake: &Handshake) -> Result<Verdict, Drop> {
+fn judge(
+    world: &World,
+    peer: PeerKey,
+    entity: Entity,
+    handshake: &Handshake,
+) -> Result<Verdict, Drop> {
     if world.get::<Phase>(entity) != Some(&Phase::Handshaking) {
         return Err(Drop::fault("shook hands twice"));
     }
-    let remote = *world.get::<Remote>(entity).ok_or(Drop::fault("no remote"))?;
+    let remote = *world
+        .get::<Remote>(entity)
+        .ok_or(Drop::fault("no remote"))?;
     let torrents = world.resource::<TorrentIndex>();
     let torrent = torrents
         .by_hash
         .get(&(remote.node, handshake.info_hash))
         .and_then(|key| torrents.get(*key))
         .ok_or(Drop::useless("asks for a torrent that we do not have"))?;
-    if world.get::<PeerOf>(entity).is_some_and(|of| of.0 != torrent) {
+    if world
+        .get::<PeerOf>(entity)
+        .is_some_and(|of| of.0 != torrent)
+    {
         return Err(Drop::fault("answered for another torrent"));
     }
-    if !world.get::<Lifecycle>(torrent).is_some_and(Lifecycle::is_active) {
+    if !world
+        .get::<Lifecycle>(torrent)
+        .is_some_and(Lifecycle::is_active)
+    {
         return Err(Drop::useless("asks for a torrent that rests"));
     }
     let node = world.resource::<NodeIndex>().0.get(&remote.node).copied();
-    let own_id = node.and_then(|node| world.get::<Identity>(node)).map(|identity| identity.peer_id);
+    let own_id = node
+        .and_then(|node| world.get::<Identity>(node))
+        .map(|identity| identity.peer_id);
     if own_id == Some(handshake.peer_id) {
         return Ok(Verdict::IsUs { torrent });
     }
     let instead_of = accept::admit(world, peer, torrent, &remote, &handshake.peer_id)?;
-    Ok(Verdict::Joins { torrent, instead_of })
+    Ok(Verdict::Joins {
+        torrent,
+        instead_of,
+    })
 }
 
-fn establish(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity, handshake: &Handshake) {
+fn establish(
+    world: &mut World,
+    peer: PeerKey,
+    entity: Entity,
+    torrent: Entity,
+    handshake: &Handshake,
+) {
     let now = world.resource::<Now>().0;
-    let Some(remote) = world.get::<Remote>(entity).copied() else { return };
-    let pieces = world.get::<Content>(torrent).map_or(0, |content| content.0.geometry().piece_count());
+    let Some(remote) = world.get::<Remote>(entity).copied() else {
+        return;
+    };
+    let pieces = world
+        .get::<Content>(torrent)
+        .map_or(0, |content| content.0.geometry().piece_count());
     if peer.is_incoming() {
         accept::handshake_came(world, &remote);
         send_handshake(world, peer, remote.node, torrent);
@@ -138,7 +196,10 @@ fn establish(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity, 
     }
     row.insert((
         Phase::Established,
-        Hello { peer_id: handshake.peer_id, reserved: handshake.reserved },
+        Hello {
+            peer_id: handshake.peer_id,
+            reserved: handshake.reserved,
+        },
         RemoteHave {
             bits: dunlin_base::Bitfield::empty(pieces),
             counted_as_seed: false,
@@ -153,10 +214,15 @@ fn establish(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity, 
     if let Some(mut peers) = world.get_mut::<Peers>(torrent) {
         peers.0.insert(peer, entity);
     }
-    let limits = world.get::<TorrentBuckets>(torrent).map(|buckets| buckets.limits);
+    let limits = world
+        .get::<TorrentBuckets>(torrent)
+        .map(|buckets| buckets.limits);
     if let Some(own) = limits.and_then(|limits| peer_buckets(&limits)) {
         world.entity_mut(entity).insert(own);
     }
     greet::greet(world, peer, entity, torrent, handshake.reserved);
-    world.resource_mut::<Work>().choke.insert((remote.node, peer));
+    world
+        .resource_mut::<Work>()
+        .choke
+        .insert((remote.node, peer));
 }

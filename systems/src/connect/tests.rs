@@ -13,6 +13,8 @@ use crate::swarm::Swarm;
 fn peers_of(swarm: &mut Swarm, torrent: u32) -> usize {
     let world = swarm.engine.world();
     let index = world.resource::<dunlin_components::world::TorrentIndex>();
-    let entity = index.get(TorrentKey(torrent)).expect("a torrent that was added");
+    let entity = index
+        .get(TorrentKey(torrent))
+        .expect("a torrent that was added");
     world.get::<Peers>(entity).map_or(0, |peers| peers.0.len())
 }

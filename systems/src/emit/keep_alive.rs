@@ -45,7 +45,10 @@ pub(super) fn keep_alive(world: &mut World) {
     silent.sort_unstable();
     quiet.sort_unstable();
     let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
-    outbox.extend(quiet.into_iter().map(|peer| NetCommand::Send { peer, message: Message::KeepAlive }));
+    outbox.extend(quiet.into_iter().map(|peer| NetCommand::Send {
+        peer,
+        message: Message::KeepAlive,
+    }));
     for (peer, why) in silent {
         drop_peer(world, peer, Drop::lost_silent(why));
     }

@@ -6,9 +6,9 @@
 //! Cadence: flags and haves when they change; silence once a second
 //! Spec:    BEP 3, BEP 6
 
+mod keep_alive;
 mod tell_flags;
 mod tell_haves;
-mod keep_alive;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,11 @@ use crate::schedule::TickSet;
 
 pub(crate) fn plugin(schedule: &mut Schedule) {
     schedule.add_systems(
-        (tell_flags::tell_flags, tell_haves::tell_haves, keep_alive::keep_alive)
+        (
+            tell_flags::tell_flags,
+            tell_haves::tell_haves,
+            keep_alive::keep_alive,
+        )
             .chain()
             .in_set(TickSet::Emit),
     );

@@ -1,8 +1,9 @@
-//! Choke and interest flags that differ from what the wire was told.
+//! Choke flags that differ from what the wire was told. Interest is told in Pick, before the first
+//! request that follows from it.
 
 use bevy_ecs::prelude::*;
 use dunlin_base::PieceIndex;
-use dunlin_components::peer::{AllowedFast, AmChoking, AmInterested, ChokeTold, Hello, UploadQueue};
+use dunlin_components::peer::{AllowedFast, AmChoking, ChokeTold, Hello, UploadQueue};
 use dunlin_components::world::{PeerIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
@@ -10,7 +11,6 @@ use dunlin_protocol::wire::Message;
 type PeerRow<'a> = (
     &'a Hello,
     &'a AmChoking,
-    &'a AmInterested,
     &'a AllowedFast,
     &'a mut ChokeTold,
     &'a mut UploadQueue,
@@ -24,31 +24,41 @@ pub(super) fn tell_flags(
 ) {
     let outbox = &mut outbox.0.net;
     for peer in core::mem::take(&mut work.flags) {
-        let row = index.get(peer).and_then(|entity| peers.get_mut(entity).ok());
-        let Some((hello, choking, interested, allowed, mut told, mut queue)) = row else { continue };
-        if told.interested != interested.0 {
-            told.interested = interested.0;
-            let message = if interested.0 { Message::Interested } else { Message::NotInterested };
-            outbox.push(NetCommand::Send { peer, message });
-        }
+        let row = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok());
+        let Some((hello, choking, allowed, mut told, mut queue)) = row else {
+            continue;
+        };
         if told.choking == choking.0 {
             continue;
         }
         told.choking = choking.0;
-        let message = if choking.0 { Message::Choke } else { Message::Unchoke };
+        let message = if choking.0 {
+            Message::Choke
+        } else {
+            Message::Unchoke
+        };
         outbox.push(NetCommand::Send { peer, message });
         if choking.0 {
             // BEP 6: what a choke voids is rejected, allowed-fast pieces excepted.
-            let UploadQueue { waiting, reading, .. } = &mut *queue;
+            let UploadQueue {
+                waiting, reading, ..
+            } = &mut *queue;
             let keep = |piece: u32| allowed.to_it.contains(&PieceIndex(piece));
-            let void: Vec<_> =
-                waiting.iter().chain(reading.iter()).filter(|block| !keep(block.piece)).copied().collect();
+            let void: Vec<_> = waiting
+                .iter()
+                .chain(reading.iter())
+                .filter(|block| !keep(block.piece))
+                .copied()
+                .collect();
             waiting.retain(|block| keep(block.piece));
             reading.retain(|block| keep(block.piece));
             if hello.reserved.fast() {
-                outbox.extend(
-                    void.into_iter().map(|block| NetCommand::Send { peer, message: Message::Reject(block) }),
-                );
+                outbox.extend(void.into_iter().map(|block| NetCommand::Send {
+                    peer,
+                    message: Message::Reject(block),
+                }));
             }
         }
     }

@@ -18,13 +18,23 @@ pub(super) fn tell_haves(
     remotes: Query<'_, '_, &RemoteHave>,
 ) {
     for (torrent, piece) in core::mem::take(&mut work.have) {
-        let Some(peers) = torrents.get(torrent).and_then(|entity| connected.get(entity).ok()) else { continue };
+        let Some(peers) = torrents
+            .get(torrent)
+            .and_then(|entity| connected.get(entity).ok())
+        else {
+            continue;
+        };
         for &peer in peers.0.keys() {
-            let Some(remote) = index.get(peer).and_then(|entity| remotes.get(entity).ok()) else { continue };
+            let Some(remote) = index.get(peer).and_then(|entity| remotes.get(entity).ok()) else {
+                continue;
+            };
             if remote.bits.has(piece) {
                 work.interest.insert(peer);
             } else {
-                outbox.0.net.push(NetCommand::Send { peer, message: Message::Have(piece.0) });
+                outbox.0.net.push(NetCommand::Send {
+                    peer,
+                    message: Message::Have(piece.0),
+                });
             }
         }
     }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{PeerKey, PieceIndex};
-use dunlin_components::peer::{AmChoking, AllowedFast};
+use dunlin_components::peer::{AllowedFast, AmChoking};
 use dunlin_components::world::{PeerIndex, Work};
 use dunlin_port::config::{ByteSize, EngineConfig};
 use dunlin_protocol::wire::{BlockRequest, Message, Reserved};
@@ -20,7 +20,10 @@ fn sample() -> Sample {
 
 fn row(swarm: &mut Swarm, peer: PeerKey) -> (&mut World, Entity) {
     let world = swarm.engine.world();
-    let entity = world.resource::<PeerIndex>().get(peer).expect("it is connected");
+    let entity = world
+        .resource::<PeerIndex>()
+        .get(peer)
+        .expect("it is connected");
     (world, entity)
 }
 
@@ -44,10 +47,18 @@ fn a_choke_voids_what_waits_and_says_so_to_who_understands() {
         swarm.step();
         let peer = swarm.join(0, &sample, 1, able);
         let (world, entity) = row(&mut swarm, peer);
-        let free = world.get::<AllowedFast>(entity).expect("every peer has them").to_it.clone();
+        let free = world
+            .get::<AllowedFast>(entity)
+            .expect("every peer has them")
+            .to_it
+            .clone();
         assert_eq!(free.len(), if able.fast() { 10 } else { 0 });
         swarm.say(peer, Message::Interested);
-        let block = |piece| BlockRequest { piece, begin: 0, len: BLOCK };
+        let block = |piece| BlockRequest {
+            piece,
+            begin: 0,
+            len: BLOCK,
+        };
         (0..40).for_each(|piece| swarm.say(peer, Message::Request(block(piece))));
         swarm.heard_by(peer);
         // The first went into the first burst.
@@ -56,8 +67,10 @@ fn a_choke_voids_what_waits_and_says_so_to_who_understands() {
         let said = swarm.heard_by(peer);
         assert_eq!(said[0], Message::Choke);
         let void = (sent..40).filter(|piece| !free.contains(&PieceIndex(*piece)));
-        let rejects: Vec<_> =
-            void.filter(|_| able.fast()).map(|piece| Message::Reject(block(piece))).collect();
+        let rejects: Vec<_> = void
+            .filter(|_| able.fast())
+            .map(|piece| Message::Reject(block(piece)))
+            .collect();
         assert_eq!(said[1..], rejects);
         swarm.run_for(Duration::from_secs(5));
         assert_eq!(swarm.blocks.len() as u32, sent, "nothing is sent any more");
@@ -80,19 +93,32 @@ fn a_piece_is_told_to_those_who_lack_it_and_to_nobody_twice() {
     let mut told = [Vec::new(), Vec::new()];
     while !swarm.is_complete(0) {
         let asked = swarm.asked_of(seed);
-        assert!(swarm.heard.iter().all(|(to, message)| *to != seed || !matches!(message, Message::Have(_))));
-        asked.iter().for_each(|block| swarm.give(seed, &sample, *block));
+        assert!(
+            swarm
+                .heard
+                .iter()
+                .all(|(to, message)| *to != seed || !matches!(message, Message::Have(_)))
+        );
+        asked
+            .iter()
+            .for_each(|block| swarm.give(seed, &sample, *block));
         swarm.run_for(Duration::from_millis(10));
         for (peer, told) in [empty, half].into_iter().zip(&mut told) {
-            let haves = swarm.heard_by(peer).into_iter().filter_map(|message| match message {
-                Message::Have(piece) => Some(piece),
-                _ => None,
-            });
+            let haves = swarm
+                .heard_by(peer)
+                .into_iter()
+                .filter_map(|message| match message {
+                    Message::Have(piece) => Some(piece),
+                    _ => None,
+                });
             told.extend(haves);
         }
     }
     told.iter_mut().for_each(|told| told.sort_unstable());
-    assert!(told[0].iter().copied().eq(0..40) && told[1].iter().copied().eq(20..40), "{told:?}");
+    assert!(
+        told[0].iter().copied().eq(0..40) && told[1].iter().copied().eq(20..40),
+        "{told:?}"
+    );
 }
 
 #[test]

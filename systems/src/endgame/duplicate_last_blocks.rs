@@ -3,7 +3,9 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{BLOCK_BYTES, BlockIndex, PeerKey, PieceIndex};
 use dunlin_components::node::NodeBuckets;
-use dunlin_components::peer::{AmInterested, PeerChoking, PeerOf, RemoteHave, Request, Requests};
+use dunlin_components::peer::{
+    AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
+};
 use dunlin_components::piece::{BlockState, Blocks, HOLDERS_MAX, Parole, PieceState};
 use dunlin_components::torrent::{
     ActivePieces, Content, Lifecycle, NodeOf, PickOrder, TorrentBuckets,
@@ -12,12 +14,20 @@ use dunlin_components::world::{Now, PeerIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
+use crate::pick::lacking;
 use crate::receive::request_of;
 
 /// Duplicates that one peer may hold: enough to finish, too few to waste a link.
 const DUPLICATES_PER_PEER_MAX: usize = 8;
 
-type PeerRow<'a> = (&'a PeerOf, &'a RemoteHave, &'a AmInterested, &'a PeerChoking, &'a mut Requests);
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a RemoteHave,
+    &'a AmInterested,
+    &'a PeerChoking,
+    &'a mut Requests,
+    Option<&'a mut PeerBuckets>,
+);
 type TorrentRow<'a> = (
     &'a NodeOf,
     &'a Lifecycle,
@@ -38,12 +48,20 @@ pub(super) fn duplicate_last_blocks(
     mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &PieceState)>,
 ) {
     for peer in core::mem::take(&mut work.endgame) {
-        let Some(entity) = index.get(peer) else { continue };
-        let Ok((of, remote, interested, choking, mut requests)) = peers.get_mut(entity) else { continue };
-        let Ok((node, lifecycle, content, active, order, mut buckets)) = torrents.get_mut(of.0) else {
+        let Some(entity) = index.get(peer) else {
             continue;
         };
-        let Ok(mut node_buckets) = nodes.get_mut(node.0) else { continue };
+        let Ok((of, remote, interested, choking, mut requests, mut own)) = peers.get_mut(entity)
+        else {
+            continue;
+        };
+        let Ok((node, lifecycle, content, active, order, mut buckets)) = torrents.get_mut(of.0)
+        else {
+            continue;
+        };
+        let Ok(mut node_buckets) = nodes.get_mut(node.0) else {
+            continue;
+        };
         // While a piece is left to open, somebody can be asked for something new.
         let over = order.count() > 0 || *lifecycle != Lifecycle::Downloading;
         if over || !interested.0 || choking.0 || requests.snubbed {
@@ -51,23 +69,25 @@ pub(super) fn duplicate_last_blocks(
         }
         let free = DUPLICATES_PER_PEER_MAX.saturating_sub(requests.out.len());
         let room = (requests.room() as usize).min(free);
+        let own = own.as_mut().map(|own| &mut own.down);
+        let mut rates = [Some(&mut node_buckets.down), Some(&mut buckets.down), own];
         for (piece, entity, block) in candidates(active, &pieces, remote, peer, room) {
-            let need = u64::from(BLOCK_BYTES);
-            if node_buckets.down.available(now.0) < need || buckets.down.available(now.0) < need {
+            if lacking(now.0, BLOCK_BYTES.into(), &mut rates).is_some() {
                 break;
             }
-            let Ok((mut blocks, ..)) = pieces.get_mut(entity) else { continue };
+            let Ok((mut blocks, ..)) = pieces.get_mut(entity) else {
+                continue;
+            };
             if !blocks.request(block, peer) {
                 continue;
             }
             let request = request_of(content, piece, block);
-            node_buckets.down.take(u64::from(request.len));
-            buckets.down.take(u64::from(request.len));
-            if requests.out.is_empty() {
-                requests.progress_at = now.0;
+            for bucket in rates.iter_mut().flatten() {
+                bucket.take(request.len.into());
             }
-            requests.out.push_back(Request { piece, block, sent_at: now.0 });
-            outbox.0.net.push(NetCommand::Send { peer, message: Message::Request(request) });
+            requests.note(piece, block, now.0);
+            let message = Message::Request(request);
+            outbox.0.net.push(NetCommand::Send { peer, message });
         }
     }
 }
@@ -83,7 +103,9 @@ fn candidates(
 ) -> Vec<(PieceIndex, Entity, BlockIndex)> {
     let mut found = Vec::new();
     for (&piece, &entity) in &active.0 {
-        let Ok((blocks, parole, state)) = pieces.get(entity) else { continue };
+        let Ok((blocks, parole, state)) = pieces.get(entity) else {
+            continue;
+        };
         if *state != PieceState::Fetching || parole.active || !remote.bits.has(piece) {
             continue;
         }
@@ -98,5 +120,8 @@ fn candidates(
     }
     found.sort_by_key(|&(holders, piece, _, block)| (holders, piece, block));
     found.truncate(room);
-    found.into_iter().map(|(_, piece, entity, block)| (piece, entity, block)).collect()
+    found
+        .into_iter()
+        .map(|(_, piece, entity, block)| (piece, entity, block))
+        .collect()
 }

@@ -27,7 +27,10 @@ fn duplicates(swarm: &Swarm) -> Vec<(usize, BlockRequest)> {
 
 fn wasted(swarm: &mut Swarm, torrent: u32) -> u64 {
     let snapshot = swarm.engine.snapshot();
-    let row = snapshot.torrents.iter().find(|row| row.torrent == TorrentKey(torrent));
+    let row = snapshot
+        .torrents
+        .iter()
+        .find(|row| row.torrent == TorrentKey(torrent));
     row.map_or(0, |row| row.wasted_bytes)
 }
 
@@ -56,7 +59,11 @@ fn blocks_are_asked_for_twice_only_at_the_end_and_little_is_wasted() {
     let twice = duplicates(&swarm);
     assert!(!twice.is_empty(), "the end of two unequal peers");
     let tail = opened[opened.len() - 60];
-    assert!(twice.iter().all(|(at, _)| *at > tail), "{twice:?} of {}", opened.len());
+    assert!(
+        twice.iter().all(|(at, _)| *at > tail),
+        "{twice:?} of {}",
+        opened.len()
+    );
     let wasted = wasted(&mut swarm, 2);
     assert!(wasted <= 8 * 16_384, "{wasted} bytes");
 }
@@ -80,9 +87,14 @@ fn who_loses_the_race_is_told() {
     assert_eq!(again, asked, "all that is left is asked for twice");
     swarm.give(second, &sample, asked[0]);
     swarm.give(first, &sample, asked[0]);
-    assert!(!swarm.closed.contains(&first), "its block crossed our cancel");
+    assert!(
+        !swarm.closed.contains(&first),
+        "its block crossed our cancel"
+    );
     assert_eq!(wasted(&mut swarm, 0), 16_384);
-    asked[1..].iter().for_each(|block| swarm.give(second, &sample, *block));
+    asked[1..]
+        .iter()
+        .for_each(|block| swarm.give(second, &sample, *block));
     let cancels: Vec<_> = asked.iter().map(|block| Message::Cancel(*block)).collect();
     assert_eq!(swarm.heard_by(first)[..4], cancels);
     swarm.run_for(Duration::from_millis(10));

@@ -6,8 +6,8 @@
 //! Cadence: every tick, at most `INGEST_EVENTS_PER_TICK_MAX` network events
 //! Spec:    none; events of one peer in one family keep their order
 
-mod route_events;
 mod pop_timers;
+mod route_events;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::EngineTime;

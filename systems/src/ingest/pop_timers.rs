@@ -7,7 +7,11 @@ use dunlin_components::world::{Now, PeerIndex, TimerKind, Timers, Wake, Work};
 
 use super::Sweep;
 
-pub(super) fn pop_timers(now: Res<'_, Now>, mut timers: ResMut<'_, Timers>, mut work: ResMut<'_, Work>) {
+pub(super) fn pop_timers(
+    now: Res<'_, Now>,
+    mut timers: ResMut<'_, Timers>,
+    mut work: ResMut<'_, Work>,
+) {
     while let Some((torrent, kind)) = timers.pop(now.0) {
         match kind {
             TimerKind::Connect => work.connect.insert(torrent),
@@ -32,7 +36,10 @@ pub(super) fn release_limited(
         work.throttled.remove(&(until, peer));
         work.serve.insert(peer);
     }
-    for until in [work.limited.first(), work.throttled.first()].into_iter().flatten() {
+    for until in [work.limited.first(), work.throttled.first()]
+        .into_iter()
+        .flatten()
+    {
         wake.by(until.0);
     }
 }

@@ -42,9 +42,21 @@ fn route_net(routed: &mut RoutedEvents, event: NetEvent) {
         NetEvent::Connected { .. } | NetEvent::Accepted { .. } | NetEvent::Handshake { .. } => {
             routed.connections.push(event);
         }
-        NetEvent::Block { peer, piece, begin, payload } => {
+        NetEvent::Block {
+            peer,
+            piece,
+            begin,
+            payload,
+        } => {
             hear(routed, peer);
-            routed.chokes.push((peer, ChokeFamily::Block { piece, begin, payload }));
+            routed.chokes.push((
+                peer,
+                ChokeFamily::Block {
+                    piece,
+                    begin,
+                    payload,
+                },
+            ));
         }
         NetEvent::Message { peer, message } => {
             hear(routed, peer);
@@ -76,7 +88,9 @@ fn route_message(routed: &mut RoutedEvents, peer: PeerKey, message: Message) {
         Message::HaveAll => routed.haves.push((peer, HaveFamily::HaveAll)),
         Message::HaveNone => routed.haves.push((peer, HaveFamily::HaveNone)),
         Message::Extended { id, payload } => {
-            routed.extensions.push((peer, ExtensionFamily { id, payload }));
+            routed
+                .extensions
+                .push((peer, ExtensionFamily { id, payload }));
         }
         // A suggestion (BEP 6) is a hint that our own order outweighs; the DHT port (BEP 5) has
         // no reader in this engine; keep-alives and unknown messages only show that the peer lives.

@@ -14,7 +14,9 @@ use dunlin_port::user::{AddTorrent, FilePriority, TorrentLimits};
 /// looks info hashes up first, so this is the last fence.
 pub(super) fn add(world: &mut World, add: AddTorrent) {
     let hash_key = (add.node, add.info.info_hash());
-    let Some(node) = node_of(world, add.node) else { return };
+    let Some(node) = node_of(world, add.node) else {
+        return;
+    };
     let index = world.resource::<TorrentIndex>();
     if index.by_hash.contains_key(&hash_key) || index.by_key.contains_key(&add.torrent) {
         tracing::warn!(info_hash = %add.info.info_hash(), "torrent is there already");
@@ -32,7 +34,10 @@ pub(super) fn add(world: &mut World, add: AddTorrent) {
         info: add.info.clone(),
         root: add.root.clone(),
         preallocation: add.preallocation,
-        wanted: files.iter().map(|priority| *priority != FilePriority::Skip).collect(),
+        wanted: files
+            .iter()
+            .map(|priority| *priority != FilePriority::Skip)
+            .collect(),
         check: add.check,
     };
     let entity = world
@@ -42,12 +47,22 @@ pub(super) fn add(world: &mut World, add: AddTorrent) {
             Content(add.info),
             Have(Bitfield::empty(pieces)),
             Wanted(Bitfield::empty(pieces)),
-            Selection { files, strategy: add.strategy },
-            Place { root: add.root, preallocation: add.preallocation },
+            Selection {
+                files,
+                strategy: add.strategy,
+            },
+            Place {
+                root: add.root,
+                preallocation: add.preallocation,
+            },
             buckets(add.limits),
             candidates,
             crate::discover::trackers(&add.trackers),
-            Lifecycle::Opening { done: 0, of: 0, paused: add.paused },
+            Lifecycle::Opening {
+                done: 0,
+                of: 0,
+                paused: add.paused,
+            },
         ))
         .id();
     let mut index = world.resource_mut::<TorrentIndex>();
@@ -70,7 +85,10 @@ pub(super) fn normalise(priorities: &[FilePriority], files: usize) -> Vec<FilePr
 pub(crate) fn peer_buckets(limits: &TorrentLimits) -> Option<PeerBuckets> {
     let (down, up) = (limits.peer_down_bytes_per_sec, limits.peer_up_bytes_per_sec);
     let bucket = |rate| TokenBucket::new(rate, u64::from(BLOCK_BYTES));
-    (down.is_some() || up.is_some()).then(|| PeerBuckets { down: bucket(down), up: bucket(up) })
+    (down.is_some() || up.is_some()).then(|| PeerBuckets {
+        down: bucket(down),
+        up: bucket(up),
+    })
 }
 
 fn buckets(limits: TorrentLimits) -> TorrentBuckets {

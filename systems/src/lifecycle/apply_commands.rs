@@ -24,26 +24,48 @@ fn apply(world: &mut World, command: UserCommand) {
         UserCommand::Configure { node, config } => configure(world, node, &config),
         UserCommand::Listening { node, port } => listening(world, node, port),
         UserCommand::Stop => rest::stop_all(world),
-        UserCommand::Remove { torrent, delete_files } => {
-            let keep = if delete_files { Keep::Nothing } else { Keep::Files };
-            of(world, torrent, |world, entity| rest::close(world, entity, keep));
+        UserCommand::Remove {
+            torrent,
+            delete_files,
+        } => {
+            let keep = if delete_files {
+                Keep::Nothing
+            } else {
+                Keep::Files
+            };
+            of(world, torrent, |world, entity| {
+                rest::close(world, entity, keep);
+            });
         }
         UserCommand::Pause { torrent } => of(world, torrent, rest::pause),
         UserCommand::Resume { torrent } => of(world, torrent, rest::resume),
         UserCommand::Recheck { torrent } => of(world, torrent, rest::recheck),
-        UserCommand::SetFilePriorities { torrent, priorities } => {
-            of(world, torrent, |world, entity| select::set_files(world, entity, priorities));
+        UserCommand::SetFilePriorities {
+            torrent,
+            priorities,
+        } => {
+            of(world, torrent, |world, entity| {
+                select::set_files(world, entity, priorities);
+            });
         }
         UserCommand::SetLimits { torrent, limits } => {
-            of(world, torrent, |world, entity| set_limits(world, entity, now, limits));
+            of(world, torrent, |world, entity| {
+                set_limits(world, entity, now, limits);
+            });
         }
         UserCommand::SetStrategy { torrent, strategy } => of(world, torrent, |world, entity| {
             if let Some(mut selection) = world.get_mut::<Selection>(entity) {
                 selection.strategy = strategy;
             }
         }),
-        UserCommand::SetDeadlines { torrent, start, len } => {
-            of(world, torrent, |world, entity| select::set_deadlines(world, entity, start, len));
+        UserCommand::SetDeadlines {
+            torrent,
+            start,
+            len,
+        } => {
+            of(world, torrent, |world, entity| {
+                select::set_deadlines(world, entity, start, len);
+            });
         }
         UserCommand::AddPeers { torrent, addresses } => of(world, torrent, |world, entity| {
             if let Some(mut candidates) = world.get_mut::<Candidates>(entity) {
@@ -72,12 +94,22 @@ fn of(world: &mut World, torrent: TorrentKey, act: impl FnOnce(&mut World, Entit
     }
 }
 
-fn configure(world: &mut World, node: dunlin_base::NodeKey, config: &dunlin_port::config::EngineConfig) {
+fn configure(
+    world: &mut World,
+    node: dunlin_base::NodeKey,
+    config: &dunlin_port::config::EngineConfig,
+) {
     let now = world.resource::<Now>().0;
-    let Some(&entity) = world.resource::<NodeIndex>().0.get(&node) else { return };
+    let Some(&entity) = world.resource::<NodeIndex>().0.get(&node) else {
+        return;
+    };
     if let Some(mut buckets) = world.get_mut::<NodeBuckets>(entity) {
-        buckets.down.set_rate(now, config.limits.down.map(|rate| rate.0));
-        buckets.up.set_rate(now, config.limits.up.map(|rate| rate.0));
+        buckets
+            .down
+            .set_rate(now, config.limits.down.map(|rate| rate.0));
+        buckets
+            .up
+            .set_rate(now, config.limits.up.map(|rate| rate.0));
     }
     if let Some(mut rules) = world.get_mut::<Rules>(entity) {
         rules.0 = config.clone();
@@ -88,17 +120,28 @@ fn configure(world: &mut World, node: dunlin_base::NodeKey, config: &dunlin_port
 /// Who waited for the old rate must look at the new one.
 fn release_waiting(world: &mut World) {
     let mut work = world.resource_mut::<Work>();
-    let (limited, throttled) = (core::mem::take(&mut work.limited), core::mem::take(&mut work.throttled));
+    let (limited, throttled) = (
+        core::mem::take(&mut work.limited),
+        core::mem::take(&mut work.throttled),
+    );
     work.pick.extend(limited.into_iter().map(|(_, peer)| peer));
-    work.serve.extend(throttled.into_iter().map(|(_, peer)| peer));
+    work.serve
+        .extend(throttled.into_iter().map(|(_, peer)| peer));
 }
 
 fn listening(world: &mut World, node: dunlin_base::NodeKey, port: u16) {
-    let Some(&entity) = world.resource::<NodeIndex>().0.get(&node) else { return };
+    let Some(&entity) = world.resource::<NodeIndex>().0.get(&node) else {
+        return;
+    };
     if let Some(mut identity) = world.get_mut::<Identity>(entity) {
         identity.listen_port = Some(port);
     }
-    let torrents: Vec<_> = world.resource::<TorrentIndex>().by_key.keys().copied().collect();
+    let torrents: Vec<_> = world
+        .resource::<TorrentIndex>()
+        .by_key
+        .keys()
+        .copied()
+        .collect();
     world.resource_mut::<Work>().announce.extend(torrents);
 }
 
@@ -108,8 +151,9 @@ fn set_limits(world: &mut World, entity: Entity, now: EngineTime, limits: Torren
         buckets.up.set_rate(now, limits.up_bytes_per_sec);
         buckets.limits = limits;
     }
-    let peers: Vec<_> =
-        world.get::<Peers>(entity).map_or_else(Vec::new, |peers| peers.0.values().copied().collect());
+    let peers: Vec<_> = world
+        .get::<Peers>(entity)
+        .map_or_else(Vec::new, |peers| peers.0.values().copied().collect());
     for peer in peers {
         match (peer_buckets(&limits), world.get_mut::<PeerBuckets>(peer)) {
             (Some(fresh), None) => {

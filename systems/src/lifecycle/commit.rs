@@ -13,18 +13,30 @@ use dunlin_port::disk::DiskCommand;
 pub(super) fn commit_due(world: &mut World) {
     for key in core::mem::take(&mut world.resource_mut::<Work>().commit) {
         let now = world.resource::<Now>().0;
-        let Some(entity) = world.resource::<TorrentIndex>().get(key) else { continue };
-        let (Some(commit), Some(&NodeOf(node))) = (world.get::<Commit>(entity), world.get::<NodeOf>(entity))
+        let Some(entity) = world.resource::<TorrentIndex>().get(key) else {
+            continue;
+        };
+        let (Some(commit), Some(&NodeOf(node))) =
+            (world.get::<Commit>(entity), world.get::<NodeOf>(entity))
         else {
             continue;
         };
-        let secs = world.get::<Rules>(node).map_or(5, |rules| rules.0.storage.commit_interval_secs);
+        let secs = world
+            .get::<Rules>(node)
+            .map_or(5, |rules| rules.0.storage.commit_interval_secs);
         let due_at = commit.asked_at + Duration::from_secs(secs);
-        if !commit.dirty || commit.under_way {
+        // What a check will find is not known yet; its answer asks for a commit.
+        let unsure = matches!(
+            world.get::<Lifecycle>(entity),
+            Some(Lifecycle::Opening { .. })
+        );
+        if !commit.dirty || commit.under_way || unsure {
             continue;
         }
         if due_at > now && !commit.completes {
-            world.resource_mut::<Timers>().set(due_at, key, TimerKind::Commit);
+            world
+                .resource_mut::<Timers>()
+                .set(due_at, key, TimerKind::Commit);
             continue;
         }
         commit_now(world, entity, key);
@@ -35,9 +47,11 @@ pub(super) fn commit_due(world: &mut World) {
 /// one waits for its end.
 pub(super) fn commit_now(world: &mut World, entity: Entity, torrent: TorrentKey) {
     let now = world.resource::<Now>().0;
-    let (Some(have), Some(traffic), Some(lifecycle)) =
-        (world.get::<Have>(entity), world.get::<Traffic>(entity), world.get::<Lifecycle>(entity))
-    else {
+    let (Some(have), Some(traffic), Some(lifecycle)) = (
+        world.get::<Have>(entity),
+        world.get::<Traffic>(entity),
+        world.get::<Lifecycle>(entity),
+    ) else {
         return;
     };
     let command = DiskCommand::Commit {
@@ -47,7 +61,9 @@ pub(super) fn commit_now(world: &mut World, entity: Entity, torrent: TorrentKey)
         paused: *lifecycle == Lifecycle::Paused,
     };
     let closing = *lifecycle == Lifecycle::Closing;
-    let Some(mut commit) = world.get_mut::<Commit>(entity) else { return };
+    let Some(mut commit) = world.get_mut::<Commit>(entity) else {
+        return;
+    };
     if commit.under_way && !closing {
         return;
     }

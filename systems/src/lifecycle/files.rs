@@ -20,24 +20,44 @@ pub(super) fn settle_files(world: &mut World) {
 fn settle(world: &mut World, event: DiskEvent) {
     match event {
         DiskEvent::Checking { torrent, done, of } => {
-            let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+            let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+                return;
+            };
             if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity)
                 && let Lifecycle::Opening { paused, .. } = *lifecycle
             {
                 *lifecycle = Lifecycle::Opening { done, of, paused };
             }
         }
-        DiskEvent::Opened { torrent, have, checked, totals } => {
+        DiskEvent::Opened {
+            torrent,
+            have,
+            checked,
+            totals,
+        } => {
             opened(world, torrent, have, checked, totals);
         }
         DiskEvent::Committed { torrent } => committed(world, torrent),
-        DiskEvent::Moved { torrent, root, error } => {
-            let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+        DiskEvent::Moved {
+            torrent,
+            root,
+            error,
+        } => {
+            let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+                return;
+            };
             if let Some(mut place) = world.get_mut::<Place>(entity) {
                 place.root.clone_from(&root);
             }
             let error = error.map(|error| error.message);
-            emit(world, SessionEvent::Moved { torrent, root, error });
+            emit(
+                world,
+                SessionEvent::Moved {
+                    torrent,
+                    root,
+                    error,
+                },
+            );
         }
         DiskEvent::ClosedFiles { torrent } => closed(world, torrent),
         DiskEvent::Failed { torrent, error } => failed(world, torrent, &error),
@@ -51,10 +71,24 @@ fn emit(world: &mut World, event: SessionEvent) {
     world.resource_mut::<PortOutbox>().0.session.push(event);
 }
 
-fn opened(world: &mut World, torrent: TorrentKey, have: dunlin_base::Bitfield, checked: u32, totals: Totals) {
-    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
-    let expected = world.get::<Content>(entity).map(|content| content.0.geometry().piece_count());
-    assert_eq!(expected, Some(have.len()), "the disk answers with as many bits as there are pieces");
+fn opened(
+    world: &mut World,
+    torrent: TorrentKey,
+    have: dunlin_base::Bitfield,
+    checked: u32,
+    totals: Totals,
+) {
+    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+        return;
+    };
+    let expected = world
+        .get::<Content>(entity)
+        .map(|content| content.0.geometry().piece_count());
+    assert_eq!(
+        expected,
+        Some(have.len()),
+        "the disk answers with as many bits as there are pieces"
+    );
     let have_pieces = have.count();
     let paused = match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing) | None => return,
@@ -71,7 +105,14 @@ fn opened(world: &mut World, torrent: TorrentKey, have: dunlin_base::Bitfield, c
         traffic.earlier = totals;
     }
     select::apply_selection(world, entity);
-    emit(world, SessionEvent::Opened { torrent, have_pieces, checked_pieces: checked });
+    emit(
+        world,
+        SessionEvent::Opened {
+            torrent,
+            have_pieces,
+            checked_pieces: checked,
+        },
+    );
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Paused;
     }
@@ -85,10 +126,17 @@ fn opened(world: &mut World, torrent: TorrentKey, have: dunlin_base::Bitfield, c
 }
 
 fn committed(world: &mut World, torrent: TorrentKey) {
-    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
-    let Some(mut commit) = world.get_mut::<Commit>(entity) else { return };
+    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+        return;
+    };
+    let Some(mut commit) = world.get_mut::<Commit>(entity) else {
+        return;
+    };
     commit.under_way = false;
-    let (completes, dirty) = (core::mem::take(&mut commit.under_way_completes), commit.dirty);
+    let (completes, dirty) = (
+        core::mem::take(&mut commit.under_way_completes),
+        commit.dirty,
+    );
     if completes {
         emit(world, SessionEvent::Completed { torrent });
     }
@@ -101,12 +149,17 @@ fn committed(world: &mut World, torrent: TorrentKey) {
 fn closed(world: &mut World, torrent: TorrentKey) {
     let now = world.resource::<Now>().0;
     if world.resource::<TorrentIndex>().get(torrent).is_some() {
-        world.resource_mut::<Work>().reap.insert(torrent, now + rest::GOODBYE_MAX);
+        world
+            .resource_mut::<Work>()
+            .reap
+            .insert(torrent, now + rest::GOODBYE_MAX);
     }
 }
 
 fn failed(world: &mut World, torrent: TorrentKey, error: &DiskError) {
-    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { return };
+    let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+        return;
+    };
     let now = world.resource::<Now>().0;
     if let Some(mut commit) = world.get_mut::<Commit>(entity) {
         // What was to be committed is not: it is tried again when the torrent recovers.

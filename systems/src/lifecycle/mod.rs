@@ -28,12 +28,23 @@ use crate::schedule::TickSet;
 
 pub(crate) fn plugin(schedule: &mut Schedule) {
     schedule.add_systems(
-        (apply_commands::apply_commands, files::settle_files, stop::retry_stopped)
+        (
+            apply_commands::apply_commands,
+            files::settle_files,
+            stop::retry_stopped,
+        )
             .chain()
             .in_set(TickSet::Ingest)
             .after(crate::ingest::IngestSystems),
     );
     schedule.add_systems(
-        (completion::settle_completion, commit::commit_due, rest::reap_closed, rest::say_stopped).chain().in_set(TickSet::Observe),
+        (
+            completion::settle_completion,
+            commit::commit_due,
+            rest::reap_closed,
+            rest::say_stopped,
+        )
+            .chain()
+            .in_set(TickSet::Observe),
     );
 }

@@ -8,7 +8,8 @@ use dunlin_components::node::Node;
 use dunlin_components::peer::Requests;
 use dunlin_components::piece::{Piece, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers, Torrent, Trackers, Wanted,
+    ActivePieces, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers, Torrent, Trackers,
+    Wanted,
 };
 use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
@@ -29,10 +30,18 @@ pub(crate) struct Stopping {
 
 /// Takes part in the swarm, from what is there now.
 pub(super) fn start(world: &mut World, entity: Entity) {
-    let Some(key) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
+    let Some(key) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
     let missing = is_missing(world, entity);
-    let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) else { return };
-    *lifecycle = if missing { Lifecycle::Downloading } else { Lifecycle::Seeding };
+    let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) else {
+        return;
+    };
+    *lifecycle = if missing {
+        Lifecycle::Downloading
+    } else {
+        Lifecycle::Seeding
+    };
     let now = world.resource::<Now>().0;
     if missing && let Some(mut candidates) = world.get_mut::<Candidates>(entity) {
         candidates.want_again(now);
@@ -55,8 +64,9 @@ pub(super) fn is_missing(world: &World, entity: Entity) -> bool {
 /// Leaves the swarm: peers go, blocks in motion are discarded, trackers are told.
 pub(super) fn leave(world: &mut World, entity: Entity) {
     crate::discover::leave(world, entity);
-    let peers: Vec<_> =
-        world.get::<Peers>(entity).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    let peers: Vec<_> = world
+        .get::<Peers>(entity)
+        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     for peer in peers.into_iter().chain(half_open(world, entity)) {
         drop_peer(world, peer, Drop::resting());
     }
@@ -67,8 +77,11 @@ pub(super) fn leave(world: &mut World, entity: Entity) {
 fn half_open(world: &mut World, entity: Entity) -> Vec<dunlin_base::PeerKey> {
     use dunlin_components::peer::{Peer, PeerOf};
     let mut query = world.query::<(&Peer, &PeerOf)>();
-    let mut peers: Vec<_> =
-        query.iter(world).filter(|(_, of)| of.0 == entity).map(|(peer, _)| peer.0).collect();
+    let mut peers: Vec<_> = query
+        .iter(world)
+        .filter(|(_, of)| of.0 == entity)
+        .map(|(peer, _)| peer.0)
+        .collect();
     peers.sort_unstable();
     peers
 }
@@ -76,7 +89,9 @@ fn half_open(world: &mut World, entity: Entity) -> Vec<dunlin_base::PeerKey> {
 /// Forgets pieces that are being fetched. Those that are hashed or written run on: their verdict
 /// finds them gone or there, and nothing that is good is lost.
 fn discard_pieces(world: &mut World, entity: Entity) {
-    let Some(active) = world.get::<ActivePieces>(entity) else { return };
+    let Some(active) = world.get::<ActivePieces>(entity) else {
+        return;
+    };
     let fetching: Vec<_> = active
         .0
         .iter()
@@ -85,7 +100,11 @@ fn discard_pieces(world: &mut World, entity: Entity) {
         .collect();
     let any = !fetching.is_empty();
     for (index, piece) in fetching {
-        assert_eq!(world.get::<Piece>(piece), Some(&Piece(index)), "the map points at its pieces");
+        assert_eq!(
+            world.get::<Piece>(piece),
+            Some(&Piece(index)),
+            "the map points at its pieces"
+        );
         close_piece(world, entity, index, piece);
     }
     if any {
@@ -95,19 +114,28 @@ fn discard_pieces(world: &mut World, entity: Entity) {
 
 /// Gives a piece up that is being fetched: who is asked for its blocks need not send them any more.
 pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, piece: Entity) {
-    let peers: Vec<_> = world
-        .get::<Peers>(torrent)
-        .map_or_else(Vec::new, |peers| peers.0.iter().map(|(&peer, &row)| (peer, row)).collect());
-    let Some(content) = world.get::<Content>(torrent).cloned() else { return };
+    let peers: Vec<_> = world.get::<Peers>(torrent).map_or_else(Vec::new, |peers| {
+        peers.0.iter().map(|(&peer, &row)| (peer, row)).collect()
+    });
+    let Some(content) = world.get::<Content>(torrent).cloned() else {
+        return;
+    };
     for (peer, row) in peers {
-        let Some(mut requests) = world.get_mut::<Requests>(row) else { continue };
-        let (void, kept): (Vec<_>, Vec<_>) =
-            requests.out.drain(..).partition(|request| request.piece == index);
+        let Some(mut requests) = world.get_mut::<Requests>(row) else {
+            continue;
+        };
+        let (void, kept): (Vec<_>, Vec<_>) = requests
+            .out
+            .drain(..)
+            .partition(|request| request.piece == index);
         requests.out = kept.into();
         let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
         outbox.extend(void.into_iter().map(|request| {
             let block = crate::receive::request_of(&content, index, request.block);
-            NetCommand::Send { peer, message: Message::Cancel(block) }
+            NetCommand::Send {
+                peer,
+                message: Message::Cancel(block),
+            }
         }));
     }
     close_piece(world, torrent, index, piece);
@@ -115,7 +143,10 @@ pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, pie
 
 /// Gives pieces up that are being fetched and that nobody wants any more.
 pub(super) fn give_up_unwanted(world: &mut World, entity: Entity) {
-    let (Some(active), Some(wanted)) = (world.get::<ActivePieces>(entity), world.get::<Wanted>(entity)) else {
+    let (Some(active), Some(wanted)) = (
+        world.get::<ActivePieces>(entity),
+        world.get::<Wanted>(entity),
+    ) else {
         return;
     };
     let unwanted: Vec<_> = active
@@ -133,7 +164,9 @@ pub(super) fn give_up_unwanted(world: &mut World, entity: Entity) {
 
 /// Takes a piece out of motion and gives its memory back.
 pub(crate) fn close_piece(world: &mut World, torrent: Entity, index: PieceIndex, piece: Entity) {
-    let len = world.get::<Content>(torrent).map_or(0, |content| content.0.geometry().piece_len(index));
+    let len = world
+        .get::<Content>(torrent)
+        .map_or(0, |content| content.0.geometry().piece_len(index));
     if let Some(mut active) = world.get_mut::<ActivePieces>(torrent) {
         active.0.remove(&index);
     }
@@ -173,22 +206,37 @@ pub(super) fn resume(world: &mut World, entity: Entity) {
 }
 
 pub(super) fn recheck(world: &mut World, entity: Entity) {
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
     let paused = matches!(
         world.get::<Lifecycle>(entity),
         Some(Lifecycle::Paused | Lifecycle::Opening { paused: true, .. })
     );
     leave(world, entity);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
-        *lifecycle = Lifecycle::Opening { done: 0, of: 0, paused };
+        *lifecycle = Lifecycle::Opening {
+            done: 0,
+            of: 0,
+            paused,
+        };
     }
-    world.resource_mut::<PortOutbox>().0.disk.push(DiskCommand::Recheck { torrent });
+    world
+        .resource_mut::<PortOutbox>()
+        .0
+        .disk
+        .push(DiskCommand::Recheck { torrent });
 }
 
 /// Ends a torrent; its row goes when the disk has closed its files.
 pub(super) fn close(world: &mut World, entity: Entity, keep: Keep) {
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
-    let opening = matches!(world.get::<Lifecycle>(entity), Some(Lifecycle::Opening { .. }));
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
+    let opening = matches!(
+        world.get::<Lifecycle>(entity),
+        Some(Lifecycle::Opening { .. })
+    );
     leave(world, entity);
     if keep == Keep::All && !opening {
         super::commit::commit_now(world, entity, torrent);
@@ -196,7 +244,11 @@ pub(super) fn close(world: &mut World, entity: Entity, keep: Keep) {
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Closing;
     }
-    world.resource_mut::<PortOutbox>().0.disk.push(DiskCommand::Close { torrent, keep });
+    world
+        .resource_mut::<PortOutbox>()
+        .0
+        .disk
+        .push(DiskCommand::Close { torrent, keep });
 }
 
 fn ask_commit(world: &mut World, entity: Entity) {
@@ -213,8 +265,12 @@ pub(super) fn stop_all(world: &mut World) {
     if world.contains_resource::<Stopping>() {
         return;
     }
-    let torrents: Vec<(TorrentKey, Entity)> =
-        world.resource::<TorrentIndex>().by_key.iter().map(|(&key, &entity)| (key, entity)).collect();
+    let torrents: Vec<(TorrentKey, Entity)> = world
+        .resource::<TorrentIndex>()
+        .by_key
+        .iter()
+        .map(|(&key, &entity)| (key, entity))
+        .collect();
     for (_, entity) in torrents {
         if world.get::<Lifecycle>(entity) != Some(&Lifecycle::Closing) {
             close(world, entity, Keep::All);
@@ -228,23 +284,37 @@ pub(super) fn stop_all(world: &mut World) {
 pub(super) fn reap_closed(world: &mut World) {
     let now = world.resource::<Now>().0;
     for (torrent, until) in core::mem::take(&mut world.resource_mut::<Work>().reap) {
-        let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { continue };
-        let quiet = world.get::<Trackers>(entity).is_none_or(crate::discover::is_quiet);
+        let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+            continue;
+        };
+        let quiet = world
+            .get::<Trackers>(entity)
+            .is_none_or(crate::discover::is_quiet);
         if !quiet && until > now {
             world.resource_mut::<Work>().reap.insert(torrent, until);
             world.resource_mut::<Wake>().by(until);
             continue;
         }
-        let node = world.get::<NodeOf>(entity).and_then(|of| world.get::<Node>(of.0));
-        let hash_key = node.zip(world.get::<Content>(entity)).map(|(node, content)| (node.0, content.0.info_hash()));
+        let node = world
+            .get::<NodeOf>(entity)
+            .and_then(|of| world.get::<Node>(of.0));
+        let hash_key = node
+            .zip(world.get::<Content>(entity))
+            .map(|(node, content)| (node.0, content.0.info_hash()));
         let mut index = world.resource_mut::<TorrentIndex>();
         index.by_key.remove(&torrent);
         if let Some(key) = hash_key {
             index.by_hash.remove(&key);
         }
-        let in_motion = world.get::<ActivePieces>(entity).map_or_else(Vec::new, |active| {
-            active.0.iter().map(|(&index, &piece)| (index, piece)).collect()
-        });
+        let in_motion = world
+            .get::<ActivePieces>(entity)
+            .map_or_else(Vec::new, |active| {
+                active
+                    .0
+                    .iter()
+                    .map(|(&index, &piece)| (index, piece))
+                    .collect()
+            });
         for (index, piece) in in_motion {
             close_piece(world, entity, index, piece);
         }

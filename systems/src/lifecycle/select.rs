@@ -4,8 +4,8 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, Geometry, PieceIndex};
 use dunlin_components::node::{Luck, Rules};
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder, PieceRank,
-    Selection, Torrent, Wanted,
+    ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder,
+    PieceRank, Selection, Torrent, Wanted,
 };
 use dunlin_components::world::{PortOutbox, Work};
 use dunlin_port::disk::DiskCommand;
@@ -17,26 +17,54 @@ use super::rest;
 
 /// Changes the priority of each file.
 pub(super) fn set_files(world: &mut World, entity: Entity, priorities: Vec<FilePriority>) {
-    let Some(files) = world.get::<Content>(entity).map(|content| content.0.files().len()) else { return };
+    let Some(files) = world
+        .get::<Content>(entity)
+        .map(|content| content.0.files().len())
+    else {
+        return;
+    };
     let files = normalise(&priorities, files);
-    let wanted = files.iter().map(|priority| *priority != FilePriority::Skip).collect();
+    let wanted = files
+        .iter()
+        .map(|priority| *priority != FilePriority::Skip)
+        .collect();
     if let Some(mut selection) = world.get_mut::<Selection>(entity) {
         selection.files = files;
     }
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
-    world.resource_mut::<PortOutbox>().0.disk.push(DiskCommand::Select { torrent, wanted });
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
+    world
+        .resource_mut::<PortOutbox>()
+        .0
+        .disk
+        .push(DiskCommand::Select { torrent, wanted });
     apply_selection(world, entity);
-    if world.get::<Lifecycle>(entity).is_some_and(Lifecycle::is_active) {
+    if world
+        .get::<Lifecycle>(entity)
+        .is_some_and(Lifecycle::is_active)
+    {
         rest::start(world, entity);
     }
 }
 
 /// Computes which pieces are wanted, and the order in which they may be opened.
 pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
-    let Some(info) = world.get::<Content>(entity).map(|content| content.0.clone()) else { return };
-    let Some(selection) = world.get::<Selection>(entity).cloned() else { return };
-    let Some(&NodeOf(node)) = world.get::<NodeOf>(entity) else { return };
-    let first_last = world.get::<Rules>(node).is_some_and(|rules| rules.0.pick.first_last_first);
+    let Some(info) = world
+        .get::<Content>(entity)
+        .map(|content| content.0.clone())
+    else {
+        return;
+    };
+    let Some(selection) = world.get::<Selection>(entity).cloned() else {
+        return;
+    };
+    let Some(&NodeOf(node)) = world.get::<NodeOf>(entity) else {
+        return;
+    };
+    let first_last = world
+        .get::<Rules>(node)
+        .is_some_and(|rules| rules.0.pick.first_last_first);
     let priorities = piece_priorities(&info, &selection.files, first_last);
     let mut wanted = Bitfield::empty(info.geometry().piece_count());
     for (piece, priority) in info.geometry().pieces().zip(&priorities) {
@@ -49,9 +77,12 @@ pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
     }
     rest::give_up_unwanted(world, entity);
     rebuild_order(world, entity, node, info.geometry(), &priorities);
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
-    let peers: Vec<_> =
-        world.get::<Peers>(entity).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
+    let peers: Vec<_> = world
+        .get::<Peers>(entity)
+        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     let mut work = world.resource_mut::<Work>();
     work.interest.extend(peers.iter().copied());
     work.pick.extend(peers);
@@ -59,13 +90,19 @@ pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
 }
 
 /// A piece is wanted as much as the most wanted file that it holds a byte of.
-fn piece_priorities(info: &Info, files: &[FilePriority], first_last_first: bool) -> Vec<FilePriority> {
+fn piece_priorities(
+    info: &Info,
+    files: &[FilePriority],
+    first_last_first: bool,
+) -> Vec<FilePriority> {
     let mut priorities = vec![FilePriority::Skip; info.geometry().piece_count() as usize];
     for (file, &priority) in info.files().iter().zip(files) {
         if file.attributes.padding || priority == FilePriority::Skip {
             continue;
         }
-        let range = info.geometry().pieces_of(file.offset..file.offset + file.length);
+        let range = info
+            .geometry()
+            .pieces_of(file.offset..file.offset + file.length);
         for piece in range.clone() {
             let slot = &mut priorities[piece as usize];
             *slot = priority.max(*slot);
@@ -86,9 +123,14 @@ fn rebuild_order(
     geometry: &Geometry,
     priorities: &[FilePriority],
 ) {
-    let (Some(have), Some(wanted)) = (world.get::<Have>(entity), world.get::<Wanted>(entity)) else { return };
+    let (Some(have), Some(wanted)) = (world.get::<Have>(entity), world.get::<Wanted>(entity))
+    else {
+        return;
+    };
     if !wanted.0.has_any_not_in(&have.0) {
-        world.entity_mut(entity).remove::<(PickOrder, Availability)>();
+        world
+            .entity_mut(entity)
+            .remove::<(PickOrder, Availability)>();
         return;
     }
     let in_motion = world.get::<ActivePieces>(entity).map(|active| &active.0);
@@ -101,8 +143,12 @@ fn rebuild_order(
         let counted = crate::receive::count_copies(world, entity);
         world.entity_mut(entity).insert(counted);
     }
-    let Some(mut luck) = world.get::<Luck>(node).copied() else { return };
-    let Some(availability) = world.get::<Availability>(entity) else { return };
+    let Some(mut luck) = world.get::<Luck>(node).copied() else {
+        return;
+    };
+    let Some(availability) = world.get::<Availability>(entity) else {
+        return;
+    };
     let mut order = PickOrder::new(geometry.piece_count());
     for piece in missing {
         let rank = PieceRank::new(priorities[piece.0 as usize], availability.partial(piece));
@@ -116,12 +162,23 @@ fn rebuild_order(
 
 /// A reader wants this range next: its missing pieces come before all others.
 pub(super) fn set_deadlines(world: &mut World, entity: Entity, start: u64, len: u64) {
-    let Some(geometry) = world.get::<Content>(entity).map(|content| content.0.geometry()) else { return };
-    let Some(have) = world.get::<Have>(entity) else { return };
+    let Some(geometry) = world
+        .get::<Content>(entity)
+        .map(|content| content.0.geometry())
+    else {
+        return;
+    };
+    let Some(have) = world.get::<Have>(entity) else {
+        return;
+    };
     let range = geometry.pieces_of(start..start.saturating_add(len));
-    let pieces = range.map(PieceIndex).filter(|piece| !have.0.has(*piece)).collect();
-    let peers: Vec<_> =
-        world.get::<Peers>(entity).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    let pieces = range
+        .map(PieceIndex)
+        .filter(|piece| !have.0.has(*piece))
+        .collect();
+    let peers: Vec<_> = world
+        .get::<Peers>(entity)
+        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     if let Some(mut deadlines) = world.get_mut::<Deadlines>(entity) {
         deadlines.0 = pieces;
     }

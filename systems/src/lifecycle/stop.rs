@@ -6,7 +6,9 @@ use core::time::Duration;
 use bevy_ecs::prelude::*;
 use dunlin_components::node::Rules;
 use dunlin_components::piece::{PieceState, Unwritten};
-use dunlin_components::torrent::{ActivePieces, Content, Lifecycle, NodeOf, Place, Selection, Torrent};
+use dunlin_components::torrent::{
+    ActivePieces, Content, Lifecycle, NodeOf, Place, Selection, Torrent,
+};
 use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::disk::{Check, DiskCommand};
 use dunlin_port::snapshot::SessionEvent;
@@ -16,30 +18,46 @@ use super::rest;
 
 /// Stops a torrent for a reason outside of it.
 pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
     let now = world.resource::<Now>().0;
-    let Some(&NodeOf(node)) = world.get::<NodeOf>(entity) else { return };
-    let secs = world.get::<Rules>(node).map_or(15, |rules| rules.0.storage.retry_secs);
+    let Some(&NodeOf(node)) = world.get::<NodeOf>(entity) else {
+        return;
+    };
+    let secs = world
+        .get::<Rules>(node)
+        .map_or(15, |rules| rules.0.storage.retry_secs);
     match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing | Lifecycle::Paused) | None => return,
         Some(Lifecycle::Stopped { .. }) => {}
         Some(Lifecycle::Opening { .. } | Lifecycle::Downloading | Lifecycle::Seeding) => {
             rest::leave(world, entity);
-            let event = SessionEvent::TorrentStopped { torrent, reason: reason.to_owned() };
+            let event = SessionEvent::TorrentStopped {
+                torrent,
+                reason: reason.to_owned(),
+            };
             world.resource_mut::<PortOutbox>().0.session.push(event);
         }
     }
     let retry_at = now + Duration::from_secs(secs);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
-        *lifecycle = Lifecycle::Stopped { reason: reason.to_owned(), retry_at };
+        *lifecycle = Lifecycle::Stopped {
+            reason: reason.to_owned(),
+            retry_at,
+        };
     }
-    world.resource_mut::<Timers>().set(retry_at, torrent, TimerKind::Retry);
+    world
+        .resource_mut::<Timers>()
+        .set(retry_at, torrent, TimerKind::Retry);
 }
 
 pub(super) fn retry_stopped(world: &mut World) {
     for key in core::mem::take(&mut world.resource_mut::<Work>().retry) {
         let now = world.resource::<Now>().0;
-        let Some(entity) = world.resource::<TorrentIndex>().get(key) else { continue };
+        let Some(entity) = world.resource::<TorrentIndex>().get(key) else {
+            continue;
+        };
         if let Some(Lifecycle::Stopped { retry_at, .. }) = world.get::<Lifecycle>(entity)
             && *retry_at <= now
         {
@@ -58,16 +76,30 @@ pub(super) fn retry(world: &mut World, entity: Entity) {
 
 /// Writes the pieces that could not be written; says how many there are.
 pub(super) fn write_again(world: &mut World, entity: Entity) -> usize {
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return 0 };
-    let Some(active) = world.get::<ActivePieces>(entity) else { return 0 };
-    let pieces: Vec<_> = active.0.iter().map(|(&index, &piece)| (index, piece)).collect();
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return 0;
+    };
+    let Some(active) = world.get::<ActivePieces>(entity) else {
+        return 0;
+    };
+    let pieces: Vec<_> = active
+        .0
+        .iter()
+        .map(|(&index, &piece)| (index, piece))
+        .collect();
     let mut writes = 0;
     for (index, piece) in pieces {
-        let Some(Unwritten(blocks)) = world.entity_mut(piece).take::<Unwritten>() else { continue };
+        let Some(Unwritten(blocks)) = world.entity_mut(piece).take::<Unwritten>() else {
+            continue;
+        };
         if let Some(mut state) = world.get_mut::<PieceState>(piece) {
             *state = PieceState::Writing;
         }
-        let write = DiskCommand::Write { torrent, piece: index, blocks };
+        let write = DiskCommand::Write {
+            torrent,
+            piece: index,
+            blocks,
+        };
         world.resource_mut::<PortOutbox>().0.disk.push(write);
         writes += 1;
     }
@@ -88,21 +120,38 @@ fn reopen(world: &mut World, entity: Entity) {
         info: content.0.clone(),
         root: place.root.clone(),
         preallocation: place.preallocation,
-        wanted: selection.files.iter().map(|priority| *priority != FilePriority::Skip).collect(),
+        wanted: selection
+            .files
+            .iter()
+            .map(|priority| *priority != FilePriority::Skip)
+            .collect(),
         check: Check::Quick,
     };
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
-        *lifecycle = Lifecycle::Opening { done: 0, of: 0, paused: false };
+        *lifecycle = Lifecycle::Opening {
+            done: 0,
+            of: 0,
+            paused: false,
+        };
     }
     world.resource_mut::<PortOutbox>().0.disk.push(open);
 }
 
 /// A write of a stopped torrent succeeded: it goes on.
 pub(crate) fn recover(world: &mut World, entity: Entity) {
-    if !matches!(world.get::<Lifecycle>(entity), Some(Lifecycle::Stopped { .. })) {
+    if !matches!(
+        world.get::<Lifecycle>(entity),
+        Some(Lifecycle::Stopped { .. })
+    ) {
         return;
     }
-    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else { return };
+    let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
+        return;
+    };
     rest::start(world, entity);
-    world.resource_mut::<PortOutbox>().0.session.push(SessionEvent::TorrentRecovered { torrent });
+    world
+        .resource_mut::<PortOutbox>()
+        .0
+        .session
+        .push(SessionEvent::TorrentRecovered { torrent });
 }

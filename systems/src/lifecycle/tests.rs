@@ -1,8 +1,8 @@
 //! Torrents as a whole: pausing, resuming, checking, choosing files, removing, stopping. The swarm
 //! checks that a commit never claims what is not on disk, and memory after every tick.
 
-mod commits;
 mod commands;
+mod commits;
 mod disk_trouble;
 
 use core::time::Duration;

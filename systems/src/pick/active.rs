@@ -19,15 +19,28 @@ impl Opened {
     /// Makes rows of the opened pieces.
     pub(super) fn insert(self, commands: &mut Commands<'_, '_>) {
         for (piece, (torrent, index, blocks)) in self.0 {
-            let row = (Piece(index), PieceOf(torrent), PieceState::Fetching, Parole::default(), blocks);
+            let row = (
+                Piece(index),
+                PieceOf(torrent),
+                PieceState::Fetching,
+                Parole::default(),
+                blocks,
+            );
             commands.entity(piece).insert(row);
         }
     }
 }
 
 /// Rows of pieces that exist already.
-pub(super) type PieceRows<'w, 's> =
-    Query<'w, 's, (&'static mut Blocks, &'static mut Parole, &'static PieceState)>;
+pub(super) type PieceRows<'w, 's> = Query<
+    'w,
+    's,
+    (
+        &'static mut Blocks,
+        &'static mut Parole,
+        &'static PieceState,
+    ),
+>;
 
 /// The next block of a piece to ask a peer for, noted as asked. `None` when all are asked for, the
 /// piece is past fetching, or it is on parole at somebody else.

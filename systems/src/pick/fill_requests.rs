@@ -2,10 +2,10 @@
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
-use dunlin_base::{BLOCK_BYTES, BlockIndex, EngineTime, PeerKey, PieceIndex};
+use dunlin_base::{BLOCK_BYTES, BlockIndex, EngineTime, PeerKey, PieceIndex, TokenBucket};
 use dunlin_components::node::{Luck, NodeBuckets, Rules};
 use dunlin_components::peer::{
-    AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Request, Requests,
+    AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
 use dunlin_components::torrent::{
     ActivePieces, Content, Deadlines, Have, Lifecycle, NodeOf, PickOrder, Selection, TorrentBuckets,
@@ -55,10 +55,8 @@ pub(super) struct Tables<'w, 's> {
     commands: Commands<'w, 's>,
 }
 
-/// What ended the filling of a queue.
+/// What ended the filling of a queue before it was full.
 enum End {
-    /// The queue is full, or the peer has nothing for us.
-    Done,
     /// Everything that the peer has is asked for: endgame may ask twice.
     Exhausted,
     /// No memory for another piece.
@@ -71,14 +69,14 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
     let mut opened = Opened::default();
     for peer in core::mem::take(&mut tables.work.pick) {
         match tables.fill(peer, &mut opened) {
-            End::Done => {}
-            End::Exhausted => {
+            None => {}
+            Some(End::Exhausted) => {
                 tables.work.endgame.insert(peer);
             }
-            End::NoMemory => {
+            Some(End::NoMemory) => {
                 tables.work.starved.insert(peer);
             }
-            End::NoRate(until) => {
+            Some(End::NoRate(until)) => {
                 tables.work.limited.insert((until, peer));
             }
         }
@@ -90,27 +88,19 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
 }
 
 impl Tables<'_, '_> {
-    fn fill(&mut self, peer: PeerKey, opened: &mut Opened) -> End {
-        let Some(entity) = self.index.get(peer) else { return End::Done };
-        let Ok((of, remote, interested, choking, allowed, mut requests, mut own)) =
-            self.peers.get_mut(entity)
-        else {
-            return End::Done;
-        };
+    /// `None` when there is nothing to ask this peer for.
+    fn fill(&mut self, peer: PeerKey, opened: &mut Opened) -> Option<End> {
+        let row = self.peers.get_mut(self.index.get(peer)?).ok()?;
+        let (of, remote, interested, choking, allowed, mut requests, mut own) = row;
         if !interested.0 || (choking.0 && allowed.to_us.is_empty()) {
-            return End::Done;
+            return None;
         }
-        let Ok((node, lifecycle, content, have, selection, deadlines, mut buckets, mut active, order)) =
-            self.torrents.get_mut(of.0)
-        else {
-            return End::Done;
-        };
-        let (Some(mut order), Ok((rules, mut node_buckets, mut luck))) = (order, self.nodes.get_mut(node.0))
-        else {
-            return End::Done;
-        };
+        let row = self.torrents.get_mut(of.0).ok()?;
+        let (node, lifecycle, content, have, selection, deadlines, mut buckets, mut active, order) =
+            row;
+        let (rules, mut node_buckets, mut luck) = self.nodes.get_mut(node.0).ok()?;
         if *lifecycle != Lifecycle::Downloading {
-            return End::Done;
+            return None;
         }
         let offer = Offer {
             remote: &remote.bits,
@@ -118,54 +108,49 @@ impl Tables<'_, '_> {
             strategy: selection.strategy,
             random_first: have.0.count() < rules.0.pick.random_first_pieces,
         };
+        let own = own.as_mut().map(|own| &mut own.down);
+        let mut rates = [Some(&mut node_buckets.down), Some(&mut buckets.down), own];
+        let mut motion = Motion {
+            torrent: of.0,
+            content,
+            active: &mut active,
+            order: &mut *order?,
+            opened,
+            rows: &mut self.pieces,
+            budget: &mut self.budget,
+            commands: &mut self.commands,
+        };
         while requests.room() > 0 {
-            let need = u64::from(BLOCK_BYTES);
-            let own_bucket = own.as_mut().map(|own| &mut own.down);
-            if let Some(until) =
-                lacking(self.now.0, need, [Some(&mut node_buckets.down), Some(&mut buckets.down), own_bucket])
-            {
-                return End::NoRate(until);
+            if let Some(until) = lacking(self.now.0, BLOCK_BYTES.into(), &mut rates) {
+                return Some(End::NoRate(until));
             }
-            let mut motion = Motion {
-                torrent: of.0,
-                content,
-                active: &mut active,
-                order: &mut order,
-                opened: &mut *opened,
-                rows: &mut self.pieces,
-                budget: &mut self.budget,
-                commands: &mut self.commands,
-            };
-            let (piece, block) = match motion.next_block(peer, &offer, &deadlines.0, requests.current, &mut luck.pick) {
+            let current = requests.current;
+            let next = motion.next_block(peer, &offer, &deadlines.0, current, &mut luck.pick);
+            let (piece, block) = match next {
                 Ok(next) => next,
-                Err(end) => return end,
+                Err(end) => return Some(end),
             };
             let request = request_of(content, piece, block);
-            let len = u64::from(request.len);
-            node_buckets.down.take(len);
-            buckets.down.take(len);
-            if let Some(own) = own.as_mut() {
-                own.down.take(len);
-            }
-            if requests.out.is_empty() {
-                requests.progress_at = self.now.0;
+            for bucket in rates.iter_mut().flatten() {
+                bucket.take(request.len.into());
             }
             requests.current = Some(piece);
-            requests.out.push_back(Request { piece, block, sent_at: self.now.0 });
-            self.outbox.0.net.push(NetCommand::Send { peer, message: Message::Request(request) });
+            requests.note(piece, block, self.now.0);
+            let message = Message::Request(request);
+            self.outbox.0.net.push(NetCommand::Send { peer, message });
         }
-        End::Done
+        None
     }
 }
 
 /// When the slowest of the buckets has `need` bytes, if not now.
-fn lacking(
+pub(crate) fn lacking(
     now: EngineTime,
     need: u64,
-    buckets: [Option<&mut dunlin_base::TokenBucket>; 3],
+    buckets: &mut [Option<&mut TokenBucket>; 3],
 ) -> Option<EngineTime> {
     let mut until = None;
-    for bucket in buckets.into_iter().flatten() {
+    for bucket in buckets.iter_mut().flatten() {
         if bucket.available(now) < need {
             until = until.max(Some(bucket.available_at(need)));
         }
@@ -211,8 +196,12 @@ impl Motion<'_, '_, '_> {
         if let Some(found) = current.and_then(|piece| self.take(piece, peer)) {
             return Ok(found);
         }
-        let in_motion: Option<(PieceIndex, BlockIndex)> =
-            self.active.0.iter().filter(|(piece, _)| offer.admits(**piece)).find_map(|(&piece, &entity)| {
+        let in_motion: Option<(PieceIndex, BlockIndex)> = self
+            .active
+            .0
+            .iter()
+            .filter(|(piece, _)| offer.admits(**piece))
+            .find_map(|(&piece, &entity)| {
                 Some((piece, take_block(self.opened, self.rows, entity, peer)?))
             });
         if let Some(found) = in_motion {
@@ -220,7 +209,7 @@ impl Motion<'_, '_, '_> {
         }
         let piece = choose(self.order, offer, luck).ok_or(End::Exhausted)?;
         self.open(piece)?;
-        self.take(piece, peer).ok_or(End::Done)
+        self.take(piece, peer).ok_or(End::Exhausted)
     }
 
     fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {
@@ -240,7 +229,8 @@ impl Motion<'_, '_, '_> {
         self.budget.bytes += u64::from(len);
         let entity = self.commands.spawn_empty().id();
         self.active.0.insert(piece, entity);
-        self.opened.open(entity, self.torrent, piece, geometry.block_count(piece));
+        self.opened
+            .open(entity, self.torrent, piece, geometry.block_count(piece));
         Ok(())
     }
 }

@@ -18,12 +18,15 @@ pub(super) fn free_memory(world: &mut World) {
         return;
     }
     let mut pieces = world.query::<(Entity, &Piece, &PieceOf, &Blocks, &PieceState)>();
-    let idle = pieces.iter(world).filter_map(|(entity, piece, of, blocks, state)| {
-        let nobody_asked = blocks.free() > 0 && blocks.free() + blocks.arrived() == blocks.len();
-        let key: TorrentKey = world.get::<Torrent>(of.0)?.0;
-        let place: (u32, TorrentKey, PieceIndex) = (blocks.arrived(), key, piece.0);
-        (*state == PieceState::Fetching && nobody_asked).then_some((place, of.0, entity))
-    });
+    let idle = pieces
+        .iter(world)
+        .filter_map(|(entity, piece, of, blocks, state)| {
+            let nobody_asked =
+                blocks.free() > 0 && blocks.free() + blocks.arrived() == blocks.len();
+            let key: TorrentKey = world.get::<Torrent>(of.0)?.0;
+            let place: (u32, TorrentKey, PieceIndex) = (blocks.arrived(), key, piece.0);
+            (*state == PieceState::Fetching && nobody_asked).then_some((place, of.0, entity))
+        });
     if let Some(((_, _, index), torrent, piece)) = idle.min_by_key(|(place, ..)| *place) {
         give_up(world, torrent, index, piece);
         apply_selection(world, torrent);
@@ -32,7 +35,10 @@ pub(super) fn free_memory(world: &mut World) {
 
 /// Whether memory keeps a peer from being asked for a new piece.
 fn is_short(world: &World) -> bool {
-    let (peers, budget) = (world.resource::<PeerIndex>(), world.resource::<MemoryBudget>());
+    let (peers, budget) = (
+        world.resource::<PeerIndex>(),
+        world.resource::<MemoryBudget>(),
+    );
     world.resource::<Work>().starved.iter().any(|peer| {
         let torrent = peers.get(*peer).and_then(|row| world.get::<PeerOf>(row));
         let content = torrent.and_then(|of| world.get::<Content>(of.0));

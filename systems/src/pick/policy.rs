@@ -13,7 +13,10 @@ const RANDOM_PROBES: u32 = 32;
 /// How many requests keep a peer busy for `queue_secs` at its present rate, within what it queues.
 pub(crate) fn pipeline(rate_bytes_per_sec: u64, queue_secs: u64, reqq: u32) -> u32 {
     let requests = rate_bytes_per_sec.saturating_mul(queue_secs) / u64::from(BLOCK_BYTES);
-    u32::try_from(requests).unwrap_or(u32::MAX).max(REQUESTS_MIN).min(reqq.max(1))
+    u32::try_from(requests)
+        .unwrap_or(u32::MAX)
+        .max(REQUESTS_MIN)
+        .min(reqq.max(1))
 }
 
 /// What a peer that wants a new piece to be opened is offered.
@@ -35,11 +38,20 @@ impl Offer<'_> {
 }
 
 /// The piece to open for a peer.
-pub(crate) fn choose(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
+pub(crate) fn choose(
+    order: &PickOrder,
+    offer: &Offer<'_>,
+    luck: &mut RngStream,
+) -> Option<PieceIndex> {
     if let Some(only) = offer.only {
-        let mut open = only.iter().copied().filter(|piece| order.contains(*piece) && offer.remote.has(*piece));
+        let mut open = only
+            .iter()
+            .copied()
+            .filter(|piece| order.contains(*piece) && offer.remote.has(*piece));
         let first = open.clone().next();
-        return open.find(|piece| order.is_of_top_priority(*piece)).or(first);
+        return open
+            .find(|piece| order.is_of_top_priority(*piece))
+            .or(first);
     }
     match offer.strategy {
         PickStrategy::RarestFirst if offer.random_first => random(order, offer, luck),

@@ -22,7 +22,13 @@ pub(super) fn size_pipelines(
         return;
     }
     for (peer, remote, traffic, mut requests) in &mut peers {
-        let Some(rules) = nodes.0.get(&remote.node).and_then(|node| rules.get(*node).ok()) else { continue };
+        let Some(rules) = nodes
+            .0
+            .get(&remote.node)
+            .and_then(|node| rules.get(*node).ok())
+        else {
+            continue;
+        };
         let rate = traffic.down.bytes_per_sec(now.0);
         let measured = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
         if requests.snubbed {

@@ -28,8 +28,14 @@ fn order_of_pieces(swarm: &Swarm) -> Vec<u32> {
 
 fn requests_of(swarm: &mut Swarm, peer: PeerKey) -> Requests {
     let world = swarm.engine.world();
-    let entity = world.resource::<PeerIndex>().get(peer).expect("it is connected");
-    world.get::<Requests>(entity).expect("every peer has them").clone()
+    let entity = world
+        .resource::<PeerIndex>()
+        .get(peer)
+        .expect("it is connected");
+    world
+        .get::<Requests>(entity)
+        .expect("every peer has them")
+        .clone()
 }
 
 /// A puppet that has everything and lets node 0 download.

@@ -22,7 +22,9 @@ pub(super) fn time_out_requests(world: &mut World) {
     let mut rules = world.query::<&Rules>();
     let nodes = world.resource::<NodeIndex>().0.clone();
     for (&key, &node) in &nodes {
-        let Ok(rules) = rules.get(world, node) else { continue };
+        let Ok(rules) = rules.get(world, node) else {
+            continue;
+        };
         let timeout = Duration::from_secs(rules.0.pick.request_timeout_secs);
         for (entity, peer, of, remote, mut requests) in peers.iter_mut(world) {
             let oldest = requests.out.front().map(|request| request.sent_at);

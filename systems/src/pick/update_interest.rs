@@ -7,7 +7,12 @@ use dunlin_components::world::{PeerIndex, Work};
 
 use crate::connect::{Drop, drop_peer};
 
-type PeerRow<'a> = (&'a PeerOf, &'a RemoteHave, &'a Extensions, &'a mut AmInterested);
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a RemoteHave,
+    &'a Extensions,
+    &'a mut AmInterested,
+);
 type TorrentRow<'a> = (&'a Lifecycle, &'a Have, &'a Wanted);
 
 pub(super) fn update_interest(world: &mut World) {
@@ -20,9 +25,15 @@ pub(super) fn update_interest(world: &mut World) {
     let mut peers = world.query::<PeerRow<'_>>();
     let mut torrents = world.query::<TorrentRow<'_>>();
     for peer in due {
-        let Some(entity) = world.resource::<PeerIndex>().get(peer) else { continue };
-        let Ok((of, remote, extensions, _)) = peers.get(world, entity) else { continue };
-        let Ok((lifecycle, have, wanted)) = torrents.get(world, of.0) else { continue };
+        let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
+            continue;
+        };
+        let Ok((of, remote, extensions, _)) = peers.get(world, entity) else {
+            continue;
+        };
+        let Ok((lifecycle, have, wanted)) = torrents.get(world, of.0) else {
+            continue;
+        };
         let complete = *lifecycle == Lifecycle::Seeding;
         // BEP 21: two ends that both take nothing more have nothing to say to each other.
         if complete && (remote.bits.is_full() || extensions.upload_only) && remote.told {
@@ -30,7 +41,9 @@ pub(super) fn update_interest(world: &mut World) {
             continue;
         }
         let interested = !complete && wants_any(remote, have, wanted);
-        let Ok((.., mut row)) = peers.get_mut(world, entity) else { continue };
+        let Ok((.., mut row)) = peers.get_mut(world, entity) else {
+            continue;
+        };
         if row.set_if_neq(AmInterested(interested)) {
             changed.push(peer);
         }
@@ -44,6 +57,13 @@ pub(super) fn update_interest(world: &mut World) {
 }
 
 fn wants_any(remote: &RemoteHave, have: &Have, wanted: &Wanted) -> bool {
-    let bytes = remote.bits.as_bytes().iter().zip(have.0.as_bytes()).zip(wanted.0.as_bytes());
-    bytes.into_iter().any(|((theirs, ours), wanted)| theirs & !ours & wanted != 0)
+    let bytes = remote
+        .bits
+        .as_bytes()
+        .iter()
+        .zip(have.0.as_bytes())
+        .zip(wanted.0.as_bytes());
+    bytes
+        .into_iter()
+        .any(|((theirs, ours), wanted)| theirs & !ours & wanted != 0)
 }

@@ -7,8 +7,13 @@ use dunlin_components::peer::{PeerOf, RemoteHave};
 use dunlin_components::torrent::{Availability, Have, NodeOf, PickOrder, Wanted};
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
-type TorrentRow<'a> =
-    (&'a NodeOf, &'a Have, &'a Wanted, Option<&'a mut Availability>, Option<&'a mut PickOrder>);
+type TorrentRow<'a> = (
+    &'a NodeOf,
+    &'a Have,
+    &'a Wanted,
+    Option<&'a mut Availability>,
+    Option<&'a mut PickOrder>,
+);
 
 pub(super) fn apply_haves(
     index: Res<'_, PeerIndex>,
@@ -19,12 +24,23 @@ pub(super) fn apply_haves(
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
     for (peer, event) in routed.haves.drain(..) {
-        let Some((of, mut remote)) = index.get(peer).and_then(|entity| peers.get_mut(entity).ok()) else {
+        let Some((of, mut remote)) = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok())
+        else {
             continue;
         };
-        let Ok((node, have, wanted, availability, order)) = torrents.get_mut(of.0) else { continue };
-        let Ok(mut luck) = nodes.get_mut(node.0) else { continue };
-        let counted = Counted { availability, order, luck: &mut luck.pick };
+        let Ok((node, have, wanted, availability, order)) = torrents.get_mut(of.0) else {
+            continue;
+        };
+        let Ok(mut luck) = nodes.get_mut(node.0) else {
+            continue;
+        };
+        let counted = Counted {
+            availability,
+            order,
+            luck: &mut luck.pick,
+        };
         match apply(&mut remote, event, counted) {
             Ok(Change::Nothing) => {}
             Ok(Change::One(piece)) => {
@@ -57,7 +73,9 @@ struct Counted<'a> {
 
 impl Counted<'_> {
     fn add(&mut self, piece: PieceIndex) {
-        let Some(availability) = &mut self.availability else { return };
+        let Some(availability) = &mut self.availability else {
+            return;
+        };
         availability.add(piece);
         let copies = availability.partial(piece);
         if let Some(order) = &mut self.order {
@@ -67,7 +85,9 @@ impl Counted<'_> {
 
     /// A peer that was counted by pieces has everything now.
     fn promote(&mut self, had: &Bitfield) {
-        let Some(availability) = &mut self.availability else { return };
+        let Some(availability) = &mut self.availability else {
+            return;
+        };
         availability.promote(had);
         if let Some(order) = &mut self.order {
             for piece in had.iter() {
@@ -85,7 +105,11 @@ enum Change {
 
 /// BEP 3 and 6: the first word on what a peer has may be a bitfield, have-all or have-none, and
 /// comes once; `have` may come any time.
-fn apply(remote: &mut RemoteHave, event: HaveFamily, mut counted: Counted<'_>) -> Result<Change, String> {
+fn apply(
+    remote: &mut RemoteHave,
+    event: HaveFamily,
+    mut counted: Counted<'_>,
+) -> Result<Change, String> {
     let len = remote.bits.len();
     let bits = match event {
         HaveFamily::Have(index) => {

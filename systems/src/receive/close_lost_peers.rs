@@ -13,7 +13,10 @@ pub(super) fn note_heard(
     mut peers: Query<'_, '_, &mut PeerTraffic>,
 ) {
     for peer in routed.heard.drain(..) {
-        if let Some(mut traffic) = index.get(peer).and_then(|entity| peers.get_mut(entity).ok()) {
+        if let Some(mut traffic) = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok())
+        {
             traffic.heard_at = now.0;
         }
     }

@@ -7,11 +7,11 @@
 //! Spec:    BEP 3, BEP 6, BEP 10, BEP 21, BEP 54
 
 mod apply_haves;
+mod close_lost_peers;
 mod copies;
-mod settle_requests;
 mod queue_requests;
 mod read_extensions;
-mod close_lost_peers;
+mod settle_requests;
 #[cfg(test)]
 mod tests;
 

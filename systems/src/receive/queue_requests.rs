@@ -4,7 +4,8 @@ use bevy_ecs::prelude::*;
 use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX, REQUEST_BYTES_MAX};
 use dunlin_base::{EngineTime, PeerKey};
 use dunlin_components::peer::{
-    AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, Strikes, UploadQueue,
+    AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, Strikes,
+    UploadQueue,
 };
 use dunlin_components::torrent::{Content, Have, Traffic};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, RequestFamily, RoutedEvents, Work};
@@ -31,7 +32,12 @@ pub(super) fn queue_requests(
     torrents: Query<'_, '_, (&Content, &Have)>,
 ) {
     for (peer, event) in routed.requests.drain(..) {
-        let Some(mut row) = index.get(peer).and_then(|entity| peers.get_mut(entity).ok()) else { continue };
+        let Some(mut row) = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok())
+        else {
+            continue;
+        };
         match event {
             RequestFamily::Interested | RequestFamily::NotInterested => {
                 row.5.0 = matches!(event, RequestFamily::Interested);
@@ -43,7 +49,9 @@ pub(super) fn queue_requests(
                 queue.reading.retain(|reading| *reading != request);
             }
             RequestFamily::Request(request) => {
-                let Ok((content, have)) = torrents.get(row.0.0) else { continue };
+                let Ok((content, have)) = torrents.get(row.0.0) else {
+                    continue;
+                };
                 match judge(&row, content, have, &request) {
                     Verdict::Serve => {
                         // Requests that cross a choke are honest; only those without end are not.
@@ -72,7 +80,9 @@ fn judge(
     request: &BlockRequest,
 ) -> Verdict {
     let geometry = content.0.geometry();
-    let piece = geometry.piece(request.piece).filter(|piece| geometry.contains(*piece, request.begin, request.len));
+    let piece = geometry
+        .piece(request.piece)
+        .filter(|piece| geometry.contains(*piece, request.begin, request.len));
     let Some(piece) = piece else {
         return Verdict::Fault(format!(
             "asks for {} bytes at {} of piece {}, which are not there",
@@ -103,11 +113,15 @@ fn reject(
     request: BlockRequest,
 ) {
     if hello.reserved.fast() {
-        outbox.0.net.push(NetCommand::Send { peer, message: Message::Reject(request) });
+        outbox.0.net.push(NetCommand::Send {
+            peer,
+            message: Message::Reject(request),
+        });
     }
     strikes.rejects += 1;
     if strikes.rejects > PEER_REJECTS_MAX + PEER_REQUESTS_IN_MAX as u32 {
-        work.drop.push((peer, "goes on asking for what it cannot have".to_owned()));
+        work.drop
+            .push((peer, "goes on asking for what it cannot have".to_owned()));
     }
 }
 
@@ -121,13 +135,17 @@ pub(super) fn note_sent(
     mut torrents: Query<'_, '_, &mut Traffic>,
 ) {
     for (peer, bytes) in routed.sent.drain(..) {
-        let Some((of, mut queue, mut traffic)) =
-            index.get(peer).and_then(|entity| peers.get_mut(entity).ok())
+        let Some((of, mut queue, mut traffic)) = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok())
         else {
             continue;
         };
         let bytes = u64::from(bytes);
-        assert!(queue.unsent_bytes >= bytes, "only what was handed over leaves");
+        assert!(
+            queue.unsent_bytes >= bytes,
+            "only what was handed over leaves"
+        );
         queue.unsent_bytes -= bytes;
         credit(now.0, &mut traffic, bytes);
         if let Ok(mut torrent) = torrents.get_mut(of.0) {

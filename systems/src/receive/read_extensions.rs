@@ -3,16 +3,22 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::PieceIndex;
 use dunlin_base::limits::PEER_REQUESTS_OUT_MAX;
-use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, RemoteHave, Requests};
-use dunlin_components::torrent::{Availability, Candidates, PickOrder};
 use dunlin_components::node::Luck;
+use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, RemoteHave, Requests};
 use dunlin_components::torrent::NodeOf;
+use dunlin_components::torrent::{Availability, Candidates, PickOrder};
 use dunlin_components::world::{ExtensionFamily, PeerIndex, RoutedEvents, Work};
-use dunlin_protocol::wire::extension::{DontHave, EXTENSION_HANDSHAKE_ID, ExtensionHandshake, UploadOnly};
+use dunlin_protocol::wire::extension::{
+    DontHave, EXTENSION_HANDSHAKE_ID, ExtensionHandshake, UploadOnly,
+};
 
 use crate::connect::{DONT_HAVE_ID, UPLOAD_ONLY_ID};
 
-type TorrentRow<'a> = (&'a NodeOf, Option<&'a mut Availability>, Option<&'a mut PickOrder>);
+type TorrentRow<'a> = (
+    &'a NodeOf,
+    Option<&'a mut Availability>,
+    Option<&'a mut PickOrder>,
+);
 
 pub(super) fn read_extensions(
     index: Res<'_, PeerIndex>,
@@ -23,8 +29,12 @@ pub(super) fn read_extensions(
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
     for (peer, ExtensionFamily { id, payload }) in routed.extensions.drain(..) {
-        let row = index.get(peer).and_then(|entity| peers.get_mut(entity).ok());
-        let Some((of, mut extensions, mut remote, mut requests)) = row else { continue };
+        let row = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok());
+        let Some((of, mut extensions, mut remote, mut requests)) = row else {
+            continue;
+        };
         let read = match id {
             EXTENSION_HANDSHAKE_ID => ExtensionHandshake::decode(&payload).map(|said| {
                 take_handshake(&mut extensions, said);
@@ -37,9 +47,19 @@ pub(super) fn read_extensions(
                 work.interest.insert(peer);
             }),
             DONT_HAVE_ID => DontHave::decode(&payload).map(|lost| {
-                let Ok((node, availability, order)) = torrents.get_mut(of.0) else { return };
-                let Ok(mut luck) = nodes.get_mut(node.0) else { return };
-                lose_piece(&mut remote, PieceIndex(lost.piece), availability, order, &mut luck);
+                let Ok((node, availability, order)) = torrents.get_mut(of.0) else {
+                    return;
+                };
+                let Ok(mut luck) = nodes.get_mut(node.0) else {
+                    return;
+                };
+                lose_piece(
+                    &mut remote,
+                    PieceIndex(lost.piece),
+                    availability,
+                    order,
+                    &mut luck,
+                );
                 work.interest.insert(peer);
             }),
             // A number that we did not offer.
@@ -71,7 +91,9 @@ fn lose_piece(
     }
     let was_seed = remote.bits.is_full();
     remote.bits.clear(piece);
-    let Some(mut availability) = availability else { return };
+    let Some(mut availability) = availability else {
+        return;
+    };
     if was_seed {
         availability.demote(&remote.bits);
         remote.counted_as_seed = false;

@@ -29,7 +29,13 @@ type PeerRow<'a> = (
     &'a mut Strikes,
     &'a mut AllowedFast,
 );
-type TorrentRow<'a> = (&'a Torrent, &'a Content, &'a ActivePieces, &'a Peers, &'a mut Traffic);
+type TorrentRow<'a> = (
+    &'a Torrent,
+    &'a Content,
+    &'a ActivePieces,
+    &'a Peers,
+    &'a mut Traffic,
+);
 type PieceRow<'a> = (&'a mut Blocks, &'a mut Parole, &'a PieceState);
 
 /// The tables that answers touch.
@@ -49,9 +55,15 @@ pub(super) fn settle_requests(
     mut tables: Tables<'_, '_>,
 ) {
     for (peer, event) in routed.chokes.drain(..) {
-        let Some(entity) = tables.index.get(peer) else { continue };
+        let Some(entity) = tables.index.get(peer) else {
+            continue;
+        };
         match event {
-            ChokeFamily::Block { piece, begin, payload } => {
+            ChokeFamily::Block {
+                piece,
+                begin,
+                payload,
+            } => {
                 tables.block(now.0, peer, entity, piece, begin, payload);
             }
             ChokeFamily::Choke => tables.choke(peer, entity),
@@ -63,8 +75,13 @@ pub(super) fn settle_requests(
             }
             ChokeFamily::Reject(block) => tables.reject(peer, entity, &block),
             ChokeFamily::AllowedFast(piece) => {
-                let Ok((of, .., mut allowed)) = tables.peers.get_mut(entity) else { continue };
-                let count = tables.torrents.get(of.0).map_or(0, |row| row.1.0.geometry().piece_count());
+                let Ok((of, .., mut allowed)) = tables.peers.get_mut(entity) else {
+                    continue;
+                };
+                let count = tables
+                    .torrents
+                    .get(of.0)
+                    .map_or(0, |row| row.1.0.geometry().piece_count());
                 if piece < count && allowed.to_us.len() < ALLOWED_FAST_MAX {
                     allowed.to_us.insert(PieceIndex(piece));
                     tables.work.pick.insert(peer);
@@ -84,18 +101,29 @@ impl Tables<'_, '_> {
         begin: u32,
         payload: BlockBuffer,
     ) {
-        let Ok((of, _, _, mut requests, mut rates, mut strikes, _)) = self.peers.get_mut(entity) else { return };
-        let Ok((torrent, content, active, _, mut traffic)) = self.torrents.get_mut(of.0) else { return };
+        let Ok((of, _, _, mut requests, mut rates, mut strikes, _)) = self.peers.get_mut(entity)
+        else {
+            return;
+        };
+        let Ok((torrent, content, active, _, mut traffic)) = self.torrents.get_mut(of.0) else {
+            return;
+        };
         let geometry = content.0.geometry();
         let len = payload.len() as u64;
         rates.down.add(now, len);
         traffic.down.add(now, len);
-        let place = geometry
-            .piece(piece)
-            .and_then(|piece| Some((piece, geometry.block_at(piece, begin, payload.len() as u32)?)));
+        let place = geometry.piece(piece).and_then(|piece| {
+            Some((
+                piece,
+                geometry.block_at(piece, begin, payload.len() as u32)?,
+            ))
+        });
         let Some((piece, block)) = place else {
             traffic.wasted_bytes += len;
-            self.work.drop.push((peer, format!("sent bytes {begin} of piece {piece}, which is no block")));
+            self.work.drop.push((
+                peer,
+                format!("sent bytes {begin} of piece {piece}, which is no block"),
+            ));
             return;
         };
         self.work.pick.insert(peer);
@@ -105,7 +133,10 @@ impl Tables<'_, '_> {
         if requests.slow_start && asked {
             requests.target += 1;
         }
-        let row = active.0.get(&piece).and_then(|entity| self.pieces.get_mut(*entity).ok());
+        let row = active
+            .0
+            .get(&piece)
+            .and_then(|entity| self.pieces.get_mut(*entity).ok());
         let Some((mut blocks, _, state)) = row else {
             traffic.wasted_bytes += len;
             strike_unrequested(&mut self.work, peer, &mut strikes, asked);
@@ -128,17 +159,32 @@ impl Tables<'_, '_> {
                     self.work.whole.push((torrent.0, piece));
                 }
                 let request = request_of(content, piece, block);
-                others.iter().for_each(|other| self.cancel(other, piece, block, request));
+                others
+                    .iter()
+                    .for_each(|other| self.cancel(other, piece, block, request));
             }
         }
     }
 
     /// Endgame: the block came from somebody else.
-    fn cancel(&mut self, peer: PeerKey, piece: PieceIndex, block: BlockIndex, request: BlockRequest) {
-        let Some(entity) = self.index.get(peer) else { return };
-        let Ok((_, _, _, mut requests, ..)) = self.peers.get_mut(entity) else { return };
+    fn cancel(
+        &mut self,
+        peer: PeerKey,
+        piece: PieceIndex,
+        block: BlockIndex,
+        request: BlockRequest,
+    ) {
+        let Some(entity) = self.index.get(peer) else {
+            return;
+        };
+        let Ok((_, _, _, mut requests, ..)) = self.peers.get_mut(entity) else {
+            return;
+        };
         if requests.take(piece, block).is_some() {
-            self.outbox.0.net.push(NetCommand::Send { peer, message: Message::Cancel(request) });
+            self.outbox.0.net.push(NetCommand::Send {
+                peer,
+                message: Message::Cancel(request),
+            });
             self.work.pick.insert(peer);
         }
     }
@@ -146,16 +192,25 @@ impl Tables<'_, '_> {
     /// BEP 3: a choke voids what was asked. BEP 6: it does not, the peer rejects what it voids; but
     /// peers that forget to are common, so a choke voids all but allowed-fast pieces.
     fn choke(&mut self, peer: PeerKey, entity: Entity) {
-        let Ok((of, hello, mut choking, mut requests, .., allowed)) = self.peers.get_mut(entity) else { return };
+        let Ok((of, hello, mut choking, mut requests, .., allowed)) = self.peers.get_mut(entity)
+        else {
+            return;
+        };
         choking.0 = true;
         let fast = hello.reserved.fast();
         let out = core::mem::take(&mut requests.out);
-        let (kept, void): (Vec<_>, Vec<_>) =
-            out.into_iter().partition(|request| fast && allowed.to_us.contains(&request.piece));
+        let (kept, void): (Vec<_>, Vec<_>) = out
+            .into_iter()
+            .partition(|request| fast && allowed.to_us.contains(&request.piece));
         requests.out = kept.into();
-        let Ok((_, _, active, peers, _)) = self.torrents.get(of.0) else { return };
+        let Ok((_, _, active, peers, _)) = self.torrents.get(of.0) else {
+            return;
+        };
         for request in &void {
-            let piece = active.0.get(&request.piece).and_then(|entity| self.pieces.get_mut(*entity).ok());
+            let piece = active
+                .0
+                .get(&request.piece)
+                .and_then(|entity| self.pieces.get_mut(*entity).ok());
             if let Some((mut blocks, mut parole, _)) = piece {
                 blocks.release(request.block, peer);
                 if parole.peer == Some(peer) {
@@ -169,8 +224,13 @@ impl Tables<'_, '_> {
     }
 
     fn reject(&mut self, peer: PeerKey, entity: Entity, request: &BlockRequest) {
-        let Ok((of, _, choking, mut requests, _, _, mut allowed)) = self.peers.get_mut(entity) else { return };
-        let Ok((_, content, active, peers, _)) = self.torrents.get(of.0) else { return };
+        let Ok((of, _, choking, mut requests, _, _, mut allowed)) = self.peers.get_mut(entity)
+        else {
+            return;
+        };
+        let Ok((_, content, active, peers, _)) = self.torrents.get(of.0) else {
+            return;
+        };
         let geometry = content.0.geometry();
         let place = geometry
             .piece(request.piece)
@@ -184,7 +244,10 @@ impl Tables<'_, '_> {
         if !choking.0 {
             requests.target = requests.target.saturating_sub(1).max(1);
         }
-        let row = active.0.get(&piece).and_then(|entity| self.pieces.get_mut(*entity).ok());
+        let row = active
+            .0
+            .get(&piece)
+            .and_then(|entity| self.pieces.get_mut(*entity).ok());
         if let Some((mut blocks, ..)) = row {
             blocks.release(block, peer);
             let others = peers.0.keys().copied().filter(|other| *other != peer);
@@ -199,7 +262,10 @@ fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes, ask
     }
     strikes.unrequested += 1;
     if strikes.unrequested > UNREQUESTED_MAX {
-        work.drop.push((peer, format!("sent {UNREQUESTED_MAX} blocks that we did not ask for")));
+        work.drop.push((
+            peer,
+            format!("sent {UNREQUESTED_MAX} blocks that we did not ask for"),
+        ));
     }
 }
 

@@ -37,6 +37,11 @@ fn seed(swarm: &mut Swarm, sample: &Sample, n: u8, able: Reserved) -> PeerKey {
 
 fn wasted(swarm: &mut Swarm) -> u64 {
     let world = swarm.engine.world();
-    let entity = world.resource::<TorrentIndex>().get(TorrentKey(0)).expect("it was added");
-    world.get::<Traffic>(entity).map_or(0, |traffic| traffic.wasted_bytes)
+    let entity = world
+        .resource::<TorrentIndex>()
+        .get(TorrentKey(0))
+        .expect("it was added");
+    world
+        .get::<Traffic>(entity)
+        .map_or(0, |traffic| traffic.wasted_bytes)
 }

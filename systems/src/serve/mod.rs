@@ -17,7 +17,11 @@ use crate::schedule::TickSet;
 
 pub(crate) fn plugin(schedule: &mut Schedule) {
     schedule.add_systems(
-        (send_blocks::send_blocks, send_blocks::stop_unreadable, read_blocks::read_blocks)
+        (
+            send_blocks::send_blocks,
+            send_blocks::stop_unreadable,
+            read_blocks::read_blocks,
+        )
             .chain()
             .in_set(TickSet::Serve),
     );

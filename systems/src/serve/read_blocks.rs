@@ -25,10 +25,18 @@ pub(super) fn read_blocks(
     mut nodes: Query<'_, '_, &mut NodeBuckets>,
 ) {
     for peer in core::mem::take(&mut work.serve) {
-        let Some(entity) = index.get(peer) else { continue };
-        let Ok((of, mut queue, mut own)) = peers.get_mut(entity) else { continue };
-        let Ok((torrent, node, mut buckets)) = torrents.get_mut(of.0) else { continue };
-        let Ok(mut node_buckets) = nodes.get_mut(node.0) else { continue };
+        let Some(entity) = index.get(peer) else {
+            continue;
+        };
+        let Ok((of, mut queue, mut own)) = peers.get_mut(entity) else {
+            continue;
+        };
+        let Ok((torrent, node, mut buckets)) = torrents.get_mut(of.0) else {
+            continue;
+        };
+        let Ok(mut node_buckets) = nodes.get_mut(node.0) else {
+            continue;
+        };
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
         while in_flight < IN_FLIGHT_BYTES_MAX
@@ -47,19 +55,31 @@ pub(super) fn read_blocks(
             blocks.push(request);
         }
         if !blocks.is_empty() {
-            outbox.0.disk.push(DiskCommand::Read { torrent: torrent.0, peer, blocks });
+            outbox.0.disk.push(DiskCommand::Read {
+                torrent: torrent.0,
+                peer,
+                blocks,
+            });
         }
     }
 }
 
 /// Takes `bytes` of all buckets, or of none and says when all may have them.
-fn take(now: EngineTime, bytes: u64, mut buckets: [Option<&mut TokenBucket>; 3]) -> Result<(), EngineTime> {
-    let lacking = buckets.iter_mut().flatten().filter_map(|bucket| {
-        (bucket.available(now) < bytes).then(|| bucket.available_at(bytes))
-    });
+fn take(
+    now: EngineTime,
+    bytes: u64,
+    mut buckets: [Option<&mut TokenBucket>; 3],
+) -> Result<(), EngineTime> {
+    let lacking = buckets
+        .iter_mut()
+        .flatten()
+        .filter_map(|bucket| (bucket.available(now) < bytes).then(|| bucket.available_at(bytes)));
     if let Some(until) = lacking.max() {
         return Err(until);
     }
-    buckets.into_iter().flatten().for_each(|bucket| bucket.take(bytes));
+    buckets
+        .into_iter()
+        .flatten()
+        .for_each(|bucket| bucket.take(bytes));
     Ok(())
 }

@@ -19,23 +19,43 @@ pub(super) fn send_blocks(
 ) {
     let RoutedEvents { reads, .. } = &mut *routed;
     for event in reads.drain(..) {
-        let DiskEvent::Read { torrent, peer, block, result } = event else {
+        let DiskEvent::Read {
+            torrent,
+            peer,
+            block,
+            result,
+        } = event
+        else {
             unreachable!("only reads are routed here")
         };
-        let row = index.get(peer).and_then(|entity| peers.get_mut(entity).ok());
-        let Some((hello, mut queue)) = row else { continue };
+        let row = index
+            .get(peer)
+            .and_then(|entity| peers.get_mut(entity).ok());
+        let Some((hello, mut queue)) = row else {
+            continue;
+        };
         // Cancelled or choked meanwhile: then it is not in the list any more.
-        let Some(at) = queue.reading.iter().position(|reading| *reading == block) else { continue };
+        let Some(at) = queue.reading.iter().position(|reading| *reading == block) else {
+            continue;
+        };
         queue.reading.swap_remove(at);
         match result {
             Ok(payload) => {
                 queue.unsent_bytes += payload.len() as u64;
                 let piece = PieceIndex(block.piece);
-                outbox.0.net.push(NetCommand::SendBlock { peer, piece, begin: block.begin, payload });
+                outbox.0.net.push(NetCommand::SendBlock {
+                    peer,
+                    piece,
+                    begin: block.begin,
+                    payload,
+                });
             }
             Err(error) => {
                 if hello.reserved.fast() {
-                    outbox.0.net.push(NetCommand::Send { peer, message: Message::Reject(block) });
+                    outbox.0.net.push(NetCommand::Send {
+                        peer,
+                        message: Message::Reject(block),
+                    });
                 }
                 work.unreadable.push((torrent, error.kind, error.message));
             }
@@ -48,7 +68,9 @@ pub(super) fn send_blocks(
 pub(super) fn stop_unreadable(world: &mut World) {
     let failed = core::mem::take(&mut world.resource_mut::<Work>().unreadable);
     for (torrent, kind, message) in failed {
-        let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else { continue };
+        let Some(entity) = world.resource::<TorrentIndex>().get(torrent) else {
+            continue;
+        };
         let hint = match kind {
             DiskErrorKind::Missing => "; bring the file back, or check the torrent again",
             DiskErrorKind::Full | DiskErrorKind::Permission | DiskErrorKind::Other => "",

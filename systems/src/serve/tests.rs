@@ -24,7 +24,13 @@ fn seed(config: &EngineConfig, limits: TorrentLimits) -> (Swarm, Sample) {
 }
 
 fn everything() -> impl Iterator<Item = BlockRequest> {
-    (0..PIECES).flat_map(|piece| [0, BLOCK].map(|begin| BlockRequest { piece, begin, len: BLOCK }))
+    (0..PIECES).flat_map(|piece| {
+        [0, BLOCK].map(|begin| BlockRequest {
+            piece,
+            begin,
+            len: BLOCK,
+        })
+    })
 }
 
 /// A puppet that asks for everything as soon as it may.
@@ -44,7 +50,10 @@ fn holds(config: &EngineConfig, limits: TorrentLimits, leechers: u8, rate: u64) 
     swarm.run_until(Duration::from_secs(10), |swarm| {
         let passed = swarm.now.since(EngineTime::START).as_millis() as u64;
         let went = swarm.blocks.len() as u64 * u64::from(BLOCK);
-        assert!(went <= rate * passed / 1000 + rate + u64::from(BLOCK), "{went} after {passed} ms");
+        assert!(
+            went <= rate * passed / 1000 + rate + u64::from(BLOCK),
+            "{went} after {passed} ms"
+        );
         false
     });
     let went = swarm.blocks.len() as u64 * u64::from(BLOCK);
@@ -61,7 +70,10 @@ fn a_nodes_upload_limit_is_held_and_used() {
 
 #[test]
 fn a_torrents_upload_limit_is_held_and_used() {
-    let limits = TorrentLimits { up_bytes_per_sec: Some(RATE), ..TorrentLimits::default() };
+    let limits = TorrentLimits {
+        up_bytes_per_sec: Some(RATE),
+        ..TorrentLimits::default()
+    };
     holds(&EngineConfig::default(), limits, 2, RATE);
 }
 
@@ -69,22 +81,37 @@ fn a_torrents_upload_limit_is_held_and_used() {
 fn a_limit_for_each_peer_is_held_and_used() {
     let mut config = EngineConfig::default();
     config.choke.slots = SlotCount::Fixed(4);
-    let limits = TorrentLimits { peer_up_bytes_per_sec: Some(RATE / 2), ..TorrentLimits::default() };
+    let limits = TorrentLimits {
+        peer_up_bytes_per_sec: Some(RATE / 2),
+        ..TorrentLimits::default()
+    };
     holds(&config, limits, 2, RATE);
 }
 
 #[test]
 fn a_limit_of_nothing_stops_the_upload_and_its_end_starts_it() {
-    let none = TorrentLimits { up_bytes_per_sec: Some(0), ..TorrentLimits::default() };
+    let none = TorrentLimits {
+        up_bytes_per_sec: Some(0),
+        ..TorrentLimits::default()
+    };
     let (mut swarm, sample) = seed(&EngineConfig::default(), none);
     leecher(&mut swarm, &sample, 1);
     swarm.run_for(Duration::from_secs(60));
     assert!(swarm.blocks.len() <= 1, "at most the first burst");
-    let limits = TorrentLimits { peer_up_bytes_per_sec: Some(RATE), ..TorrentLimits::default() };
-    swarm.tell(UserCommand::SetLimits { torrent: TorrentKey(0), limits });
+    let limits = TorrentLimits {
+        peer_up_bytes_per_sec: Some(RATE),
+        ..TorrentLimits::default()
+    };
+    swarm.tell(UserCommand::SetLimits {
+        torrent: TorrentKey(0),
+        limits,
+    });
     swarm.run_for(Duration::from_secs(10));
     let went = swarm.blocks.len() as u64 * u64::from(BLOCK);
-    assert!((RATE * 9..=RATE * 11 + 2 * u64::from(BLOCK)).contains(&went), "{went}");
+    assert!(
+        (RATE * 9..=RATE * 11 + 2 * u64::from(BLOCK)).contains(&went),
+        "{went}"
+    );
 }
 
 #[test]
@@ -95,8 +122,13 @@ fn payload_between_disk_and_kernel_is_bounded() {
     let world = swarm.engine.world();
     let index = world.resource::<dunlin_components::world::PeerIndex>();
     let entity = index.get(peer).expect("it is connected");
-    let queue = world.get::<dunlin_components::peer::UploadQueue>(entity).expect("every peer has one");
-    assert_eq!((queue.in_flight_bytes(), queue.waiting.len()), (1 << 20, 64));
+    let queue = world
+        .get::<dunlin_components::peer::UploadQueue>(entity)
+        .expect("every peer has one");
+    assert_eq!(
+        (queue.in_flight_bytes(), queue.waiting.len()),
+        (1 << 20, 64)
+    );
 }
 
 #[test]
@@ -104,5 +136,11 @@ fn all_that_an_unchoked_peer_asks_for_is_sent_once_and_in_order() {
     let (mut swarm, sample) = seed(&EngineConfig::default(), TorrentLimits::default());
     let peer = leecher(&mut swarm, &sample, 1);
     swarm.run_for(Duration::from_secs(1));
-    assert!(swarm.blocks.iter().copied().eq(everything().map(|block| (peer, block))));
+    assert!(
+        swarm
+            .blocks
+            .iter()
+            .copied()
+            .eq(everything().map(|block| (peer, block)))
+    );
 }

@@ -35,32 +35,77 @@ fn check_connections(world: &mut World) {
         }
     }
     let rows = peers.iter(world).count();
-    assert_eq!(rows, world.resource::<PeerIndex>().by_key.len(), "every peer row is in the index");
+    assert_eq!(
+        rows,
+        world.resource::<PeerIndex>().by_key.len(),
+        "every peer row is in the index"
+    );
     let mut nodes = world.query::<(&Node, &Rules, &Connections)>();
     for (node, rules, connections) in nodes.iter(world) {
         let count = counted.remove(&node.0).unwrap_or_default();
         assert_eq!(connections.total, count.total, "connections of {node:?}");
-        assert_eq!(connections.half_open, count.half_open, "attempts of {node:?}");
-        assert_eq!(connections.pending, count.pending, "handshakes that {node:?} waits for");
-        assert!(count.total <= rules.0.limits.connections, "{node:?} has too many connections");
-        assert!(count.half_open <= rules.0.limits.half_open, "{node:?} has too many attempts");
+        assert_eq!(
+            connections.half_open, count.half_open,
+            "attempts of {node:?}"
+        );
+        assert_eq!(
+            connections.pending, count.pending,
+            "handshakes that {node:?} waits for"
+        );
+        assert!(
+            count.total <= rules.0.limits.connections,
+            "{node:?} has too many connections"
+        );
+        assert!(
+            count.half_open <= rules.0.limits.half_open,
+            "{node:?} has too many attempts"
+        );
     }
 }
 
 /// Availability is the sum of what the connected peers have, and pieces are ranked by it.
 fn check_copies(world: &mut World) {
-    let mut torrents = world.query::<(&Torrent, &Content, &Peers, &Availability, Option<&PickOrder>)>();
+    let mut torrents = world.query::<(
+        &Torrent,
+        &Content,
+        &Peers,
+        &Availability,
+        Option<&PickOrder>,
+    )>();
     for (torrent, content, peers, availability, order) in torrents.iter(world) {
-        let have = |peer: &Entity| world.get::<RemoteHave>(*peer).expect("an established peer has bits");
-        let seeds = peers.0.values().filter(|peer| have(peer).counted_as_seed).count();
+        let have = |peer: &Entity| {
+            world
+                .get::<RemoteHave>(*peer)
+                .expect("an established peer has bits")
+        };
+        let seeds = peers
+            .0
+            .values()
+            .filter(|peer| have(peer).counted_as_seed)
+            .count();
         assert_eq!(availability.seeds() as usize, seeds, "seeds of {torrent:?}");
         for piece in content.0.geometry().pieces() {
-            let copies = peers.0.values().filter(|peer| have(peer).bits.has(piece)).count();
-            assert_eq!(availability.copies(piece) as usize, copies, "copies of {piece:?} of {torrent:?}");
+            let copies = peers
+                .0
+                .values()
+                .filter(|peer| have(peer).bits.has(piece))
+                .count();
+            assert_eq!(
+                availability.copies(piece) as usize,
+                copies,
+                "copies of {piece:?} of {torrent:?}"
+            );
         }
-        let ranks: Vec<_> = order.iter().flat_map(|order| order.iter()).map(|p| availability.partial(p)).collect();
+        let ranks: Vec<_> = order
+            .iter()
+            .flat_map(|order| order.iter())
+            .map(|p| availability.partial(p))
+            .collect();
         let plain = same_priority(order);
-        assert!(!plain || ranks.is_sorted(), "{torrent:?} ranks by copies that are not: {ranks:?}");
+        assert!(
+            !plain || ranks.is_sorted(),
+            "{torrent:?} ranks by copies that are not: {ranks:?}"
+        );
     }
 }
 
@@ -75,16 +120,26 @@ fn check_memory(world: &mut World) {
     let mut longest = 0;
     let mut pieces = world.query::<(Entity, &Piece, &PieceOf)>();
     for (entity, piece, of) in pieces.iter(world) {
-        let content = world.get::<Content>(of.0).expect("a piece in motion has a torrent");
+        let content = world
+            .get::<Content>(of.0)
+            .expect("a piece in motion has a torrent");
         let len = u64::from(content.0.geometry().piece_len(piece.0));
         sum += len;
         longest = longest.max(len);
-        let active = world.get::<ActivePieces>(of.0).and_then(|active| active.0.get(&piece.0));
+        let active = world
+            .get::<ActivePieces>(of.0)
+            .and_then(|active| active.0.get(&piece.0));
         assert_eq!(active, Some(&entity), "{piece:?} is in its torrent's map");
     }
     let budget = world.resource::<MemoryBudget>();
-    assert_eq!(budget.bytes, sum, "the budget is what pieces in motion take");
-    assert!(sum <= budget.bytes_max.max(longest), "{sum} bytes are in motion");
+    assert_eq!(
+        budget.bytes, sum,
+        "the budget is what pieces in motion take"
+    );
+    assert!(
+        sum <= budget.bytes_max.max(longest),
+        "{sum} bytes are in motion"
+    );
 }
 
 /// Every outstanding request is noted at its block, and every note is an outstanding request.
@@ -102,11 +157,17 @@ fn check_requests(world: &mut World) {
     let mut peers = world.query::<(&Peer, &PeerOf, &Requests)>();
     for (peer, of, requests) in peers.iter(world) {
         for request in &requests.out {
-            let active = world.get::<ActivePieces>(of.0).and_then(|active| active.0.get(&request.piece));
+            let active = world
+                .get::<ActivePieces>(of.0)
+                .and_then(|active| active.0.get(&request.piece));
             let blocks = active.and_then(|piece| world.get::<Blocks>(*piece));
             let state = blocks.map(|blocks| blocks.state(request.block));
-            let held = matches!(state, Some(BlockState::Requested(holders)) if holders.contains(peer.0));
-            assert!(held, "{peer:?} is asked for {request:?}, which is {state:?}");
+            let held =
+                matches!(state, Some(BlockState::Requested(holders)) if holders.contains(peer.0));
+            assert!(
+                held,
+                "{peer:?} is asked for {request:?}, which is {state:?}"
+            );
             out += 1;
         }
     }

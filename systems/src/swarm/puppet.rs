@@ -53,18 +53,41 @@ impl Swarm {
     pub(crate) fn knock(&mut self, node: u32, addr: SocketAddr) -> PeerKey {
         self.accepted += 1;
         let peer = PeerKey::incoming(self.accepted);
-        self.engine.inbox().net.push_back(NetEvent::Accepted { peer, node: NodeKey(node), addr });
+        self.engine.inbox().net.push_back(NetEvent::Accepted {
+            peer,
+            node: NodeKey(node),
+            addr,
+        });
         peer
     }
 
     /// A handshake from a puppet.
-    pub(crate) fn shake(&mut self, peer: PeerKey, sample: &Sample, peer_id: PeerId, reserved: Reserved) {
-        let handshake = Handshake { reserved, info_hash: sample.info.info_hash(), peer_id };
-        self.engine.inbox().net.push_back(NetEvent::Handshake { peer, handshake });
+    pub(crate) fn shake(
+        &mut self,
+        peer: PeerKey,
+        sample: &Sample,
+        peer_id: PeerId,
+        reserved: Reserved,
+    ) {
+        let handshake = Handshake {
+            reserved,
+            info_hash: sample.info.info_hash(),
+            peer_id,
+        };
+        self.engine
+            .inbox()
+            .net
+            .push_back(NetEvent::Handshake { peer, handshake });
     }
 
     /// The `n`-th puppet connects and shakes hands.
-    pub(crate) fn join(&mut self, node: u32, sample: &Sample, n: u8, reserved: Reserved) -> PeerKey {
+    pub(crate) fn join(
+        &mut self,
+        node: u32,
+        sample: &Sample,
+        n: u8,
+        reserved: Reserved,
+    ) -> PeerKey {
         let peer = self.knock(node, puppet_addr(n));
         self.shake(peer, sample, puppet_id(n), reserved);
         self.step();
@@ -73,14 +96,26 @@ impl Swarm {
 
     /// A puppet says something; the engine hears it at once.
     pub(crate) fn say(&mut self, peer: PeerKey, message: Message) {
-        self.engine.inbox().net.push_back(NetEvent::Message { peer, message });
+        self.engine
+            .inbox()
+            .net
+            .push_back(NetEvent::Message { peer, message });
         self.step();
     }
 
     /// An extension handshake in which a puppet says how many requests it queues.
     pub(crate) fn say_reqq(&mut self, peer: PeerKey, reqq: u32) {
-        let said = ExtensionHandshake { reqq: Some(reqq), ..ExtensionHandshake::default() };
-        self.say(peer, Message::Extended { id: 0, payload: said.encode().into() });
+        let said = ExtensionHandshake {
+            reqq: Some(reqq),
+            ..ExtensionHandshake::default()
+        };
+        self.say(
+            peer,
+            Message::Extended {
+                id: 0,
+                payload: said.encode().into(),
+            },
+        );
     }
 
     /// A puppet sends bytes of the sample, or whatever is there when they are of no block.
@@ -92,20 +127,29 @@ impl Swarm {
             payload.copy_from_slice(bytes);
         }
         let BlockRequest { piece, begin, .. } = block;
-        self.engine.inbox().net.push_back(NetEvent::Block { peer, piece, begin, payload });
+        self.engine.inbox().net.push_back(NetEvent::Block {
+            peer,
+            piece,
+            begin,
+            payload,
+        });
         self.step();
     }
 
     /// A puppet hangs up.
     pub(crate) fn hang_up(&mut self, peer: PeerKey) {
-        self.engine.inbox().net.push_back(NetEvent::Closed { peer, reason: CloseReason::Remote });
+        self.engine.inbox().net.push_back(NetEvent::Closed {
+            peer,
+            reason: CloseReason::Remote,
+        });
         self.step();
     }
 
     /// What was said to a puppet since it was last asked.
     pub(crate) fn heard_by(&mut self, peer: PeerKey) -> Vec<Message> {
-        let (mine, others) =
-            core::mem::take(&mut self.heard).into_iter().partition::<Vec<_>, _>(|(to, _)| *to == peer);
+        let (mine, others) = core::mem::take(&mut self.heard)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(to, _)| *to == peer);
         self.heard = others;
         mine.into_iter().map(|(_, message)| message).collect()
     }
@@ -113,6 +157,14 @@ impl Swarm {
     /// The requests that a puppet got since it was last asked what it heard.
     pub(crate) fn asked_of(&mut self, peer: PeerKey) -> Vec<BlockRequest> {
         let heard = self.heard_by(peer).into_iter();
-        heard.filter_map(|message| if let Message::Request(block) = message { Some(block) } else { None }).collect()
+        heard
+            .filter_map(|message| {
+                if let Message::Request(block) = message {
+                    Some(block)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 }

@@ -21,7 +21,10 @@ pub(crate) struct Sender {
 /// The one sender of all blocks, if there is just one.
 pub(crate) fn sole_sender(senders: &[Option<Sender>]) -> Option<Sender> {
     let first = (*senders.first()?)?;
-    senders.iter().all(|sender| *sender == Some(first)).then_some(first)
+    senders
+        .iter()
+        .all(|sender| *sender == Some(first))
+        .then_some(first)
 }
 
 /// The senders of kept blocks that differ from a good copy.
@@ -29,6 +32,9 @@ pub(crate) fn guilty(suspects: &[SuspectBlock], good: &[[u8; 20]]) -> BTreeSet<S
     suspects
         .iter()
         .filter(|suspect| good.get(suspect.block as usize) != Some(&suspect.digest))
-        .map(|suspect| Sender { peer: suspect.peer, addr: suspect.addr })
+        .map(|suspect| Sender {
+            peer: suspect.peer,
+            addr: suspect.addr,
+        })
         .collect()
 }

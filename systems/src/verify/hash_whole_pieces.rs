@@ -14,15 +14,26 @@ pub(super) fn hash_whole_pieces(
     mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &mut PieceState)>,
 ) {
     for (torrent, piece) in work.whole.drain(..) {
-        let Some((content, active)) = index.get(torrent).and_then(|entity| torrents.get(entity).ok()) else {
+        let Some((content, active)) = index
+            .get(torrent)
+            .and_then(|entity| torrents.get(entity).ok())
+        else {
             continue;
         };
-        let row = active.0.get(&piece).and_then(|entity| pieces.get_mut(*entity).ok());
-        let Some((mut blocks, parole, mut state)) = row else { continue };
+        let row = active
+            .0
+            .get(&piece)
+            .and_then(|entity| pieces.get_mut(*entity).ok());
+        let Some((mut blocks, parole, mut state)) = row else {
+            continue;
+        };
         if *state != PieceState::Fetching || !blocks.is_whole() {
             continue;
         }
-        let expected = content.0.piece_hash(piece).expect("only torrents with v1 hashes are added");
+        let expected = content
+            .0
+            .piece_hash(piece)
+            .expect("only torrents with v1 hashes are added");
         *state = PieceState::Hashing;
         outbox.0.hash.push(HashJob {
             torrent,

@@ -1,12 +1,12 @@
 //! The hashers' verdicts.
 
 use bevy_ecs::prelude::*;
+use dunlin_components::node::Node;
 use dunlin_components::peer::{Remote, Strikes};
 use dunlin_components::piece::{Blocks, Parole, PieceState};
 use dunlin_components::torrent::{
     ActivePieces, Content, Lifecycle, NodeOf, Peers, SuspectBlock, Suspects, Traffic, Wanted,
 };
-use dunlin_components::node::Node;
 use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::disk::DiskCommand;
 use dunlin_port::hash::HashDone;
@@ -23,9 +23,13 @@ const SUSPECTS_PER_PIECE_MAX: usize = 4096;
 pub(super) fn judge_pieces(world: &mut World) {
     let mut verdicts = core::mem::take(&mut world.resource_mut::<PortInbox>().0.hash);
     for verdict in verdicts.drain(..) {
-        let Some(torrent) = world.resource::<TorrentIndex>().get(verdict.torrent) else { continue };
+        let Some(torrent) = world.resource::<TorrentIndex>().get(verdict.torrent) else {
+            continue;
+        };
         let active = world.get::<ActivePieces>(torrent);
-        let Some(piece) = active.and_then(|active| active.0.get(&verdict.piece).copied()) else { continue };
+        let Some(piece) = active.and_then(|active| active.0.get(&verdict.piece).copied()) else {
+            continue;
+        };
         if world.get::<PieceState>(piece) != Some(&PieceState::Hashing) {
             continue;
         }
@@ -45,10 +49,15 @@ fn accept(world: &mut World, torrent: Entity, piece: Entity, verdict: HashDone) 
     if let Some(mut state) = world.get_mut::<PieceState>(piece) {
         *state = PieceState::Writing;
     }
-    let write =
-        DiskCommand::Write { torrent: verdict.torrent, piece: verdict.piece, blocks: verdict.blocks };
+    let write = DiskCommand::Write {
+        torrent: verdict.torrent,
+        piece: verdict.piece,
+        blocks: verdict.blocks,
+    };
     world.resource_mut::<PortOutbox>().0.disk.push(write);
-    let suspects = world.get_mut::<Suspects>(torrent).and_then(|mut all| all.0.remove(&verdict.piece));
+    let suspects = world
+        .get_mut::<Suspects>(torrent)
+        .and_then(|mut all| all.0.remove(&verdict.piece));
     for sender in guilty(&suspects.unwrap_or_default(), &verdict.block_digests) {
         condemn(world, torrent, sender, verdict.piece.0);
     }
@@ -56,11 +65,16 @@ fn accept(world: &mut World, torrent: Entity, piece: Entity, verdict: HashDone) 
 
 fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone) {
     let senders = senders(world, torrent, piece);
-    let len = world.get::<Content>(torrent).map_or(0, |row| row.0.geometry().piece_len(verdict.piece));
+    let len = world
+        .get::<Content>(torrent)
+        .map_or(0, |row| row.0.geometry().piece_len(verdict.piece));
     if let Some(mut traffic) = world.get_mut::<Traffic>(torrent) {
         traffic.corrupt_bytes += u64::from(len);
     }
-    let event = SessionEvent::HashFailed { torrent: verdict.torrent, piece: verdict.piece.0 };
+    let event = SessionEvent::HashFailed {
+        torrent: verdict.torrent,
+        piece: verdict.piece.0,
+    };
     world.resource_mut::<PortOutbox>().0.session.push(event);
     for sender in senders.iter().flatten() {
         let entity = world.resource::<PeerIndex>().get(sender.peer);
@@ -69,7 +83,10 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
         }
     }
     judge_senders(world, torrent, verdict, &senders);
-    if world.get::<Wanted>(torrent).is_some_and(|wanted| !wanted.0.has(verdict.piece)) {
+    if world
+        .get::<Wanted>(torrent)
+        .is_some_and(|wanted| !wanted.0.has(verdict.piece))
+    {
         close_piece(world, torrent, verdict.piece, piece);
         return;
     }
@@ -81,15 +98,24 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
         *state = PieceState::Fetching;
     }
     if let Some(mut parole) = world.get_mut::<Parole>(piece) {
-        *parole = Parole { active: true, peer: None };
+        *parole = Parole {
+            active: true,
+            peer: None,
+        };
     }
-    let peers: Vec<_> =
-        world.get::<Peers>(torrent).map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    let peers: Vec<_> = world
+        .get::<Peers>(torrent)
+        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     world.resource_mut::<Work>().pick.extend(peers);
 }
 
 /// The one sender of a bad piece is guilty; several are suspects.
-fn judge_senders(world: &mut World, torrent: Entity, verdict: &HashDone, senders: &[Option<Sender>]) {
+fn judge_senders(
+    world: &mut World,
+    torrent: Entity,
+    verdict: &HashDone,
+    senders: &[Option<Sender>],
+) {
     match sole_sender(senders) {
         Some(sender) => condemn(world, torrent, sender, verdict.piece.0),
         None => suspect(world, torrent, verdict, senders),
@@ -99,36 +125,62 @@ fn judge_senders(world: &mut World, torrent: Entity, verdict: &HashDone, senders
 /// Who sent each block. A sender that is gone is still known by its key; its address was noted when
 /// it was a row, so one that left before the verdict cannot be banned, and its blocks stay unblamed.
 fn senders(world: &World, torrent: Entity, piece: Entity) -> Vec<Option<Sender>> {
-    let Some(blocks) = world.get::<Blocks>(piece) else { return Vec::new() };
+    let Some(blocks) = world.get::<Blocks>(piece) else {
+        return Vec::new();
+    };
     let index = world.resource::<PeerIndex>();
     let peers = world.get::<Peers>(torrent);
     blocks
         .senders()
         .map(|peer| {
             let peer = peer?;
-            let known = peers.and_then(|peers| peers.0.get(&peer).copied()).or_else(|| index.get(peer));
+            let known = peers
+                .and_then(|peers| peers.0.get(&peer).copied())
+                .or_else(|| index.get(peer));
             let remote = world.get::<Remote>(known?)?;
-            Some(Sender { peer, addr: remote.addr })
+            Some(Sender {
+                peer,
+                addr: remote.addr,
+            })
         })
         .collect()
 }
 
 fn suspect(world: &mut World, torrent: Entity, verdict: &HashDone, senders: &[Option<Sender>]) {
-    let Some(mut suspects) = world.get_mut::<Suspects>(torrent) else { return };
+    let Some(mut suspects) = world.get_mut::<Suspects>(torrent) else {
+        return;
+    };
     let kept = suspects.0.entry(verdict.piece).or_default();
     for (block, (sender, digest)) in senders.iter().zip(&verdict.block_digests).enumerate() {
         if let Some(sender) = sender
             && kept.len() < SUSPECTS_PER_PIECE_MAX
         {
             let (peer, addr) = (sender.peer, sender.addr);
-            kept.push(SuspectBlock { block: block as u32, digest: *digest, peer, addr });
+            kept.push(SuspectBlock {
+                block: block as u32,
+                digest: *digest,
+                peer,
+                addr,
+            });
         }
     }
 }
 
 fn condemn(world: &mut World, torrent: Entity, sender: Sender, piece: u32) {
-    let Some(&NodeOf(node)) = world.get::<NodeOf>(torrent) else { return };
-    let Some(node) = world.get::<Node>(node).map(|row| row.0) else { return };
-    let remote = Remote { node, addr: sender.addr };
-    ban(world, torrent, &remote, &format!("sent bad data of piece {piece}"));
+    let Some(&NodeOf(node)) = world.get::<NodeOf>(torrent) else {
+        return;
+    };
+    let Some(node) = world.get::<Node>(node).map(|row| row.0) else {
+        return;
+    };
+    let remote = Remote {
+        node,
+        addr: sender.addr,
+    };
+    ban(
+        world,
+        torrent,
+        &remote,
+        &format!("sent bad data of piece {piece}"),
+    );
 }

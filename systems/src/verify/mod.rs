@@ -13,7 +13,6 @@ mod settle_writes;
 #[cfg(test)]
 mod tests;
 
-
 use bevy_ecs::prelude::*;
 
 use crate::schedule::TickSet;

@@ -15,10 +15,19 @@ pub(super) fn settle_writes(world: &mut World) {
     for event in events.drain(..) {
         match event {
             DiskEvent::Written { torrent, piece } => written(world, torrent, piece),
-            DiskEvent::WriteFailed { torrent, piece, blocks, error } => {
-                let Some((entity, row)) = find(world, torrent, piece) else { continue };
+            DiskEvent::WriteFailed {
+                torrent,
+                piece,
+                blocks,
+                error,
+            } => {
+                let Some((entity, row)) = find(world, torrent, piece) else {
+                    continue;
+                };
                 // The piece is good: it is kept, and written when the disk recovers.
-                world.entity_mut(row).insert((PieceState::Waiting, Unwritten(blocks)));
+                world
+                    .entity_mut(row)
+                    .insert((PieceState::Waiting, Unwritten(blocks)));
                 stop_torrent(world, entity, &error.message);
             }
             _ => unreachable!("only write events are routed here"),
@@ -34,9 +43,13 @@ fn find(world: &World, torrent: TorrentKey, piece: PieceIndex) -> Option<(Entity
 }
 
 fn written(world: &mut World, torrent: TorrentKey, piece: PieceIndex) {
-    let Some((entity, row)) = find(world, torrent, piece) else { return };
+    let Some((entity, row)) = find(world, torrent, piece) else {
+        return;
+    };
     close_piece(world, entity, piece, row);
-    let Some(mut have) = world.get_mut::<Have>(entity) else { return };
+    let Some(mut have) = world.get_mut::<Have>(entity) else {
+        return;
+    };
     if !have.0.set(piece) {
         // A check found it while this copy was on its way.
         return recover(world, entity);
@@ -57,7 +70,10 @@ fn written(world: &mut World, torrent: TorrentKey, piece: PieceIndex) {
     if !missing {
         work.completion.insert(torrent);
     }
-    let done = SessionEvent::PieceDone { torrent, piece: piece.0 };
+    let done = SessionEvent::PieceDone {
+        torrent,
+        piece: piece.0,
+    };
     world.resource_mut::<PortOutbox>().0.session.push(done);
     recover(world, entity);
 }

@@ -24,7 +24,11 @@ fn one_leecher_fetches_everything_from_one_seed() {
     let mut swarm = Swarm::new(2, &EngineConfig::default());
     swarm.add(0, &sample, true, &[]);
     swarm.add(1, &sample, false, &[0]);
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "{:?}", swarm.events);
+    assert!(
+        swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
+        "{:?}",
+        swarm.events
+    );
     assert!(swarm.committed[&TorrentKey(1)].is_full());
 }
 
@@ -38,8 +42,16 @@ fn a_poisoner_is_banned_and_the_download_completes() {
     swarm.add(1, &sample, true, &[]);
     swarm.add(2, &sample, true, &[]);
     swarm.add(3, &sample, false, &[0, 1, 2]);
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(3)), "{:?}", swarm.events);
-    assert_eq!(banned(&swarm), [addr_of(1).ip()], "the poisoner and nobody else");
+    assert!(
+        swarm.run_until(MINUTES, |swarm| swarm.is_complete(3)),
+        "{:?}",
+        swarm.events
+    );
+    assert_eq!(
+        banned(&swarm),
+        [addr_of(1).ip()],
+        "the poisoner and nobody else"
+    );
 }
 
 /// The piece is kept while the disk is full and written when there is room: nothing is fetched twice.
@@ -52,13 +64,24 @@ fn a_full_disk_stops_the_torrent_and_it_recovers_by_itself() {
     swarm.add(0, &sample, true, &[]);
     swarm.add(1, &sample, false, &[0]);
     let stopped = |swarm: &mut Swarm| {
-        swarm.events.iter().any(|event| matches!(event, SessionEvent::TorrentStopped { .. }))
+        swarm
+            .events
+            .iter()
+            .any(|event| matches!(event, SessionEvent::TorrentStopped { .. }))
     };
     assert!(swarm.run_until(MINUTES, stopped));
     assert!(!swarm.run_until(Duration::from_secs(60), |swarm| swarm.is_complete(1)));
     swarm.full.clear();
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "{:?}", swarm.events);
-    assert!(swarm.events.contains(&SessionEvent::TorrentRecovered { torrent }));
+    assert!(
+        swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
+        "{:?}",
+        swarm.events
+    );
+    assert!(
+        swarm
+            .events
+            .contains(&SessionEvent::TorrentRecovered { torrent })
+    );
 }
 
 #[test]
@@ -73,10 +96,18 @@ fn a_swarm_of_leechers_completes_and_the_seed_sends_little_more_than_once() {
         swarm.add(node, &sample, false, &others);
     }
     let all = |swarm: &mut Swarm| (1..6).all(|node| swarm.is_complete(node));
-    assert!(swarm.run_until(Duration::from_secs(3600), all), "{:?}", swarm.events.len());
+    assert!(
+        swarm.run_until(Duration::from_secs(3600), all),
+        "{:?}",
+        swarm.events.len()
+    );
     let snapshot = swarm.engine.snapshot();
     let seed = &snapshot.torrents[0];
-    assert!(seed.totals.uploaded_bytes < 5 * sample.data.len() as u64, "{:?}", seed.totals);
+    assert!(
+        seed.totals.uploaded_bytes < 5 * sample.data.len() as u64,
+        "{:?}",
+        seed.totals
+    );
 }
 
 /// Same seed, same swarm: every message in the same order, on every run.

@@ -7,7 +7,7 @@ use dunlin_port::config::EngineConfig;
 use dunlin_port::user::UserCommand;
 
 use super::peers_of;
-use crate::swarm::puppet::{able, puppet_addr, puppet_id};
+use crate::swarm::puppet::{Puppet, able, puppet_addr, puppet_id};
 use crate::swarm::{Sample, Swarm, addr_of};
 
 fn sample() -> Sample {
@@ -15,7 +15,11 @@ fn sample() -> Sample {
 }
 
 fn dial_secs(swarm: &Swarm) -> Vec<u64> {
-    swarm.dials.iter().map(|(at, ..)| at.since(EngineTime::START).as_secs()).collect()
+    swarm
+        .dials
+        .iter()
+        .map(|(at, ..)| at.since(EngineTime::START).as_secs())
+        .collect()
 }
 
 #[test]
@@ -24,6 +28,29 @@ fn an_address_where_nobody_is_is_tried_more_and_more_rarely() {
     swarm.add(0, &sample(), false, &[77]);
     swarm.run_for(Duration::from_secs(3000));
     assert_eq!(dial_secs(&swarm), [0, 5, 20, 80, 260, 860, 2660]);
+}
+
+#[test]
+fn who_takes_a_call_and_says_nothing_is_given_up_and_tried_more_and_more_rarely() {
+    let mut swarm = Swarm::new(1, &EngineConfig::default());
+    swarm.place_puppet(puppet_addr(1), Puppet::Silent);
+    swarm.add_with(0, &sample(), false, &[], |add| {
+        add.peers = vec![puppet_addr(1)];
+    });
+    swarm.run_for(Duration::from_secs(19));
+    assert!(swarm.closed.is_empty());
+    swarm.run_for(Duration::from_secs(200));
+    assert_eq!(swarm.closed.len(), 4);
+    let gaps: Vec<_> = dial_secs(&swarm)
+        .windows(2)
+        .map(|two| two[1] - two[0])
+        .collect();
+    assert!(
+        gaps.iter()
+            .zip([25, 35, 80])
+            .all(|(gap, at_least)| *gap >= at_least),
+        "{gaps:?}"
+    );
 }
 
 #[test]
@@ -62,12 +89,20 @@ fn who_is_banned_stays_out_both_ways() {
     swarm.add(0, &sample, true, &[]);
     swarm.add(1, &sample, false, &[0]);
     assert!(swarm.run_until(Duration::from_secs(60), |swarm| {
-        let is_ban = |event: &_| matches!(event, dunlin_port::snapshot::SessionEvent::PeerBanned { .. });
+        let is_ban = |event: &_| {
+            matches!(
+                event,
+                dunlin_port::snapshot::SessionEvent::PeerBanned { .. }
+            )
+        };
         swarm.events.iter().any(is_ban)
     }));
     swarm.dials.clear();
     let addresses = vec![addr_of(0)];
-    swarm.tell(UserCommand::AddPeers { torrent: TorrentKey(1), addresses });
+    swarm.tell(UserCommand::AddPeers {
+        torrent: TorrentKey(1),
+        addresses,
+    });
     swarm.run_for(Duration::from_secs(7200));
     assert_eq!(swarm.dials, [], "out");
     let peer = swarm.knock(1, std::net::SocketAddr::new(addr_of(0).ip(), 5));
@@ -126,7 +161,10 @@ fn addresses_that_come_later_are_tried_at_once() {
     swarm.add(0, &sample(), false, &[]);
     swarm.run_for(Duration::from_secs(5));
     let addresses = vec![puppet_addr(1)];
-    swarm.tell(UserCommand::AddPeers { torrent: TorrentKey(0), addresses });
+    swarm.tell(UserCommand::AddPeers {
+        torrent: TorrentKey(0),
+        addresses,
+    });
     swarm.step();
     assert_eq!(swarm.dials.len(), 1);
 }

@@ -22,12 +22,19 @@ fn pausing_and_resuming_again_and_again_loses_nothing() {
         swarm.run_for(Duration::from_millis(millis) + SECOND / 2);
         swarm.tell(UserCommand::Pause { torrent: TORRENT });
         swarm.run_for(SECOND);
-        assert_eq!((state(&mut swarm), memory(&mut swarm)), (Some(Lifecycle::Paused), 0));
+        assert_eq!(
+            (state(&mut swarm), memory(&mut swarm)),
+            (Some(Lifecycle::Paused), 0)
+        );
         swarm.tell(UserCommand::Resume { torrent: TORRENT });
     }
     assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
     let snapshot = swarm.engine.snapshot();
-    let done = swarm.events.iter().filter(|event| matches!(event, SessionEvent::PieceDone { .. })).count();
+    let done = swarm
+        .events
+        .iter()
+        .filter(|event| matches!(event, SessionEvent::PieceDone { .. }))
+        .count();
     assert_eq!(done, 40, "each piece once");
     assert!(snapshot.torrents[1].totals.downloaded_bytes < sample.data.len() as u64 * 3 / 2);
 }
@@ -44,7 +51,10 @@ fn a_torrent_that_is_added_paused_or_paused_while_opening_rests() {
         }
         swarm.tell(UserCommand::Recheck { torrent: TORRENT });
         swarm.run_for(SECOND);
-        assert_eq!((state(&mut swarm), swarm.dials.len()), (Some(Lifecycle::Paused), 0));
+        assert_eq!(
+            (state(&mut swarm), swarm.dials.len()),
+            (Some(Lifecycle::Paused), 0)
+        );
         swarm.tell(UserCommand::Resume { torrent: TORRENT });
         assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
     }
@@ -58,11 +68,21 @@ fn a_check_finds_what_is_damaged_and_only_that_is_fetched_again() {
     swarm.damage(1, 39);
     swarm.events.clear();
     swarm.tell(UserCommand::Recheck { torrent: TORRENT });
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "{:?}", swarm.events);
+    assert!(
+        swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
+        "{:?}",
+        swarm.events
+    );
     let mut fetched: Vec<_> = swarm
         .events
         .iter()
-        .filter_map(|event| if let SessionEvent::PieceDone { piece, .. } = event { Some(*piece) } else { None })
+        .filter_map(|event| {
+            if let SessionEvent::PieceDone { piece, .. } = event {
+                Some(*piece)
+            } else {
+                None
+            }
+        })
         .collect();
     fetched.sort_unstable();
     assert_eq!(fetched, [7, 39]);
@@ -83,7 +103,10 @@ fn a_check_in_the_middle_of_a_download_disturbs_nothing() {
         swarm.tell(UserCommand::Recheck { torrent: TORRENT });
         swarm.run_for(Duration::from_millis(50));
         swarm.disk_rests = false;
-        assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "{millis} ms");
+        assert!(
+            swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
+            "{millis} ms"
+        );
     }
 }
 
@@ -95,12 +118,18 @@ fn a_removed_torrent_leaves_nothing_behind() {
         (swarm.hashers_rest, swarm.disk_rests) = (hash, write);
         swarm.run_for(Duration::from_millis(300));
         assert!(memory(&mut swarm) > 0);
-        swarm.tell(UserCommand::Remove { torrent: TORRENT, delete_files: false });
+        swarm.tell(UserCommand::Remove {
+            torrent: TORRENT,
+            delete_files: false,
+        });
         swarm.run_for(Duration::from_millis(300));
         (swarm.hashers_rest, swarm.disk_rests) = (false, false);
         swarm.run_for(20 * SECOND);
         assert_eq!((state(&mut swarm), memory(&mut swarm)), (None, 0));
-        assert_eq!(count(&swarm, &SessionEvent::Removed { torrent: TORRENT }), 1);
+        assert_eq!(
+            count(&swarm, &SessionEvent::Removed { torrent: TORRENT }),
+            1
+        );
     }
 }
 
@@ -113,8 +142,15 @@ fn a_stop_is_said_once_and_what_is_committed_is_what_is_on_disk() {
         swarm.run_for(SECOND);
         swarm.tell(UserCommand::Stop);
         swarm.run_for(30 * SECOND);
-        assert_eq!(count(&swarm, &SessionEvent::Stopped), 1, "after {millis} ms");
-        let committed = swarm.committed.get(&TORRENT).map_or(0, dunlin_base::Bitfield::count);
+        assert_eq!(
+            count(&swarm, &SessionEvent::Stopped),
+            1,
+            "after {millis} ms"
+        );
+        let committed = swarm
+            .committed
+            .get(&TORRENT)
+            .map_or(0, dunlin_base::Bitfield::count);
         assert_eq!(committed, swarm.on_disk(1), "after {millis} ms");
     }
 }
@@ -123,12 +159,25 @@ fn a_stop_is_said_once_and_what_is_committed_is_what_is_on_disk() {
 fn moving_tells_where_the_files_are() {
     let (mut swarm, _) = download();
     swarm.run_for(SECOND);
-    swarm.tell(UserCommand::Move { torrent: TORRENT, root: "/elsewhere".into() });
+    swarm.tell(UserCommand::Move {
+        torrent: TORRENT,
+        root: "/elsewhere".into(),
+    });
     swarm.run_for(SECOND);
-    let moved = SessionEvent::Moved { torrent: TORRENT, root: "/elsewhere".into(), error: None };
+    let moved = SessionEvent::Moved {
+        torrent: TORRENT,
+        root: "/elsewhere".into(),
+        error: None,
+    };
     assert_eq!(count(&swarm, &moved), 1);
-    assert_eq!(swarm.engine.snapshot().torrents[1].root, std::path::Path::new("/elsewhere"));
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "the download goes on");
+    assert_eq!(
+        swarm.engine.snapshot().torrents[1].root,
+        std::path::Path::new("/elsewhere")
+    );
+    assert!(
+        swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
+        "the download goes on"
+    );
 }
 
 #[test]
@@ -147,7 +196,10 @@ fn files_can_be_skipped_and_wanted_again_while_running() {
     let completed = SessionEvent::Completed { torrent: TORRENT };
     assert!(swarm.run_until(MINUTES, |swarm| count(swarm, &completed) == 1));
     swarm.run_for(5 * SECOND);
-    assert_eq!((state(&mut swarm), memory(&mut swarm)), (Some(Lifecycle::Seeding), 0));
+    assert_eq!(
+        (state(&mut swarm), memory(&mut swarm)),
+        (Some(Lifecycle::Seeding), 0)
+    );
     assert!(swarm.on_disk(1) < 40);
     swarm.tell(choose(FilePriority::Skip, FilePriority::High));
     assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
@@ -167,7 +219,10 @@ fn nobody_has_to_send_what_is_not_wanted_any_more() {
     let asked = swarm.asked_of(peer);
     assert!(!asked.is_empty());
     let priorities = vec![FilePriority::Skip, FilePriority::Skip];
-    swarm.tell(UserCommand::SetFilePriorities { torrent: TorrentKey(0), priorities });
+    swarm.tell(UserCommand::SetFilePriorities {
+        torrent: TorrentKey(0),
+        priorities,
+    });
     swarm.step();
     let cancels: Vec<_> = asked.into_iter().map(Message::Cancel).collect();
     assert_eq!(swarm.heard_by(peer)[..cancels.len()], cancels);
@@ -180,16 +235,22 @@ fn a_pause_does_not_change_what_comes_first() {
     let sample = Sample::folder(&[u64::from(PIECE), 8 * u64::from(PIECE)], PIECE);
     let mut swarm = Swarm::new(1, &EngineConfig::default());
     let priorities = vec![FilePriority::High, FilePriority::Normal];
-    swarm.add_with(0, &sample, false, &[], |add| add.file_priorities = priorities);
+    swarm.add_with(0, &sample, false, &[], |add| {
+        add.file_priorities = priorities;
+    });
     swarm.step();
     for n in [1, 2] {
         let peer = swarm.join(0, &sample, n, able());
         swarm.say(peer, Message::HaveAll);
         swarm.say(peer, Message::Unchoke);
         assert_eq!(swarm.asked_of(peer)[0].piece, 0);
-        swarm.tell(UserCommand::Pause { torrent: TorrentKey(0) });
+        swarm.tell(UserCommand::Pause {
+            torrent: TorrentKey(0),
+        });
         swarm.step();
-        swarm.tell(UserCommand::Resume { torrent: TorrentKey(0) });
+        swarm.tell(UserCommand::Resume {
+            torrent: TorrentKey(0),
+        });
         swarm.step();
     }
 }

@@ -16,10 +16,20 @@ fn commits_come_at_most_once_an_interval_and_at_once_when_complete() {
     assert!(swarm.is_complete(1), "said when it is safe");
     let written_at = swarm.now;
     swarm.run_for(Duration::from_secs(60));
-    let times: Vec<_> = swarm.commits.iter().filter(|(_, torrent)| *torrent == TORRENT).map(|(at, _)| *at).collect();
+    let times: Vec<_> = swarm
+        .commits
+        .iter()
+        .filter(|(_, torrent)| *torrent == TORRENT)
+        .map(|(at, _)| *at)
+        .collect();
     let (last, others) = times.split_last().expect("it was committed");
     assert!(*last <= written_at);
-    assert!(others.windows(2).all(|two| two[1] - two[0] >= Duration::from_secs(5)), "{times:?}");
+    assert!(
+        others
+            .windows(2)
+            .all(|two| two[1] - two[0] >= Duration::from_secs(5)),
+        "{times:?}"
+    );
     assert!(swarm.committed[&TORRENT].is_full());
     assert!((2..=4).contains(&times.len()), "{times:?}");
 }
@@ -28,7 +38,10 @@ fn commits_come_at_most_once_an_interval_and_at_once_when_complete() {
 fn completion_is_said_once() {
     let (mut swarm, _) = download();
     swarm.run_for(MINUTES);
-    assert_eq!(count(&swarm, &SessionEvent::Completed { torrent: TORRENT }), 1);
+    assert_eq!(
+        count(&swarm, &SessionEvent::Completed { torrent: TORRENT }),
+        1
+    );
 }
 
 #[test]

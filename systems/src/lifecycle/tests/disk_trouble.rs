@@ -21,8 +21,16 @@ fn stopped() -> Swarm {
 }
 
 fn completes_without_fetching_twice(mut swarm: Swarm) {
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)), "{:?}", swarm.events);
-    let done = swarm.events.iter().filter(|event| matches!(event, SessionEvent::PieceDone { .. })).count();
+    assert!(
+        swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
+        "{:?}",
+        swarm.events
+    );
+    let done = swarm
+        .events
+        .iter()
+        .filter(|event| matches!(event, SessionEvent::PieceDone { .. }))
+        .count();
     assert_eq!(done, 40, "each piece once");
     swarm.run_for(Duration::from_secs(10));
     assert_eq!(memory(&mut swarm), 0);
@@ -56,14 +64,21 @@ fn a_resume_while_the_disk_is_still_full_stops_again_and_then_recovers() {
     assert!(matches!(state(&mut swarm), Some(Lifecycle::Stopped { .. })));
     swarm.full.clear();
     swarm.run_for(Duration::from_secs(20));
-    assert!(swarm.events.contains(&SessionEvent::TorrentRecovered { torrent: TORRENT }));
+    assert!(
+        swarm
+            .events
+            .contains(&SessionEvent::TorrentRecovered { torrent: TORRENT })
+    );
     completes_without_fetching_twice(swarm);
 }
 
 #[test]
 fn a_torrent_that_is_removed_while_the_disk_is_full_gives_its_memory_back() {
     let mut swarm = stopped();
-    swarm.tell(UserCommand::Remove { torrent: TORRENT, delete_files: true });
+    swarm.tell(UserCommand::Remove {
+        torrent: TORRENT,
+        delete_files: true,
+    });
     swarm.run_for(Duration::from_secs(20));
     assert_eq!((state(&mut swarm), memory(&mut swarm)), (None, 0));
 }

@@ -25,7 +25,10 @@ fn holds(config: &EngineConfig, limits: TorrentLimits, rate: u64) {
     let mut slack = 0;
     let done = swarm.run_until(Duration::from_secs(60), |swarm| {
         let snapshot = swarm.engine.snapshot();
-        let came = snapshot.torrents.iter().find(|row| row.torrent == TorrentKey(1));
+        let came = snapshot
+            .torrents
+            .iter()
+            .find(|row| row.torrent == TorrentKey(1));
         let came = came.map_or(0, |row| row.totals.downloaded_bytes);
         let passed = swarm.now.since(EngineTime::START).as_millis() as u64;
         // A burst of a second, and what was on its way when it was counted.
@@ -35,7 +38,10 @@ fn holds(config: &EngineConfig, limits: TorrentLimits, rate: u64) {
         swarm.is_complete(1)
     });
     assert!(done, "it is slow but goes on: {slack} bytes behind");
-    assert!(slack < 2 * rate + 200_000, "the limit is used: {slack} bytes behind");
+    assert!(
+        slack < 2 * rate + 200_000,
+        "the limit is used: {slack} bytes behind"
+    );
 }
 
 #[test]
@@ -48,13 +54,19 @@ fn a_nodes_download_limit_is_held_and_used() {
 
 #[test]
 fn a_torrents_download_limit_is_held_and_used() {
-    let limits = TorrentLimits { down_bytes_per_sec: Some(RATE), ..TorrentLimits::default() };
+    let limits = TorrentLimits {
+        down_bytes_per_sec: Some(RATE),
+        ..TorrentLimits::default()
+    };
     holds(&EngineConfig::default(), limits, RATE);
 }
 
 #[test]
 fn a_limit_for_each_peer_is_held_and_used() {
-    let limits = TorrentLimits { peer_down_bytes_per_sec: Some(RATE / 2), ..TorrentLimits::default() };
+    let limits = TorrentLimits {
+        peer_down_bytes_per_sec: Some(RATE / 2),
+        ..TorrentLimits::default()
+    };
     holds(&EngineConfig::default(), limits, RATE);
 }
 
@@ -76,15 +88,25 @@ fn a_limit_of_nothing_stops_the_download_and_its_end_starts_it() {
     let mut swarm = Swarm::new(2, &EngineConfig::default());
     let torrent = TorrentKey(1);
     swarm.add(0, &sample, true, &[]);
-    let none = TorrentLimits { down_bytes_per_sec: Some(0), ..TorrentLimits::default() };
+    let none = TorrentLimits {
+        down_bytes_per_sec: Some(0),
+        ..TorrentLimits::default()
+    };
     swarm.add_with(1, &sample, false, &[0], |add| add.limits = none);
     assert!(!swarm.run_until(Duration::from_secs(600), |swarm| swarm.is_complete(1)));
-    swarm.tell(UserCommand::SetLimits { torrent, limits: TorrentLimits::default() });
+    swarm.tell(UserCommand::SetLimits {
+        torrent,
+        limits: TorrentLimits::default(),
+    });
     assert!(swarm.run_until(Duration::from_secs(5), |swarm| swarm.is_complete(1)));
 }
 
 fn budget(swarm: &mut Swarm, bytes_max: u64) {
-    swarm.engine.world().resource_mut::<MemoryBudget>().bytes_max = bytes_max;
+    swarm
+        .engine
+        .world()
+        .resource_mut::<MemoryBudget>()
+        .bytes_max = bytes_max;
 }
 
 /// The swarm checks after every tick that the budget is held.
@@ -99,7 +121,10 @@ fn memory_for_pieces_in_motion_is_held_and_nothing_stalls() {
         swarm.add(2, &sample, false, &[0, 1]);
         swarm.add(3, &sample, false, &[0, 1, 2]);
         let all = |swarm: &mut Swarm| swarm.is_complete(2) && swarm.is_complete(3);
-        assert!(swarm.run_until(Duration::from_secs(60), all), "{bytes_max} bytes");
+        assert!(
+            swarm.run_until(Duration::from_secs(60), all),
+            "{bytes_max} bytes"
+        );
     }
 }
 
@@ -137,6 +162,11 @@ fn a_piece_that_is_being_fetched_keeps_its_memory() {
     let second = seed(&mut swarm, &sample, 2);
     swarm.run_for(Duration::from_secs(30));
     let said = swarm.heard_by(first);
-    assert!(!said.iter().any(|message| matches!(message, Message::Cancel(_))), "{said:?}");
+    assert!(
+        !said
+            .iter()
+            .any(|message| matches!(message, Message::Cancel(_))),
+        "{said:?}"
+    );
     assert_eq!(swarm.asked_of(second), []);
 }

@@ -52,7 +52,10 @@ fn the_strategy_can_be_changed_while_running() {
     swarm.add(1, &sample, false, &[0]);
     swarm.run_for(Duration::from_secs(3));
     let torrent = TorrentKey(1);
-    swarm.tell(UserCommand::SetStrategy { torrent, strategy: PickStrategy::Sequential });
+    swarm.tell(UserCommand::SetStrategy {
+        torrent,
+        strategy: PickStrategy::Sequential,
+    });
     let before = order_of_pieces(&swarm).len();
     assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
     assert!(order_of_pieces(&swarm)[before..].is_sorted());
@@ -69,10 +72,16 @@ fn the_rarest_piece_is_asked_for_first() {
     swarm.step();
     for n in 1..=3 {
         let peer = swarm.join(0, &sample, n, able());
-        swarm.say(peer, Message::Bitfield(vec![0b1111_1011, 0xff, 0xff, 0xff, 0xff].into()));
+        swarm.say(
+            peer,
+            Message::Bitfield(vec![0b1111_1011, 0xff, 0xff, 0xff, 0xff].into()),
+        );
     }
     let peer = swarm.join(0, &sample, 4, able());
-    swarm.say(peer, Message::Bitfield(vec![0xff, 0xff, 0xff, 0xff, 0xfe].into()));
+    swarm.say(
+        peer,
+        Message::Bitfield(vec![0xff, 0xff, 0xff, 0xff, 0xfe].into()),
+    );
     swarm.say(peer, Message::Unchoke);
     assert_eq!(swarm.asked_of(peer)[0].piece, 5);
 }
@@ -85,7 +94,10 @@ fn pieces_in_motion_become_whole_before_others_are_opened() {
     swarm.step();
     let first = seed(&mut swarm, &sample, 1);
     let asked = swarm.asked_of(first);
-    assert!(asked.iter().all(|block| block.piece == asked[0].piece), "{asked:?}");
+    assert!(
+        asked.iter().all(|block| block.piece == asked[0].piece),
+        "{asked:?}"
+    );
     swarm.hang_up(first);
     let second = seed(&mut swarm, &sample, 2);
     let again = swarm.asked_of(second);
@@ -99,8 +111,12 @@ fn skipped_files_are_not_fetched_and_the_torrent_completes_without_them() {
     let mut swarm = Swarm::new(2, &EngineConfig::default());
     swarm.add(0, &sample, true, &[]);
     let priorities = vec![FilePriority::Skip, FilePriority::Normal, FilePriority::Skip];
-    swarm.add_with(1, &sample, false, &[0], |add| add.file_priorities = priorities);
-    let completed = SessionEvent::Completed { torrent: TorrentKey(1) };
+    swarm.add_with(1, &sample, false, &[0], |add| {
+        add.file_priorities = priorities;
+    });
+    let completed = SessionEvent::Completed {
+        torrent: TorrentKey(1),
+    };
     assert!(swarm.run_until(MINUTES, |swarm| swarm.events.contains(&completed)));
     swarm.run_for(Duration::from_secs(60));
     let mut pieces = order_of_pieces(&swarm);
@@ -112,12 +128,16 @@ fn skipped_files_are_not_fetched_and_the_torrent_completes_without_them() {
 fn order_of_files(config: &EngineConfig, priorities: Vec<FilePriority>) -> Vec<u32> {
     let sample = Sample::folder(&[10 * u64::from(PIECE); 3], PIECE);
     let mut swarm = Swarm::new(1, config);
-    swarm.add_with(0, &sample, false, &[], |add| add.file_priorities = priorities);
+    swarm.add_with(0, &sample, false, &[], |add| {
+        add.file_priorities = priorities;
+    });
     swarm.step();
     let peer = seed(&mut swarm, &sample, 1);
     while !swarm.is_complete(0) {
         let asked = swarm.asked_of(peer);
-        asked.iter().for_each(|block| swarm.give(peer, &sample, *block));
+        asked
+            .iter()
+            .for_each(|block| swarm.give(peer, &sample, *block));
         swarm.run_for(Duration::from_millis(10));
     }
     order_of_pieces(&swarm)
@@ -149,8 +169,18 @@ fn what_a_reader_waits_for_comes_before_all_else() {
     let peer = seed(&mut swarm, &sample, 1);
     let asked = swarm.asked_of(peer);
     let (start, len) = (u64::from(PIECE) * 30, u64::from(PIECE) * 2);
-    swarm.tell(UserCommand::SetDeadlines { torrent: TORRENT, start, len });
-    asked.iter().for_each(|block| swarm.give(peer, &sample, *block));
-    let next: Vec<_> = swarm.asked_of(peer).iter().map(|block| block.piece).collect();
+    swarm.tell(UserCommand::SetDeadlines {
+        torrent: TORRENT,
+        start,
+        len,
+    });
+    asked
+        .iter()
+        .for_each(|block| swarm.give(peer, &sample, *block));
+    let next: Vec<_> = swarm
+        .asked_of(peer)
+        .iter()
+        .map(|block| block.piece)
+        .collect();
     assert_eq!(next[..4], [30, 30, 31, 31]);
 }

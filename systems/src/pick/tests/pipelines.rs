@@ -12,11 +12,18 @@ use crate::swarm::{Sample, Swarm};
 const PIECE: u32 = 262_144;
 
 /// Answers what a puppet is asked, round by round; returns how many requests each round had.
-fn rounds(swarm: &mut Swarm, sample: &Sample, peer: dunlin_base::PeerKey, count: usize) -> Vec<usize> {
+fn rounds(
+    swarm: &mut Swarm,
+    sample: &Sample,
+    peer: dunlin_base::PeerKey,
+    count: usize,
+) -> Vec<usize> {
     let mut sizes = Vec::new();
     for _ in 0..count {
         let asked = swarm.asked_of(peer);
-        asked.iter().for_each(|block| swarm.give(peer, sample, *block));
+        asked
+            .iter()
+            .for_each(|block| swarm.give(peer, sample, *block));
         sizes.push(asked.len());
         swarm.run_for(Duration::from_millis(50));
     }
@@ -39,7 +46,10 @@ fn a_pipeline_doubles_until_it_holds_what_the_peer_queues() {
             rounds(&mut swarm, &sample, peer, 1);
             most = most.max(requests_of(&mut swarm, peer).out.len());
         }
-        assert_eq!(most, reqq as usize, "requests out at a peer that queues {reqq}");
+        assert_eq!(
+            most, reqq as usize,
+            "requests out at a peer that queues {reqq}"
+        );
     }
 }
 
@@ -73,7 +83,11 @@ fn a_mute_peer_is_snubbed_and_others_take_over() {
     let addresses = vec![crate::swarm::addr_of(1)];
     let torrent = dunlin_base::TorrentKey(2);
     swarm.tell(dunlin_port::user::UserCommand::AddPeers { torrent, addresses });
-    assert!(swarm.run_until(Duration::from_secs(10), |swarm| swarm.is_complete(2)), "{:?}", swarm.events);
+    assert!(
+        swarm.run_until(Duration::from_secs(10), |swarm| swarm.is_complete(2)),
+        "{:?}",
+        swarm.events
+    );
 }
 
 #[test]

@@ -62,53 +62,139 @@ const PLAIN: Case = Case {
     expect: Some(1),
 };
 
+const WITH_LOW: &[Option<(FilePriority, u16)>] = &[
+    Some((Low, 0)),
+    Some((Normal, 1)),
+    Some((High, 9)),
+    Some((Normal, 2)),
+];
+const ALL: &[u32] = &[0, 1, 2, 3];
+
+const CASES: [Case; 16] = [
+    PLAIN,
+    Case {
+        what: "the rarest that it has",
+        has: &[0, 2],
+        expect: Some(2),
+        ..PLAIN
+    },
+    Case {
+        what: "none that it has",
+        has: &[],
+        expect: None,
+        ..PLAIN
+    },
+    Case {
+        what: "priority before rarity",
+        ranks: WITH_LOW,
+        has: ALL,
+        expect: Some(2),
+        ..PLAIN
+    },
+    Case {
+        what: "low last",
+        ranks: WITH_LOW,
+        has: &[0, 3],
+        expect: Some(3),
+        ..PLAIN
+    },
+    Case {
+        what: "nothing to open",
+        ranks: &[None, None],
+        has: &[0, 1],
+        expect: None,
+        ..PLAIN
+    },
+    Case {
+        what: "choked",
+        only: Some(&[2, 0]),
+        expect: Some(0),
+        ..PLAIN
+    },
+    Case {
+        what: "choked, priority",
+        ranks: WITH_LOW,
+        has: ALL,
+        only: Some(&[0, 2]),
+        expect: Some(2),
+        ..PLAIN
+    },
+    Case {
+        what: "choked, not had",
+        only: Some(&[1]),
+        has: &[0],
+        expect: None,
+        ..PLAIN
+    },
+    Case {
+        what: "sequential",
+        strategy: Sequential,
+        expect: Some(0),
+        ..PLAIN
+    },
+    Case {
+        what: "sequential, what it has",
+        strategy: Sequential,
+        has: &[1, 2],
+        expect: Some(1),
+        ..PLAIN
+    },
+    Case {
+        what: "sequential in the best priority",
+        strategy: Sequential,
+        ranks: WITH_LOW,
+        has: ALL,
+        expect: Some(2),
+        ..PLAIN
+    },
+    Case {
+        what: "round robin begins",
+        strategy: RoundRobin,
+        expect: Some(0),
+        ..PLAIN
+    },
+    Case {
+        what: "round robin goes on",
+        strategy: RoundRobin,
+        last_opened: Some(0),
+        expect: Some(1),
+        ..PLAIN
+    },
+    Case {
+        what: "and begins anew",
+        strategy: RoundRobin,
+        last_opened: Some(2),
+        expect: Some(0),
+        ..PLAIN
+    },
+    Case {
+        what: "and skips",
+        strategy: RoundRobin,
+        last_opened: Some(0),
+        has: &[0, 2],
+        expect: Some(2),
+        ..PLAIN
+    },
+];
+
 #[test]
 fn the_piece_to_open_follows_strategy_and_priority() {
-    let with_low: &[_] = &[Some((Low, 0)), Some((Normal, 1)), Some((High, 9)), Some((Normal, 2))];
-    let all: &[_] = &[0, 1, 2, 3];
-    let cases = [
-        PLAIN,
-        Case { what: "the rarest that it has", has: &[0, 2], expect: Some(2), ..PLAIN },
-        Case { what: "none that it has", has: &[], expect: None, ..PLAIN },
-        Case { what: "priority before rarity", ranks: with_low, has: all, expect: Some(2), ..PLAIN },
-        Case { what: "low last", ranks: with_low, has: &[0, 3], expect: Some(3), ..PLAIN },
-        Case { what: "nothing to open", ranks: &[None, None], has: &[0, 1], expect: None, ..PLAIN },
-        Case { what: "choked", only: Some(&[2, 0]), expect: Some(0), ..PLAIN },
-        Case { what: "choked, priority", ranks: with_low, has: all, only: Some(&[0, 2]), expect: Some(2), ..PLAIN },
-        Case { what: "choked, not had", only: Some(&[1]), has: &[0], expect: None, ..PLAIN },
-        Case { what: "sequential", strategy: Sequential, expect: Some(0), ..PLAIN },
-        Case { what: "sequential, what it has", strategy: Sequential, has: &[1, 2], expect: Some(1), ..PLAIN },
-        Case {
-            what: "sequential in the best priority",
-            strategy: Sequential,
-            ranks: with_low,
-            has: all,
-            expect: Some(2),
-            ..PLAIN
-        },
-        Case { what: "round robin begins", strategy: RoundRobin, expect: Some(0), ..PLAIN },
-        Case { what: "round robin goes on", strategy: RoundRobin, last_opened: Some(0), expect: Some(1), ..PLAIN },
-        Case { what: "and begins anew", strategy: RoundRobin, last_opened: Some(2), expect: Some(0), ..PLAIN },
-        Case {
-            what: "and skips",
-            strategy: RoundRobin,
-            last_opened: Some(0),
-            has: &[0, 2],
-            expect: Some(2),
-            ..PLAIN
-        },
-    ];
-    for case in cases {
+    for case in CASES {
         let mut order = order(case.ranks);
         order.last_opened = case.last_opened.map(PieceIndex);
         let mut remote = Bitfield::empty(case.ranks.len() as u32);
         for &piece in case.has {
             remote.set(PieceIndex(piece));
         }
-        let only: Option<BTreeSet<_>> =
-            case.only.map(|pieces| pieces.iter().map(|piece| PieceIndex(*piece)).collect());
-        let offer =
-            Offer { remote: &remote, only: only.as_ref(), strategy: case.strategy, random_first: false };
+        let only: Option<BTreeSet<_>> = case
+            .only
+            .map(|pieces| pieces.iter().map(|piece| PieceIndex(*piece)).collect());
+        let offer = Offer {
+            remote: &remote,
+            only: only.as_ref(),
+            strategy: case.strategy,
+            random_first: false,
+        };
         let chosen = choose(&order, &offer, &mut luck()).map(|piece| piece.0);
         assert_eq!(chosen, case.expect, "{}", case.what);
     }
@@ -116,12 +202,21 @@ fn the_piece_to_open_follows_strategy_and_priority() {
 
 #[test]
 fn the_first_pieces_are_random_among_those_of_the_best_priority() {
-    let ranks: Vec<_> = (0..40).map(|at| Some((if at < 20 { High } else { Normal }, at))).collect();
+    let ranks: Vec<_> = (0..40)
+        .map(|at| Some((if at < 20 { High } else { Normal }, at)))
+        .collect();
     let order = order(&ranks);
     let remote = Bitfield::full(40);
-    let offer = Offer { remote: &remote, only: None, strategy: RarestFirst, random_first: true };
+    let offer = Offer {
+        remote: &remote,
+        only: None,
+        strategy: RarestFirst,
+        random_first: true,
+    };
     let mut luck = luck();
-    let chosen: BTreeSet<_> = (0..100).filter_map(|_| choose(&order, &offer, &mut luck)).collect();
+    let chosen: BTreeSet<_> = (0..100)
+        .filter_map(|_| choose(&order, &offer, &mut luck))
+        .collect();
     assert!(chosen.len() > 10, "{chosen:?}");
     assert!(chosen.iter().all(|piece| piece.0 < 20), "{chosen:?}");
 }
@@ -131,6 +226,14 @@ fn a_peer_with_one_piece_of_many_is_asked_for_it_among_the_first_too() {
     let ranks = vec![Some((Normal, 1)); 2000];
     let mut remote = Bitfield::empty(2000);
     remote.set(PieceIndex(1234));
-    let offer = Offer { remote: &remote, only: None, strategy: RarestFirst, random_first: true };
-    assert_eq!(choose(&order(&ranks), &offer, &mut luck()), Some(PieceIndex(1234)));
+    let offer = Offer {
+        remote: &remote,
+        only: None,
+        strategy: RarestFirst,
+        random_first: true,
+    };
+    assert_eq!(
+        choose(&order(&ranks), &offer, &mut luck()),
+        Some(PieceIndex(1234))
+    );
 }

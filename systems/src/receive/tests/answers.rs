@@ -6,15 +6,24 @@ use dunlin_base::PieceIndex;
 use dunlin_protocol::wire::{BlockRequest, Message, Reserved};
 
 use super::{node, sample, seed, wasted};
-use crate::swarm::puppet::able;
 use crate::swarm::Swarm;
+use crate::swarm::puppet::able;
 
 const BLOCK: u32 = 16_384;
 
 /// A block that is not among these.
 fn another(asked: &[BlockRequest]) -> BlockRequest {
-    let blocks = (0..9).flat_map(|piece| [0, BLOCK].map(|begin| BlockRequest { piece, begin, len: BLOCK }));
-    blocks.into_iter().find(|block| !asked.contains(block)).expect("not all are asked for")
+    let blocks = (0..9).flat_map(|piece| {
+        [0, BLOCK].map(|begin| BlockRequest {
+            piece,
+            begin,
+            len: BLOCK,
+        })
+    });
+    blocks
+        .into_iter()
+        .find(|block| !asked.contains(block))
+        .expect("not all are asked for")
 }
 
 #[test]
@@ -27,8 +36,15 @@ fn a_block_that_nobody_asked_for_is_wasted() {
     assert_eq!(wasted(&mut swarm), u64::from(BLOCK));
     swarm.give(peer, &sample, asked[0]);
     swarm.give(peer, &sample, asked[0]);
-    assert_eq!(wasted(&mut swarm), 2 * u64::from(BLOCK), "a second copy too");
-    assert!(!swarm.closed.contains(&peer), "a few are honest: cancels cross blocks");
+    assert_eq!(
+        wasted(&mut swarm),
+        2 * u64::from(BLOCK),
+        "a second copy too"
+    );
+    assert!(
+        !swarm.closed.contains(&peer),
+        "a few are honest: cancels cross blocks"
+    );
 }
 
 #[test]
@@ -70,7 +86,9 @@ fn serve(swarm: &mut Swarm, peer: dunlin_base::PeerKey) {
         if asked.is_empty() {
             return;
         }
-        asked.into_iter().for_each(|block| swarm.give(peer, &sample, block));
+        asked
+            .into_iter()
+            .for_each(|block| swarm.give(peer, &sample, block));
     }
 }
 
@@ -93,7 +111,9 @@ fn a_choke_and_its_end_bring_the_same_blocks_back() {
     let peer = seed(&mut swarm, &sample, 1, able());
     let asked = swarm.asked_of(peer);
     swarm.say(peer, Message::Choke);
-    asked.iter().for_each(|block| swarm.say(peer, Message::Reject(*block)));
+    asked
+        .iter()
+        .for_each(|block| swarm.say(peer, Message::Reject(*block)));
     swarm.say(peer, Message::Unchoke);
     let by_place = |block: &BlockRequest| (block.piece, block.begin);
     let (mut before, mut again) = (asked, swarm.asked_of(peer));
@@ -121,9 +141,15 @@ fn a_rejected_block_is_asked_of_another_at_once_and_of_the_same_peer_after_a_whi
     swarm.heard_by(second);
     swarm.hang_up(second);
     swarm.say(first, Message::Reject(asked[0]));
-    assert!(!swarm.asked_of(first).contains(&asked[0]), "not of the same peer at once");
+    assert!(
+        !swarm.asked_of(first).contains(&asked[0]),
+        "not of the same peer at once"
+    );
     swarm.run_for(Duration::from_secs(5));
-    assert!(swarm.asked_of(first).len() < 20, "a peer that rejects is not flooded");
+    assert!(
+        swarm.asked_of(first).len() < 20,
+        "a peer that rejects is not flooded"
+    );
 }
 
 #[test]
@@ -147,7 +173,14 @@ fn rejects_of_what_was_not_asked_change_nothing() {
     let peer = seed(&mut swarm, &sample, 1, able());
     let asked = swarm.asked_of(peer);
     swarm.say(peer, Message::Reject(another(&asked)));
-    swarm.say(peer, Message::Reject(BlockRequest { piece: 99, begin: 7, len: 3 }));
+    swarm.say(
+        peer,
+        Message::Reject(BlockRequest {
+            piece: 99,
+            begin: 7,
+            len: 3,
+        }),
+    );
     assert_eq!(swarm.asked_of(peer), []);
     assert!(!swarm.closed.contains(&peer));
 }
@@ -161,9 +194,14 @@ fn allowed_fast_pieces_are_fetched_while_choked() {
     swarm.say(peer, Message::AllowedFast(7));
     swarm.say(peer, Message::AllowedFast(4_000_000));
     let asked = swarm.asked_of(peer);
-    assert!(asked.iter().all(|block| block.piece == 7) && asked.len() == 2, "{asked:?}");
+    assert!(
+        asked.iter().all(|block| block.piece == 7) && asked.len() == 2,
+        "{asked:?}"
+    );
     swarm.say(peer, Message::Choke);
-    asked.iter().for_each(|block| swarm.give(peer, &sample, *block));
+    asked
+        .iter()
+        .for_each(|block| swarm.give(peer, &sample, *block));
     swarm.run_for(Duration::from_millis(10));
     assert_eq!(swarm.on_disk(0), 1);
     assert_eq!(swarm.asked_of(peer), [], "nothing but allowed pieces");
@@ -175,7 +213,13 @@ fn a_peer_that_loses_the_piece_is_not_asked_for_it() {
     let peer = swarm.join(0, &sample, 1, able());
     swarm.say(peer, Message::Bitfield(vec![0x80, 0].into()));
     let payload = dunlin_protocol::wire::extension::DontHave { piece: 0 }.encode();
-    swarm.say(peer, Message::Extended { id: crate::connect::DONT_HAVE_ID, payload: payload.into() });
+    swarm.say(
+        peer,
+        Message::Extended {
+            id: crate::connect::DONT_HAVE_ID,
+            payload: payload.into(),
+        },
+    );
     swarm.say(peer, Message::Unchoke);
     assert_eq!(swarm.asked_of(peer), [], "{:?}", PieceIndex(0));
     let said = swarm.heard_by(peer);

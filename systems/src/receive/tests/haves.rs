@@ -12,9 +12,14 @@ use crate::swarm::puppet::able;
 
 fn copies(swarm: &mut Swarm) -> Vec<u32> {
     let world = swarm.engine.world();
-    let entity = world.resource::<TorrentIndex>().get(TorrentKey(0)).expect("it was added");
+    let entity = world
+        .resource::<TorrentIndex>()
+        .get(TorrentKey(0))
+        .expect("it was added");
     let availability = world.get::<Availability>(entity).expect("it downloads");
-    (0..10).map(|piece| availability.copies(PieceIndex(piece))).collect()
+    (0..10)
+        .map(|piece| availability.copies(PieceIndex(piece)))
+        .collect()
 }
 
 fn bits(bytes: &[u8]) -> Message {
@@ -25,15 +30,27 @@ fn bits(bytes: &[u8]) -> Message {
 #[test]
 fn false_words_on_what_it_has_end_a_connection_and_its_copies_are_forgotten() {
     let cases: [(&str, Vec<Message>); 9] = [
-        ("have of a piece that does not exist", vec![Message::Have(3), Message::Have(10)]),
+        (
+            "have of a piece that does not exist",
+            vec![Message::Have(3), Message::Have(10)],
+        ),
         ("have of the last number", vec![Message::Have(u32::MAX)]),
         ("short bitfield", vec![bits(&[0xff])]),
         ("long bitfield", vec![bits(&[0xff, 0xc0, 0])]),
         ("spare bits", vec![bits(&[0xff, 0xe0])]),
         ("bitfield twice", vec![bits(&[0xf0, 0]), bits(&[0xf0, 0])]),
-        ("have-all after bitfield", vec![bits(&[0xf0, 0]), Message::HaveAll]),
-        ("bitfield after have-all", vec![Message::HaveAll, bits(&[0xf0, 0])]),
-        ("have-none after have", vec![Message::Have(1), Message::HaveNone]),
+        (
+            "have-all after bitfield",
+            vec![bits(&[0xf0, 0]), Message::HaveAll],
+        ),
+        (
+            "bitfield after have-all",
+            vec![Message::HaveAll, bits(&[0xf0, 0])],
+        ),
+        (
+            "have-none after have",
+            vec![Message::Have(1), Message::HaveNone],
+        ),
     ];
     for (what, said) in cases {
         let (mut swarm, sample) = node(false);
@@ -41,7 +58,8 @@ fn false_words_on_what_it_has_end_a_connection_and_its_copies_are_forgotten() {
         swarm.say(honest, bits(&[0xaa, 0x80]));
         let before = copies(&mut swarm);
         let peer = swarm.join(0, &sample, 2, able());
-        said.into_iter().for_each(|message| swarm.say(peer, message));
+        said.into_iter()
+            .for_each(|message| swarm.say(peer, message));
         assert!(swarm.closed.contains(&peer), "{what}");
         assert!(!swarm.closed.contains(&honest), "{what}");
         assert_eq!(copies(&mut swarm), before, "{what}");
@@ -62,7 +80,13 @@ fn several_messages_of_one_tick_count_in_their_order() {
 
 fn dont_have(swarm: &mut Swarm, peer: PeerKey, piece: u32) {
     let payload = DontHave { piece }.encode();
-    swarm.say(peer, Message::Extended { id: crate::connect::DONT_HAVE_ID, payload: payload.into() });
+    swarm.say(
+        peer,
+        Message::Extended {
+            id: crate::connect::DONT_HAVE_ID,
+            payload: payload.into(),
+        },
+    );
 }
 
 #[test]

@@ -17,7 +17,10 @@ const PIECES: u32 = 40;
 fn node(up: Option<u64>) -> (Swarm, Sample) {
     let mut config = EngineConfig::default();
     config.limits.up = up.map(ByteSize);
-    let (mut swarm, sample) = (Swarm::new(1, &config), Sample::new(PIECES as usize * 32_768, 32_768));
+    let (mut swarm, sample) = (
+        Swarm::new(1, &config),
+        Sample::new(PIECES as usize * 32_768, 32_768),
+    );
     swarm.add(0, &sample, true, &[]);
     swarm.step();
     swarm.step();
@@ -25,14 +28,20 @@ fn node(up: Option<u64>) -> (Swarm, Sample) {
 }
 
 fn block(piece: u32) -> BlockRequest {
-    BlockRequest { piece, begin: 0, len: BLOCK }
+    BlockRequest {
+        piece,
+        begin: 0,
+        len: BLOCK,
+    }
 }
 
 /// A piece that the peer may ask for while choked, and one that it may not.
 fn free_and_not(swarm: &mut Swarm, peer: PeerKey) -> (u32, u32) {
     let said = swarm.heard_by(peer);
     let is_free = |piece: &u32| said.contains(&Message::AllowedFast(*piece));
-    let not = (0..PIECES).find(|piece| !is_free(piece)).expect("ten are free");
+    let not = (0..PIECES)
+        .find(|piece| !is_free(piece))
+        .expect("ten are free");
     ((0..PIECES).find(is_free).unwrap_or(not), not)
 }
 
@@ -41,7 +50,10 @@ fn leecher(swarm: &mut Swarm, sample: &Sample, n: u8, able: Reserved) -> PeerKey
     let peer = swarm.join(0, sample, n, able);
     swarm.say(peer, Message::Interested);
     swarm.step();
-    assert!(swarm.heard_by(peer).contains(&Message::Unchoke), "a free slot is given at once");
+    assert!(
+        swarm.heard_by(peer).contains(&Message::Unchoke),
+        "a free slot is given at once"
+    );
     peer
 }
 
@@ -53,7 +65,10 @@ fn requests_while_choked_are_rejected_and_many_end_the_connection() {
         let (_, piece) = free_and_not(&mut swarm, peer);
         let before = PEER_REJECTS_MAX + PEER_REQUESTS_IN_MAX as u32;
         (0..before).for_each(|_| swarm.say(peer, Message::Request(block(piece))));
-        assert_eq!(swarm.heard_by(peer).len(), if able.fast() { before as usize } else { 0 });
+        assert_eq!(
+            swarm.heard_by(peer).len(),
+            if able.fast() { before as usize } else { 0 }
+        );
         assert!(!swarm.closed.contains(&peer));
         swarm.say(peer, Message::Request(block(piece)));
         assert!(swarm.closed.contains(&peer));
@@ -73,7 +88,11 @@ fn rejects_are_forgiven_when_a_request_was_right() {
         swarm.step();
     }
     assert!(!swarm.closed.contains(&peer));
-    assert_eq!(swarm.blocks.len(), 5, "allowed-fast pieces are served to who is choked");
+    assert_eq!(
+        swarm.blocks.len(),
+        5,
+        "allowed-fast pieces are served to who is choked"
+    );
 }
 
 #[test]
@@ -100,13 +119,24 @@ fn a_request_out_of_bounds_ends_the_connection() {
 fn odd_but_possible_requests_are_answered() {
     let (mut swarm, sample) = node(None);
     let peer = leecher(&mut swarm, &sample, 1, able());
-    let odd = BlockRequest { piece: 3, begin: 5, len: 777 };
+    let odd = BlockRequest {
+        piece: 3,
+        begin: 5,
+        len: 777,
+    };
     swarm.say(peer, Message::Request(odd));
     swarm.step();
     assert_eq!(swarm.blocks, [(peer, odd)]);
-    let long = BlockRequest { piece: 3, begin: 0, len: 32_768 };
+    let long = BlockRequest {
+        piece: 3,
+        begin: 0,
+        len: 32_768,
+    };
     swarm.say(peer, Message::Request(long));
-    assert!(swarm.heard_by(peer).contains(&Message::Reject(long)), "longer than a block");
+    assert!(
+        swarm.heard_by(peer).contains(&Message::Reject(long)),
+        "longer than a block"
+    );
     assert!(!swarm.closed.contains(&peer));
 }
 
@@ -116,7 +146,14 @@ fn a_request_that_is_cancelled_while_it_waits_is_not_answered() {
     let peer = leecher(&mut swarm, &sample, 1, able());
     (0..8).for_each(|piece| swarm.say(peer, Message::Request(block(piece))));
     (4..8).for_each(|piece| swarm.say(peer, Message::Cancel(block(piece))));
-    swarm.say(peer, Message::Cancel(BlockRequest { piece: 99, begin: 1, len: 2 }));
+    swarm.say(
+        peer,
+        Message::Cancel(BlockRequest {
+            piece: 99,
+            begin: 1,
+            len: 2,
+        }),
+    );
     swarm.run_for(Duration::from_secs(30));
     let sent: Vec<_> = swarm.blocks.iter().map(|(_, block)| block.piece).collect();
     assert_eq!(sent, [0, 1, 2, 3], "in the order in which they came");
@@ -139,11 +176,22 @@ fn a_queue_is_not_longer_than_we_said() {
     let (mut swarm, sample) = node(Some(1));
     let peer = leecher(&mut swarm, &sample, 1, able());
     let places = (0..PIECES).flat_map(|piece| (0..64).map(move |at| (piece, at * 256)));
-    let all: Vec<_> = places.map(|(piece, begin)| BlockRequest { piece, begin, len: 256 }).collect();
-    all.iter().for_each(|block| swarm.say(peer, Message::Request(*block)));
+    let all: Vec<_> = places
+        .map(|(piece, begin)| BlockRequest {
+            piece,
+            begin,
+            len: 256,
+        })
+        .collect();
+    all.iter()
+        .for_each(|block| swarm.say(peer, Message::Request(*block)));
     let rejects = swarm.heard_by(peer).len();
     let served = swarm.blocks.len();
-    assert_eq!(rejects + served + PEER_REQUESTS_IN_MAX, all.len(), "{served} were answered");
+    assert_eq!(
+        rejects + served + PEER_REQUESTS_IN_MAX,
+        all.len(),
+        "{served} were answered"
+    );
 }
 
 #[test]
@@ -153,13 +201,20 @@ fn the_same_request_again_is_answered_once() {
     (0..3).for_each(|_| swarm.say(peer, Message::Request(block(0))));
     (0..3).for_each(|_| swarm.say(peer, Message::Request(block(1))));
     swarm.run_for(Duration::from_secs(30));
-    let ones = swarm.blocks.iter().filter(|(_, block)| block.piece == 1).count();
+    let ones = swarm
+        .blocks
+        .iter()
+        .filter(|(_, block)| block.piece == 1)
+        .count();
     assert_eq!(ones, 1);
 }
 
 #[test]
 fn a_piece_that_we_do_not_have_is_rejected() {
-    let (mut swarm, sample) = (Swarm::new(1, &EngineConfig::default()), Sample::new(80_000, 32_768));
+    let (mut swarm, sample) = (
+        Swarm::new(1, &EngineConfig::default()),
+        Sample::new(80_000, 32_768),
+    );
     swarm.add(0, &sample, false, &[]);
     swarm.step();
     swarm.step();
