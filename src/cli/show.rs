@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use dunlin_protocol::magnet::Magnet;
-use dunlin_protocol::metainfo::{FileEntry, Info, Metainfo, Version};
+use dunlin_protocol::metainfo::{FileEntry, Info, Metainfo, SafePath, Version};
 use serde_json::{Value, json};
 
 use super::text::{count, grouped, plain, print, size};
@@ -239,7 +239,7 @@ fn file_json(file: &FileEntry) -> Value {
         "padding": file.attributes.padding,
         "executable": file.attributes.executable,
         "hidden": file.attributes.hidden,
-        "symlink": file.symlink.as_ref().map(|target| target.as_str()),
+        "symlink": file.symlink.as_ref().map(SafePath::as_str),
     })
 }
 

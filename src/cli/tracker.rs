@@ -73,7 +73,9 @@ fn say_addresses(server: &TrackerServer, as_json: bool) -> Result<(), Failure> {
         let url = format!("{scheme}://{addr}/announce");
         match as_json {
             true => {
-                print(json!({ "type": "listening", "protocol": scheme, "addr": addr, "url": url }))?
+                print(
+                    json!({ "type": "listening", "protocol": scheme, "addr": addr, "url": url }),
+                )?;
             }
             false => print(url)?,
         }
