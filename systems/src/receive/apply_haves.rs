@@ -103,8 +103,9 @@ enum Change {
     Many,
 }
 
-/// BEP 3 and 6: the first word on what a peer has may be a bitfield, have-all or have-none, and
-/// comes once; `have` may come any time.
+/// BEP 3 and 6: the first word on what a peer has may be a bitfield, have-all or have-none; `have`
+/// may come any time. Some clients (aria2) send many haves as one more bitfield, so a later one
+/// adds what is new in it; nothing but `lt_donthave` takes a piece away.
 fn apply(
     remote: &mut RemoteHave,
     event: HaveFamily,
@@ -126,7 +127,13 @@ fn apply(
         HaveFamily::HaveNone => Bitfield::empty(len),
     };
     if remote.told {
-        return Err("said twice what it has".to_owned());
+        if bits.count() < remote.bits.count() {
+            return Err("says that it has less than before".to_owned());
+        }
+        for piece in bits.iter() {
+            have_one(remote, piece, &mut counted);
+        }
+        return Ok(Change::Many);
     }
     remote.told = true;
     if bits.is_full() {

@@ -5,6 +5,7 @@ use core::time::Duration;
 use dunlin_base::{NodeKey, TorrentKey};
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::SessionEvent;
+use dunlin_protocol::wire::Message;
 
 use crate::swarm::{Sample, Swarm, addr_of};
 
@@ -122,4 +123,22 @@ fn runs_repeat_to_the_message() {
         (swarm.now, format!("{:?}", swarm.wire))
     };
     assert!(run() == run());
+}
+
+/// libtorrent calls a request without interest a fault.
+#[test]
+fn interest_is_told_before_the_first_request() {
+    let sample = Sample::new(500_000, 65_536);
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    swarm.add(0, &sample, true, &[]);
+    swarm.add(1, &sample, false, &[0]);
+    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
+    let first =
+        |wanted: fn(&Message) -> bool| swarm.wire.iter().position(|(_, message)| wanted(message));
+    let interested = first(|message| matches!(message, Message::Interested));
+    let request = first(|message| matches!(message, Message::Request(_)));
+    assert!(
+        interested.is_some() && interested < request,
+        "{interested:?} {request:?}"
+    );
 }

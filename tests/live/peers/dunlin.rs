@@ -95,8 +95,11 @@ impl Dunlin {
         self.option("--peer", address)
     }
 
-    pub(crate) fn start(self) -> Process {
+    pub(crate) fn start(mut self) -> Process {
         let program = program().expect("asked for before");
+        // Why a peer was dropped, for the log that a failing test prints.
+        self.arguments
+            .push("--log=info,dunlin_systems::connect=debug".to_owned());
         Process::start(
             &self.host,
             &format!("dunlin-{}", self.verb),

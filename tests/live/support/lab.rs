@@ -21,6 +21,8 @@ use tempfile::TempDir;
 pub(crate) const HUB_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
 const NAMESPACES: &str = "/run/netns";
+/// Scratch folders begin with this and the test process's id.
+const FOLDERS: &str = "dunlin-live-";
 
 /// One lab. Hosts keep it alive; the last one gone removes the namespaces.
 #[derive(Clone)]
@@ -82,7 +84,7 @@ impl Lab {
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
         let folder = tempfile::Builder::new()
-            .prefix("dunlin-live-")
+            .prefix(&format!("{FOLDERS}{}-", std::process::id()))
             .tempdir()
             .expect("a scratch folder");
         let inner = Inner {
@@ -269,25 +271,37 @@ fn ip(arguments: &[&str], script: &str) -> Result<(), String> {
     }
 }
 
-/// Removes namespaces of test processes that were killed before they could do it.
+/// Removes namespaces and folders of test processes that were killed before they could do it.
 fn remove_left_behind() {
-    let Ok(entries) = fs::read_dir(NAMESPACES) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let owner = name
+    for name in names_in(Path::new(NAMESPACES)) {
+        let rest = name
             .strip_prefix("dl")
-            .and_then(|rest| rest.split_once('n'))
-            .map(|(owner, _)| owner);
-        let Some(owner) = owner.and_then(|owner| owner.parse::<u32>().ok()) else {
-            continue;
-        };
-        if !Path::new(&format!("/proc/{owner}")).exists() {
-            delete_namespace(name);
+            .and_then(|rest| rest.split_once('n'));
+        if rest.is_some_and(|(owner, _)| is_gone(owner)) {
+            delete_namespace(&name);
         }
     }
+    let scratch = std::env::temp_dir();
+    for name in names_in(&scratch) {
+        let rest = name
+            .strip_prefix(FOLDERS)
+            .and_then(|rest| rest.split_once('-'));
+        if rest.is_some_and(|(owner, _)| is_gone(owner)) {
+            fs::remove_dir_all(scratch.join(name)).ok();
+        }
+    }
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// Whether there is such a process id and nothing runs under it.
+fn is_gone(owner: &str) -> bool {
+    owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists()
 }
 
 /// Where a program is, by the search path.
