@@ -86,6 +86,7 @@ fn twenty_kills_lose_only_the_pieces_in_motion() {
             <= PAYLOAD_BYTES + MOTION_BYTES_MAX
     );
     let sent = uploaded_bytes(&seed);
+    eprintln!("the seed sent {sent} bytes for a payload of {PAYLOAD_BYTES}, through {KILLS} kills");
     let allowed = PAYLOAD_BYTES + KILLS as u64 * MOTION_BYTES_MAX;
     assert!(
         sent <= allowed,
