@@ -16,7 +16,7 @@ const PIECE_BYTES: u64 = 128 << 10;
 /// So slow that all kills hit a download in motion: about twice as long as they take together.
 const SEED_UP_BYTES: u64 = 2 << 20;
 /// What one kill may cost: pieces begun and not whole, and blocks on their way.
-const MOTION_BYTES_MAX: u64 = 4 << 20;
+const MOTION_BYTES_MAX: u64 = 1 << 20;
 
 #[test]
 fn twenty_kills_lose_only_the_pieces_in_motion() {
