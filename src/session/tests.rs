@@ -1,3 +1,5 @@
+//! A session's whole life over loopback.
+
 use std::ops::ControlFlow;
 use std::path::Path;
 

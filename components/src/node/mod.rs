@@ -130,7 +130,10 @@ pub struct Connections {
     pub total: u32,
     /// Attempts under way.
     pub half_open: u32,
-    /// Torrents that have an address to try but no connection to spare.
+    /// Where an attempt of ours has not led to a handshake yet. One at a time: clients with
+    /// several of our torrents take but one newcomer from one address (Transmission).
+    pub dialing: BTreeSet<SocketAddr>,
+    /// Torrents that have an address to try but no connection to spare, or not there yet.
     pub waiting: BTreeSet<TorrentKey>,
     /// Accepted connections whose handshake has not come, by address.
     pub pending: BTreeMap<IpAddr, u32>,

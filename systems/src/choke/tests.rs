@@ -1,2 +1,4 @@
+//! Whom to unchoke: the policy by tables, the rounds over small worlds.
+
 mod policy;
 mod rounds;

@@ -68,6 +68,11 @@ pub(super) fn connect_candidates(
         let room = room.min(limits.half_open.saturating_sub(connections.half_open));
         let room = room.min(limits.connections.saturating_sub(connections.total));
         let mut ready = order(&candidates, banned, now.0, &mut luck.connect);
+        let all = ready.len();
+        ready.retain(|addr| !connections.dialing.contains(addr));
+        if ready.len() < all {
+            connections.waiting.insert(key);
+        }
         if ready.len() > room as usize {
             ready.truncate(room as usize);
             connections.waiting.insert(key);
@@ -78,6 +83,7 @@ pub(super) fn connect_candidates(
             }
             connections.total += 1;
             connections.half_open += 1;
+            connections.dialing.insert(addr);
             let peer = peers.next_key();
             let row = spawn(&mut commands, peer, node.0, entity, addr, now.0);
             peers.by_key.insert(peer, row);

@@ -14,7 +14,7 @@ use dunlin_port::net::NetCommand;
 use dunlin_port::snapshot::SessionEvent;
 
 use super::accept;
-use super::settle_connections::half_open_ended;
+use super::settle_connections::{dialing_ended, half_open_ended};
 use crate::receive::forget_copies;
 
 /// A connection that stood for so long was of use: its end is no failure of the address.
@@ -125,6 +125,9 @@ pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
         half_open_ended(world, remote.node);
     } else if phase == Phase::Handshaking && peer.is_incoming() {
         accept::handshake_came(world, &remote);
+    }
+    if phase != Phase::Established && !peer.is_incoming() {
+        dialing_ended(world, &remote);
     }
     free_slot(world, peer, &remote);
     if let Some(torrent) = world.get::<PeerOf>(entity).map(|of| of.0) {

@@ -66,6 +66,19 @@ pub(super) fn half_open_ended(world: &mut World, node: NodeKey) {
     world.resource_mut::<Work>().connect.extend(waiting);
 }
 
+/// Our attempt at this address led to a handshake, or to nothing: another torrent may try there.
+pub(super) fn dialing_ended(world: &mut World, remote: &Remote) {
+    let Some(&node) = world.resource::<NodeIndex>().0.get(&remote.node) else {
+        return;
+    };
+    let Some(mut connections) = world.get_mut::<Connections>(node) else {
+        return;
+    };
+    connections.dialing.remove(&remote.addr);
+    let waiting = core::mem::take(&mut connections.waiting);
+    world.resource_mut::<Work>().connect.extend(waiting);
+}
+
 fn send_handshake(world: &mut World, peer: PeerKey, node: NodeKey, torrent: Entity) {
     let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else {
         return;
@@ -189,6 +202,8 @@ fn establish(
     if peer.is_incoming() {
         accept::handshake_came(world, &remote);
         send_handshake(world, peer, remote.node, torrent);
+    } else {
+        dialing_ended(world, &remote);
     }
     let mut row = world.entity_mut(entity);
     if peer.is_incoming() {

@@ -1,3 +1,5 @@
+//! When to ask which tracker, against a tracker that writes everything down.
+
 mod bench;
 mod cadence;
 mod farewell;

@@ -1,3 +1,5 @@
+//! What viewers are shown.
+
 mod client;
 mod snapshot;
 mod why;

@@ -1,3 +1,5 @@
+//! Whole pieces through the hashing port.
+
 use std::sync::mpsc;
 use std::time::Duration;
 
