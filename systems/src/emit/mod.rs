@@ -1,8 +1,8 @@
 //! Hands states to the wire: state first, wire second.
 //!
-//! Reads:   choke and interest flags, pieces that are on disk since this tick, silence
+//! Reads:   choke flags, pieces that are on disk since this tick, silence
 //! Writes:  `ChokeTold`, `UploadQueue`
-//! Emits:   choke, unchoke, interested, not interested, have, keep-alive, rejects
+//! Emits:   choke, unchoke, have, keep-alive, rejects
 //! Cadence: flags and haves when they change; silence once a second
 //! Spec:    BEP 3, BEP 6
 
