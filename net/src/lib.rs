@@ -1,4 +1,5 @@
-//! The outside: sockets, disk helpers and tracker clients behind the ports.
+//! The outside, behind the ports: [`real`] sockets, disks and clocks, or [simulated](sim) ones.
 
 pub mod real;
+pub mod sim;
 pub mod tracker_server;

@@ -68,9 +68,11 @@ impl BlockPool {
         drop(free);
         let block = block.unwrap_or_else(|| Box::new([0; BYTES]));
         Some(BlockBuffer {
-            block: Some(block),
+            store: Store::Pooled {
+                block: Some(block),
+                pool: Arc::clone(&self.shared),
+            },
             len: len as u32,
-            pool: Arc::clone(&self.shared),
         })
     }
 
@@ -106,13 +108,56 @@ impl fmt::Debug for BlockPool {
 }
 
 /// A block's payload; goes back to its pool when dropped.
+///
+/// A *declared* one stands for a payload that nobody carries: swarms are simulated without moving
+/// their data. It has a length and a mark, and no bytes.
 pub struct BlockBuffer {
-    block: Option<Block>,
+    store: Store,
     len: u32,
-    pool: Arc<Shared>,
+}
+
+enum Store {
+    Pooled {
+        block: Option<Block>,
+        pool: Arc<Shared>,
+    },
+    Declared {
+        mark: u32,
+    },
 }
 
 impl BlockBuffer {
+    /// A payload of `len` bytes that is only declared. Equal marks stand for equal contents of a
+    /// place in a torrent; 0 for the right one.
+    #[must_use]
+    pub const fn declared(len: u32, mark: u32) -> Self {
+        Self {
+            store: Store::Declared { mark },
+            len,
+        }
+    }
+
+    /// The mark of a declared payload; `None` of one that is carried.
+    #[must_use]
+    pub const fn mark(&self) -> Option<u32> {
+        match self.store {
+            Store::Pooled { .. } => None,
+            Store::Declared { mark } => Some(mark),
+        }
+    }
+
+    /// Bytes of payload, carried or declared.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether the payload has no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Shortens the buffer to its first `len` bytes.
     ///
     /// # Panics
@@ -130,33 +175,38 @@ impl BlockBuffer {
 impl Deref for BlockBuffer {
     type Target = [u8];
 
+    /// The bytes; none of a declared payload.
     fn deref(&self) -> &[u8] {
-        self.block
-            .as_ref()
-            .map_or(&[], |block| &block[..self.len as usize])
+        match &self.store {
+            Store::Pooled {
+                block: Some(block), ..
+            } => &block[..self.len as usize],
+            Store::Pooled { block: None, .. } | Store::Declared { .. } => &[],
+        }
     }
 }
 
 impl DerefMut for BlockBuffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let len = self.len as usize;
-        self.block
-            .as_mut()
-            .map_or(&mut [], |block| &mut block[..len])
+        match &mut self.store {
+            Store::Pooled {
+                block: Some(block), ..
+            } => &mut block[..self.len as usize],
+            Store::Pooled { block: None, .. } | Store::Declared { .. } => &mut [],
+        }
     }
 }
 
 impl Drop for BlockBuffer {
     fn drop(&mut self) {
-        let mut free = self
-            .pool
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let Store::Pooled { block, pool } = &mut self.store else {
+            return;
+        };
+        let mut free = pool.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.out -= 1;
         // Keep what a burst needed for the next one, but at most half of the capacity.
-        if free.blocks.len() * 2 <= self.pool.capacity.load(Ordering::Relaxed) {
-            free.blocks.extend(self.block.take());
+        if free.blocks.len() * 2 <= pool.capacity.load(Ordering::Relaxed) {
+            free.blocks.extend(block.take());
         }
     }
 }
@@ -184,6 +234,15 @@ mod tests {
         assert_eq!(&*first, b"0123");
         drop(first);
         assert_eq!(pool.in_use(), 0);
+    }
+
+    #[test]
+    fn a_declared_payload_has_a_length_and_no_bytes() {
+        let mut block = BlockBuffer::declared(BLOCK_BYTES, 3);
+        assert_eq!((block.len(), block.mark()), (BYTES, Some(3)));
+        block.truncate(7);
+        assert_eq!((block.len(), &*block), (7, &[][..]));
+        assert_eq!(BlockPool::new(BYTES).take(7).unwrap().mark(), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use swarms::Swarms;
+pub(crate) use swarms::{Families, Swarms};
 
 mod http;
 mod swarms;

@@ -39,7 +39,7 @@ struct Swarm {
 
 /// Which peers an answer can carry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Families {
+pub(crate) enum Families {
     /// IPv4 and IPv6 (HTTP, BEP 7).
     Both,
     /// That of the question (UDP, BEP 15), and no more than so many.
@@ -47,7 +47,7 @@ pub(super) enum Families {
 }
 
 /// All swarms. Times are since the server's start.
-pub(super) struct Swarms {
+pub(crate) struct Swarms {
     swarms: HashMap<InfoHash, Swarm>,
     peers: usize,
     luck: RngStream,
@@ -56,7 +56,7 @@ pub(super) struct Swarms {
 
 /// Why an announce is refused, in words for the client's user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(super) enum RefuseError {
+pub(crate) enum RefuseError {
     #[error("the port to reach you at is missing")]
     NoPort,
     #[error("another client uses your peer id; restart yours")]
@@ -66,7 +66,7 @@ pub(super) enum RefuseError {
 }
 
 impl Swarms {
-    pub(super) fn new(options: TrackerServerOptions, seed: u64) -> Self {
+    pub(crate) fn new(options: TrackerServerOptions, seed: u64) -> Self {
         let luck = RngStream::new(seed, NodeKey(0), StreamName::Connect);
         Self {
             swarms: HashMap::new(),
@@ -77,7 +77,7 @@ impl Swarms {
     }
 
     /// Enters or updates the peer that announces from `from`, and tells it of others.
-    pub(super) fn announce(
+    pub(crate) fn announce(
         &mut self,
         request: &AnnounceRequest,
         from: IpAddr,
@@ -209,7 +209,7 @@ impl Swarms {
     }
 
     /// How many are in a swarm; all zero if nobody ever was.
-    pub(super) fn counts(&self, info_hash: InfoHash) -> SwarmCounts {
+    pub(crate) fn counts(&self, info_hash: InfoHash) -> SwarmCounts {
         let Some(swarm) = self.swarms.get(&info_hash) else {
             return SwarmCounts::default();
         };
@@ -222,7 +222,7 @@ impl Swarms {
     }
 
     /// Forgets peers that have not announced for too long, and swarms without peers.
-    pub(super) fn expire(&mut self, now: Duration) {
+    pub(crate) fn expire(&mut self, now: Duration) {
         let mut peers = 0;
         self.swarms.retain(|_, swarm| {
             swarm.peers.retain(|_, peer| peer.expires > now);
@@ -233,11 +233,11 @@ impl Swarms {
         self.peers = peers;
     }
 
-    pub(super) fn torrents(&self) -> usize {
+    pub(crate) fn torrents(&self) -> usize {
         self.swarms.len()
     }
 
-    pub(super) const fn peers(&self) -> usize {
+    pub(crate) const fn peers(&self) -> usize {
         self.peers
     }
 }

@@ -51,7 +51,7 @@ fn follows(run: &[PieceWrite], piece: PieceIndex) -> bool {
 fn write_run(key: TorrentKey, torrent: &OpenTorrent, run: Vec<PieceWrite>) -> Vec<DiskEvent> {
     let geometry = torrent.layout.geometry();
     for write in &run {
-        let bytes: usize = write.blocks.iter().map(|block| block.len()).sum();
+        let bytes: usize = write.blocks.iter().map(BlockBuffer::len).sum();
         let expected = geometry.piece_len(write.piece) as usize;
         assert_eq!(bytes, expected, "piece {:?} is written whole", write.piece);
     }

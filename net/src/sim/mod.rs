@@ -1,0 +1,31 @@
+//! The simulated outside: lines, connections, disks, hashers and a tracker behind the same ports
+//! as the real ones, in virtual time.
+//!
+//! One world of nodes runs on one [`SimPorts`]. Its driver, for each step of virtual time:
+//!
+//! 1. [`SimPorts::advance`] moves bytes for one tick and puts what arrived into the inbox;
+//! 2. the engine ticks;
+//! 3. [`SimPorts::carry_out`] takes what the engine decided; disks and hashers answer at once.
+//!
+//! What is modelled: access lines with integer budgets per tick, shared between the connections
+//! that have something to send by max-min fairness ([`flow`]); round-trip times between regions;
+//! connection set-up; slow start and loss as caps on single connections; headers of TCP, IP and
+//! Ethernet as bytes on the line; lines that cannot accept; crashes. Messages of one connection
+//! arrive in order, behind the payload that was handed over before them. Payload is counted, not
+//! carried: its buffers are [declared](dunlin_port::BlockBuffer::declared).
+//!
+//! What is not: queues inside the network, acknowledgements, reordering, µTP. Nothing here draws
+//! luck but the tracker, which draws peers.
+
+pub mod flow;
+
+mod connections;
+mod delivery;
+mod disk;
+mod hash;
+mod line;
+mod ports;
+mod tracker;
+
+pub use line::{Line, Region, Regions, addr_of, node_of};
+pub use ports::{SimPorts, SimSettings};

@@ -1,0 +1,597 @@
+//! All simulated ports together.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+
+use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, TorrentKey};
+use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
+use dunlin_port::tracker::{TrackerCommand, TrackerEvent};
+use dunlin_port::{BlockBuffer, Inbox, Outbox};
+
+use super::connections::{Arrival, Connection, End, Item, Pipe};
+use super::delivery::Delivery;
+use super::disk::Disks;
+use super::flow::{Flow, Shares};
+use super::hash::judge;
+use super::line::{Line, Regions, addr_of, loss_cap, node_of};
+use super::tracker::Tracker;
+use crate::tracker_server::TrackerServerOptions;
+
+/// After so long a connection attempt that nobody answers is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Round-trip time to the tracker.
+const TRACKER_RTT: Duration = Duration::from_millis(100);
+
+/// What a simulated outside is like.
+#[derive(Clone, Debug)]
+pub struct SimSettings {
+    /// The quantum of virtual time.
+    pub tick: Duration,
+    /// Distances.
+    pub regions: Regions,
+    /// How the tracker answers.
+    pub tracker: TrackerServerOptions,
+    /// The tracker's luck.
+    pub seed: u64,
+}
+
+/// A node's line, and what is going on there.
+#[derive(Debug)]
+struct Host {
+    line: Line,
+    alive: bool,
+    /// Of how many blocks it spoils one; 0 for none.
+    spoils_one_in: u32,
+    blocks_sent: u32,
+    /// Bytes per second times nanoseconds that did not make a whole byte yet, up and down.
+    carry: [u64; 2],
+    /// Line bytes of messages that went past the queues; they come off what payload may take.
+    debt: u64,
+    debt_tick: u64,
+    /// Ends at this node whose pipes have a backlog.
+    busy: Vec<End>,
+    /// Whether it is in the list of hosts with busy pipes.
+    listed: bool,
+    /// Line bytes that left.
+    sent_bytes: u64,
+}
+
+/// The outside of a world of nodes, in virtual time. Each node has one torrent, whose key has the
+/// node's number.
+pub struct SimPorts {
+    tick_nanos: u64,
+    tick: u64,
+    regions: Regions,
+    hosts: Vec<Host>,
+    /// Hosts with something to send.
+    busy: Vec<u32>,
+    connections: Vec<Connection>,
+    /// Connection of the n-th key that the engine chose.
+    dialed: Vec<u32>,
+    under_way: Delivery<(End, Arrival)>,
+    answers: Delivery<TrackerEvent>,
+    disks: Disks,
+    tracker: Tracker,
+    shares: Shares,
+    flows: Vec<Flow>,
+    ends: Vec<End>,
+    up: Vec<u64>,
+    down: Vec<u64>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl SimPorts {
+    /// An outside without nodes.
+    ///
+    /// # Panics
+    /// When the tick is zero or longer than 584 years.
+    #[must_use]
+    pub fn new(settings: SimSettings) -> Self {
+        let tick_nanos = u64::try_from(settings.tick.as_nanos()).expect("a tick of some time");
+        assert!(tick_nanos > 0, "time has to pass");
+        Self {
+            tick_nanos,
+            tick: 0,
+            regions: settings.regions,
+            hosts: Vec::new(),
+            busy: Vec::new(),
+            connections: Vec::new(),
+            dialed: Vec::new(),
+            under_way: Delivery::new(),
+            answers: Delivery::new(),
+            disks: Disks::default(),
+            tracker: Tracker::new(settings.tracker, settings.seed),
+            shares: Shares::default(),
+            flows: Vec::new(),
+            ends: Vec::new(),
+            up: Vec::new(),
+            down: Vec::new(),
+        }
+    }
+
+    /// Gives the next node its line; nodes are numbered from 0.
+    ///
+    /// # Panics
+    /// When the line's region is not there.
+    pub fn add_host(&mut self, line: Line) -> NodeKey {
+        assert!(
+            usize::from(line.region.0) < self.regions.count(),
+            "{:?} is not there",
+            line.region
+        );
+        let node = NodeKey(self.hosts.len() as u32);
+        self.hosts.push(Host {
+            line,
+            alive: true,
+            spoils_one_in: 0,
+            blocks_sent: 0,
+            carry: [0; 2],
+            debt: 0,
+            debt_tick: 0,
+            busy: Vec::new(),
+            listed: false,
+            sent_bytes: 0,
+        });
+        node
+    }
+
+    /// Makes a node spoil one of so many blocks that it sends, always to the same bad contents.
+    pub fn spoil(&mut self, node: NodeKey, one_in: u32) {
+        self.hosts[node.0 as usize].spoils_one_in = one_in;
+    }
+
+    /// Changes a node's line.
+    pub fn set_line(&mut self, node: NodeKey, line: Line) {
+        self.hosts[node.0 as usize].line = line;
+    }
+
+    /// A node's line.
+    #[must_use]
+    pub fn line(&self, node: NodeKey) -> Line {
+        self.hosts[node.0 as usize].line
+    }
+
+    /// Bytes that left by a node's line, headers included.
+    #[must_use]
+    pub fn sent_bytes(&self, node: NodeKey) -> u64 {
+        self.hosts[node.0 as usize].sent_bytes
+    }
+
+    /// Says what is on a torrent's disk before the torrent is added; nothing is on others.
+    pub fn place(&mut self, torrent: TorrentKey, have: Bitfield) {
+        self.disks.place(torrent, have);
+    }
+
+    /// Lets the tracker answer nobody before `until`.
+    pub fn fail_tracker(&mut self, until: EngineTime) {
+        self.tracker.fail(until);
+    }
+
+    /// The node goes without a word: what it sent arrives, then there is silence. Its own side sees
+    /// all connections close.
+    pub fn crash(&mut self, node: NodeKey, inbox: &mut Inbox) {
+        let host = &mut self.hosts[node.0 as usize];
+        host.alive = false;
+        for end in core::mem::take(&mut host.busy) {
+            let pipe = self.connections[end.connection as usize].pipe(end);
+            pipe.listed = false;
+            pipe.clear();
+        }
+        for connection in &mut self.connections {
+            for side in 0..2 {
+                if connection.nodes[side] == node.0 && connection.open[side] {
+                    connection.open[side] = false;
+                    inbox.net.push_back(NetEvent::Closed {
+                        peer: connection.peers[side],
+                        reason: CloseReason::Broken("the node crashed".to_owned()),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The instant up to which the simulation has come.
+    #[must_use]
+    pub const fn now(&self) -> EngineTime {
+        EngineTime::from_nanos(self.tick * self.tick_nanos)
+    }
+
+    /// Whether any line has something to send.
+    #[must_use]
+    pub const fn is_moving(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    /// When the next thing arrives, if nothing more is sent. Exact while nothing [is
+    /// moving](Self::is_moving).
+    #[must_use]
+    pub fn next_arrival(&self) -> EngineTime {
+        let ticks = [self.under_way.next_tick(), self.answers.next_tick()];
+        ticks
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(EngineTime::NEVER, |tick| {
+                EngineTime::from_nanos(tick.saturating_mul(self.tick_nanos))
+            })
+    }
+
+    /// Moves time on by one tick: bytes move, what arrives goes to the inbox.
+    pub fn advance(&mut self, inbox: &mut Inbox) {
+        self.tick += 1;
+        self.transfer(inbox);
+        while let Some(mut list) = self.under_way.take(self.tick) {
+            for (end, arrival) in list.drain(..) {
+                self.arrive(end, arrival, inbox);
+            }
+            self.under_way.recycle(list);
+        }
+        while let Some(mut list) = self.answers.take(self.tick) {
+            inbox.tracker.extend(list.drain(..));
+            self.answers.recycle(list);
+        }
+    }
+
+    /// Moves time on over ticks in which nothing moves and nothing arrives.
+    ///
+    /// # Panics
+    /// When something does.
+    pub fn skip_to(&mut self, tick: u64) {
+        assert!(!self.is_moving(), "bytes are moving");
+        while self.tick < tick {
+            self.tick += 1;
+            let nothing = |empty: bool| assert!(empty, "something arrives");
+            if let Some(list) = self.under_way.take(self.tick) {
+                nothing(list.is_empty());
+                self.under_way.recycle(list);
+            }
+            if let Some(list) = self.answers.take(self.tick) {
+                nothing(list.is_empty());
+                self.answers.recycle(list);
+            }
+        }
+    }
+
+    /// The number of the present tick.
+    #[must_use]
+    pub const fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// Takes what the engine decided. Disks and hashers answer at once.
+    pub fn carry_out(&mut self, outbox: &mut Outbox, inbox: &mut Inbox) {
+        for command in outbox.net.drain(..) {
+            self.net(command, inbox);
+        }
+        for command in outbox.disk.drain(..) {
+            self.disks.carry_out(command, &mut inbox.disk);
+        }
+        inbox.hash.extend(outbox.hash.drain(..).map(judge));
+        for command in outbox.tracker.drain(..) {
+            self.ask_tracker(command);
+        }
+    }
+
+    fn ask_tracker(&mut self, command: TrackerCommand) {
+        let torrent = match &command {
+            TrackerCommand::Announce { torrent, .. } | TrackerCommand::Scrape { torrent, .. } => {
+                *torrent
+            }
+        };
+        let node = NodeKey(torrent.0);
+        if !self.hosts[node.0 as usize].alive {
+            return;
+        }
+        let from = addr_of(node).ip();
+        let event = self.tracker.answer(self.now(), from, command);
+        let tick = self.tick_after(TRACKER_RTT);
+        self.answers.put(tick, event);
+    }
+
+    fn tick_after(&self, delay: Duration) -> u64 {
+        let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        self.tick + nanos.div_ceil(self.tick_nanos).max(1)
+    }
+
+    fn end_of(&self, peer: PeerKey) -> Option<End> {
+        let number = peer.raw() >> 1;
+        let (connection, side) = if peer.is_incoming() {
+            (u32::try_from(number).ok()?, 1)
+        } else {
+            let at = usize::try_from(number).ok()?;
+            (*self.dialed.get(at)?, 0)
+        };
+        (connection != NOWHERE).then_some(End { connection, side })
+    }
+
+    fn net(&mut self, command: NetCommand, inbox: &mut Inbox) {
+        match command {
+            NetCommand::Connect { peer, node, addr } => self.connect(peer, node, addr),
+            NetCommand::Handshake { peer, handshake } => {
+                self.send(peer, Item::Handshake(Box::new(handshake)));
+            }
+            NetCommand::Send { peer, message } => {
+                self.send(peer, Item::Message(message));
+            }
+            NetCommand::SendBlock {
+                peer,
+                piece,
+                begin,
+                payload,
+            } => {
+                let bytes = payload.len() as u32;
+                let Some(end) = self.end_of(peer) else { return };
+                let node = self.connections[end.connection as usize].nodes[usize::from(end.side)];
+                let mark = self.mark(node);
+                let block = Item::Block {
+                    piece: piece.0,
+                    begin,
+                    len: bytes,
+                    mark,
+                };
+                if !self.send(peer, block) {
+                    inbox.net.push_back(NetEvent::Sent { peer, bytes });
+                }
+            }
+            NetCommand::Close { peer } => self.close(peer),
+        }
+    }
+
+    /// The mark of the next block that a node sends: 0 unless it spoils it.
+    fn mark(&mut self, node: u32) -> u32 {
+        let host = &mut self.hosts[node as usize];
+        host.blocks_sent = host.blocks_sent.wrapping_add(1);
+        let spoiled = host.spoils_one_in > 0 && host.blocks_sent.is_multiple_of(host.spoils_one_in);
+        if spoiled { node + 1 } else { 0 }
+    }
+
+    fn connect(&mut self, peer: PeerKey, node: NodeKey, addr: SocketAddr) {
+        let number = (peer.raw() >> 1) as usize;
+        if self.dialed.len() <= number {
+            self.dialed.resize(number + 1, NOWHERE);
+        }
+        let connection = self.connections.len() as u32;
+        self.dialed[number] = connection;
+        let here = self.hosts[node.0 as usize].line;
+        let there = node_of(addr.ip()).filter(|there| {
+            let host = self.hosts.get(there.0 as usize);
+            host.is_some_and(|host| host.alive && host.line.reachable)
+        });
+        let line = there.map(|there| self.hosts[there.0 as usize].line);
+        let delay = line.map_or(Duration::ZERO, |line| self.regions.one_way(&here, &line));
+        let loss = here.loss_ppm.max(line.map_or(0, |line| line.loss_ppm));
+        let cap = loss_cap(delay * 2, loss);
+        self.connections.push(Connection {
+            peers: [peer, PeerKey::incoming(u64::from(connection))],
+            nodes: [node.0, there.map_or(NOWHERE, |there| there.0)],
+            open: [true, there.is_some()],
+            delay_nanos: u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX),
+            pipes: [Pipe::new(cap), Pipe::new(cap)],
+        });
+        let dialer = End {
+            connection,
+            side: 0,
+        };
+        if there.is_none() {
+            let tick = self.tick_after(CONNECT_TIMEOUT);
+            let closed = Arrival::Closed(CloseReason::ConnectTimeout);
+            self.under_way.put(tick, (dialer, closed));
+            return;
+        }
+        let round_trip = self.tick_after(delay * 2);
+        self.under_way.put(round_trip, (dialer, Arrival::Connected));
+        self.under_way
+            .put(round_trip, (dialer.other(), Arrival::Accepted));
+    }
+
+    /// Hands something to a connection; says whether it took it.
+    fn send(&mut self, peer: PeerKey, item: Item) -> bool {
+        let Some(end) = self.end_of(peer) else {
+            return false;
+        };
+        let row = &mut self.connections[end.connection as usize];
+        let side = usize::from(end.side);
+        if !row.open[side] {
+            return false;
+        }
+        let host = &mut self.hosts[row.nodes[side] as usize];
+        let pipe = &mut row.pipes[side];
+        let is_payload = matches!(item, Item::Block { .. });
+        if pipe.is_idle() && !is_payload {
+            // Nothing is in its way, and it is too small to wait for a share of the line.
+            let bytes = item.line_bytes();
+            host.owe(self.tick, self.tick_nanos, bytes);
+            let delay = row.delay_nanos.div_ceil(self.tick_nanos).max(1);
+            self.under_way
+                .put(self.tick + delay, (end.other(), Arrival::Item(item)));
+            return true;
+        }
+        pipe.push(item);
+        if !core::mem::replace(&mut pipe.listed, true) {
+            host.busy.push(end);
+            if !core::mem::replace(&mut host.listed, true) {
+                self.busy.push(row.nodes[side]);
+            }
+        }
+        true
+    }
+
+    fn close(&mut self, peer: PeerKey) {
+        let Some(end) = self.end_of(peer) else { return };
+        let row = &mut self.connections[end.connection as usize];
+        let side = usize::from(end.side);
+        if !core::mem::take(&mut row.open[side]) {
+            return;
+        }
+        row.pipes[side].clear();
+        if row.open[1 - side] {
+            let delay = row.delay_nanos.div_ceil(self.tick_nanos).max(1);
+            let closed = Arrival::Closed(CloseReason::Remote);
+            self.under_way.put(self.tick + delay, (end.other(), closed));
+        }
+    }
+
+    fn arrive(&mut self, end: End, arrival: Arrival, inbox: &mut Inbox) {
+        let row = &mut self.connections[end.connection as usize];
+        let side = usize::from(end.side);
+        if !row.open[side] {
+            return;
+        }
+        let peer = row.peers[side];
+        let event = match arrival {
+            Arrival::Connected => NetEvent::Connected { peer },
+            Arrival::Accepted => {
+                let from = addr_of(NodeKey(row.nodes[1 - side])).ip();
+                NetEvent::Accepted {
+                    peer,
+                    node: NodeKey(row.nodes[side]),
+                    // A port of the dialer's own choice; it cannot be reached there.
+                    addr: SocketAddr::new(from, 40_000),
+                }
+            }
+            Arrival::Item(Item::Handshake(handshake)) => NetEvent::Handshake {
+                peer,
+                handshake: *handshake,
+            },
+            Arrival::Item(Item::Message(message)) => NetEvent::Message { peer, message },
+            Arrival::Item(Item::Block {
+                piece,
+                begin,
+                len,
+                mark,
+            }) => NetEvent::Block {
+                peer,
+                piece,
+                begin,
+                payload: BlockBuffer::declared(len, mark),
+            },
+            Arrival::Closed(reason) => {
+                row.open[side] = false;
+                row.pipes[side].clear();
+                NetEvent::Closed { peer, reason }
+            }
+        };
+        inbox.net.push_back(event);
+    }
+
+    /// Shares the lines and moves the bytes of one tick.
+    fn transfer(&mut self, inbox: &mut Inbox) {
+        if self.busy.is_empty() {
+            return;
+        }
+        self.gather();
+        self.shares.compute(&mut self.flows, &self.up, &self.down);
+        let Self {
+            flows,
+            ends,
+            connections,
+            hosts,
+            under_way,
+            tick,
+            tick_nanos,
+            ..
+        } = self;
+        for (flow, &end) in flows.iter().zip(&*ends) {
+            if flow.share == 0 {
+                continue;
+            }
+            hosts[flow.from as usize].sent_bytes += flow.share;
+            let row = &mut connections[end.connection as usize];
+            let side = usize::from(end.side);
+            let (peer, delay) = (row.peers[side], row.delay_nanos);
+            // What leaves during a tick is there at the first tick that its delay has passed by.
+            let at = *tick + delay.div_ceil(*tick_nanos);
+            row.pipes[side].drain(flow.share, |item| {
+                if let Item::Block { len, .. } = item {
+                    inbox.net.push_back(NetEvent::Sent { peer, bytes: len });
+                }
+                under_way.put(at, (end.other(), Arrival::Item(item)));
+            });
+        }
+        self.let_go();
+    }
+
+    /// Lists what wants to be sent, and what each line can carry.
+    fn gather(&mut self) {
+        self.flows.clear();
+        self.ends.clear();
+        self.up.resize(self.hosts.len(), 0);
+        self.down.clear();
+        for host in &mut self.hosts {
+            self.down.push(host.budget(1, self.tick_nanos));
+        }
+        for &from in &self.busy {
+            let host = &mut self.hosts[from as usize];
+            self.up[from as usize] = host.budget(0, self.tick_nanos);
+            let debt = host.debt.min(self.up[from as usize]);
+            host.pay(self.tick, self.tick_nanos);
+            self.up[from as usize] -= debt;
+            for &end in &host.busy {
+                let row = &self.connections[end.connection as usize];
+                let side = usize::from(end.side);
+                let want = row.pipes[side].want(self.tick_nanos, 2 * row.delay_nanos);
+                self.ends.push(end);
+                self.flows.push(Flow {
+                    from,
+                    to: row.nodes[1 - side],
+                    want,
+                    share: 0,
+                });
+            }
+        }
+    }
+
+    /// Takes pipes without backlog off the lists.
+    fn let_go(&mut self) {
+        let Self {
+            busy,
+            hosts,
+            connections,
+            ..
+        } = self;
+        busy.retain(|&from| {
+            let host = &mut hosts[from as usize];
+            host.busy.retain(|&end| {
+                let pipe = connections[end.connection as usize].pipe(end);
+                if pipe.is_idle() {
+                    pipe.listed = false;
+                }
+                !pipe.is_idle()
+            });
+            if host.busy.is_empty() {
+                host.listed = false;
+            }
+            !host.busy.is_empty()
+        });
+    }
+}
+
+impl Host {
+    /// Bytes that the line carries in a tick, up (0) or down (1); what does not make a byte is kept
+    /// for the next.
+    fn budget(&mut self, way: usize, tick_nanos: u64) -> u64 {
+        let rate = [self.line.up_bytes_per_sec, self.line.down_bytes_per_sec][way];
+        let earned = u128::from(rate) * u128::from(tick_nanos) + u128::from(self.carry[way]);
+        self.carry[way] = (earned % 1_000_000_000) as u64;
+        u64::try_from(earned / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    /// Notes bytes that went past the queues.
+    fn owe(&mut self, tick: u64, tick_nanos: u64, bytes: u64) {
+        self.pay(tick, tick_nanos);
+        self.debt += bytes;
+        self.sent_bytes += bytes;
+    }
+
+    /// What the line carried since the last look pays the debt.
+    fn pay(&mut self, tick: u64, tick_nanos: u64) {
+        let passed = u128::from(tick - self.debt_tick) * u128::from(tick_nanos);
+        let carried = u128::from(self.line.up_bytes_per_sec) * passed / 1_000_000_000;
+        self.debt = self
+            .debt
+            .saturating_sub(u64::try_from(carried).unwrap_or(u64::MAX));
+        self.debt_tick = tick;
+    }
+}
