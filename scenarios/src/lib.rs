@@ -1,0 +1,7 @@
+//! Simulated swarms: how they are described, and what came out of them.
+//!
+//! A scenario is a RON file, read into [`schema::Scenario`]; a run of it gives an
+//! [`outcome::RunRecord`].
+
+pub mod outcome;
+pub mod schema;

@@ -1,0 +1,89 @@
+//! What must come out of a run, written into its scenario.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Micros, Permille};
+
+/// An assertion on the outcome. Both ends of a range are inside.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Expectation {
+    /// Every leecher that did not give up or crash is complete.
+    AllComplete,
+    /// A completion time, as a multiple of something.
+    Ratio {
+        /// Which time.
+        of: Completion,
+        /// Of which class; all when not set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<String>,
+        /// The unit.
+        to: Yardstick,
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
+    /// Bytes uploaded as a share of the upload capacity that was there, from 5 % to 90 % of the
+    /// time of the last completion.
+    Utilisation {
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
+    /// Bytes uploaded by bytes downloaded, over all nodes of a class.
+    ShareRatio {
+        /// Which.
+        class: String,
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
+    /// Bytes that initial seeds had uploaded when the first leecher was complete, in copies of the
+    /// content.
+    SeedCopies {
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
+    /// Downloaded bytes that were of no use, as a share of all downloaded bytes.
+    Waste {
+        /// At most.
+        max: Permille,
+    },
+    /// Time average of the leechers present, from `from` to the end.
+    Leechers {
+        /// When the warm-up is over.
+        from: Micros,
+        /// At least.
+        min: u32,
+        /// At most.
+        max: u32,
+    },
+}
+
+/// Completion times of leechers, each from its own arrival except `Last`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Completion {
+    /// Mean.
+    Mean,
+    /// Median.
+    Median,
+    /// 95th percentile.
+    P95,
+    /// 99th percentile.
+    P99,
+    /// The last completion, from the first arrival of any node.
+    Last,
+}
+
+/// What a time is compared with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Yardstick {
+    /// The minimum distribution time of Kumar and Ross: see [`crate::bound`].
+    KumarRoss,
+    /// A time.
+    Time(Micros),
+}
