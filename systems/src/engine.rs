@@ -1,8 +1,9 @@
 //! The engine: one world, one schedule, and the doors between them and the ports.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{EngineTime, NodeKey, PeerId, RngStream, StreamName};
+use dunlin_base::{EngineTime, NodeKey, PeerId, RngStream, StreamName, TorrentKey};
 use dunlin_components::node::{Identity, Luck, Node, NodeBuckets, Rules};
+use dunlin_components::torrent::Traffic;
 use dunlin_components::world::{
     MemoryBudget, NodeIndex, Now, PeerIndex, PortInbox, PortOutbox, RoutedEvents, Timers,
     TorrentIndex, Wake, Work,
@@ -12,6 +13,7 @@ use dunlin_port::snapshot::Snapshot;
 use dunlin_port::{Inbox, Outbox};
 
 use crate::ingest::Sweep;
+use crate::observe::RowDigest;
 use crate::schedule;
 
 /// A node to run.
@@ -134,6 +136,28 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&mut self) -> Snapshot {
         crate::observe::snapshot(&mut self.world)
+    }
+
+    /// Payload of a torrent that came and was of no use, bytes: it was there already, nobody had
+    /// asked for it, or it failed its hash. `None` without such a torrent.
+    #[must_use]
+    pub fn waste_bytes(&self, torrent: TorrentKey) -> Option<u64> {
+        let row = self.world.resource::<TorrentIndex>().get(torrent)?;
+        let traffic = self.world.get::<Traffic>(row)?;
+        Some(traffic.wasted_bytes + traffic.corrupt_bytes)
+    }
+
+    /// The digest of all tables: equal for equal states, whatever the order in which rows are
+    /// stored. DESIGN: "Determinism".
+    #[must_use]
+    pub fn digest(&mut self) -> u64 {
+        crate::observe::digest(&mut self.world)
+    }
+
+    /// The digests of all rows, sorted by table and row: to find where two states differ.
+    #[must_use]
+    pub fn row_digests(&mut self) -> Vec<RowDigest> {
+        crate::observe::rows(&mut self.world)
     }
 
     /// The world, for tests that look at single rows.

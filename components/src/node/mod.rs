@@ -11,13 +11,13 @@ use dunlin_base::{
 use dunlin_port::config::{ByteSize, EngineConfig};
 
 /// What makes an entity a node.
-#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
 #[require(ChokeRound, Suitors, Banned, Connections)]
 pub struct Node(pub NodeKey);
 
 /// How a node shows itself.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Identity {
     /// Sent in handshakes and announces.
     pub peer_id: PeerId,
@@ -32,7 +32,7 @@ pub struct Identity {
 pub struct Rules(pub EngineConfig);
 
 /// A node's rate limits over all its torrents.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NodeBuckets {
     /// Payload from peers.
     pub down: TokenBucket,
@@ -55,7 +55,7 @@ impl NodeBuckets {
 }
 
 /// A node's luck, a stream for each kind of decision.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Luck {
     /// Optimistic unchokes.
     pub choke: RngStream,
@@ -81,7 +81,7 @@ impl Luck {
 }
 
 /// Where a node's choke rounds stand.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ChokeRound {
     /// When the next round is due; there is none while nobody wants anything of us.
     pub next_at: Option<EngineTime>,
@@ -95,11 +95,11 @@ pub struct ChokeRound {
 
 /// Peers of a node that want a slot or hold one. Choke rounds look at these alone, so that their
 /// cost does not follow the number of torrents or of connections that want nothing.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Suitors(pub BTreeSet<PeerKey>);
 
 /// Addresses that this node deals with no more.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Banned {
     ips: BTreeSet<IpAddr>,
     /// On loopback one address is many programs: there only the endpoint is banned.
@@ -124,7 +124,7 @@ impl Banned {
 }
 
 /// Connections of all torrents.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Connections {
     /// All that stand or are attempted.
     pub total: u32,

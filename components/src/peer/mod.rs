@@ -16,7 +16,7 @@ pub use requests::{REQUESTS_UNSAID, Request, Requests};
 pub use upload::UploadQueue;
 
 /// What makes an entity a peer. A connection begins choked and not interested (BEP 3).
-#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
 #[require(
     AmChoking,
@@ -34,7 +34,7 @@ pub use upload::UploadQueue;
 pub struct Peer(pub PeerKey);
 
 /// Where a peer is, and on whose behalf we talk to it.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[component(immutable)]
 pub struct Remote {
     /// Our end.
@@ -50,7 +50,7 @@ pub struct Remote {
 pub struct PeerOf(pub Entity);
 
 /// How far a connection has come.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
     /// Our attempt is under way.
     Connecting,
@@ -61,7 +61,7 @@ pub enum Phase {
 }
 
 /// What the other end said in its handshake.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[component(immutable)]
 pub struct Hello {
     /// What it calls itself.
@@ -71,7 +71,7 @@ pub struct Hello {
 }
 
 /// Whether we choke it: what the rules want. Emit tells the wire.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct AmChoking(pub bool);
 
 impl Default for AmChoking {
@@ -81,7 +81,7 @@ impl Default for AmChoking {
 }
 
 /// What the wire was last told of our two flags.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChokeTold {
     /// Whether it was told that we choke it.
     pub choking: bool,
@@ -99,11 +99,11 @@ impl Default for ChokeTold {
 }
 
 /// Whether it has what we want: what the rules want. Emit tells the wire.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct AmInterested(pub bool);
 
 /// Whether it chokes us.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PeerChoking(pub bool);
 
 impl Default for PeerChoking {
@@ -113,11 +113,11 @@ impl Default for PeerChoking {
 }
 
 /// Whether it wants what we have.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct PeerInterested(pub bool);
 
 /// What it has.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RemoteHave {
     /// The pieces.
     pub bits: Bitfield,
@@ -128,7 +128,7 @@ pub struct RemoteHave {
 }
 
 /// What moved between us.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct PeerTraffic {
     /// Payload from it.
     pub down: RateMeter,
@@ -151,7 +151,7 @@ pub struct PeerTraffic {
 }
 
 /// A peer's own rate limits.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PeerBuckets {
     /// Payload from it.
     pub down: TokenBucket,
@@ -160,7 +160,7 @@ pub struct PeerBuckets {
 }
 
 /// What it said in its extension handshake (BEP 10).
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Extensions {
     /// Requests that it keeps queued.
     pub reqq: Option<u32>,
@@ -173,7 +173,7 @@ pub struct Extensions {
 }
 
 /// What a peer did wrong, by kind. Enough of one kind ends the connection.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Strikes {
     /// Requests that it made while choked and that we rejected.
     pub rejects: u32,
@@ -184,7 +184,7 @@ pub struct Strikes {
 }
 
 /// Pieces that are exempt from choking (BEP 6).
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct AllowedFast {
     /// We may request these of it.
     pub to_us: BTreeSet<PieceIndex>,

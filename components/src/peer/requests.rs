@@ -6,7 +6,7 @@ use bevy_ecs::prelude::Component;
 use dunlin_base::{BlockIndex, EngineTime, PieceIndex};
 
 /// One request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Request {
     /// Of which piece.
     pub piece: PieceIndex,
@@ -20,7 +20,7 @@ pub struct Request {
 pub const REQUESTS_UNSAID: u32 = 250;
 
 /// A peer's pipeline: what is asked, and how much may be.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Requests {
     /// Requests in the order in which they were sent.
     pub out: VecDeque<Request>,

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::Component;
 use dunlin_protocol::wire::BlockRequest;
 
 /// A peer's requests to us.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct UploadQueue {
     /// Requests that wait, in order.
     pub waiting: VecDeque<BlockRequest>,

@@ -1,5 +1,7 @@
 //! The blocks of a piece in motion: who is asked for each, who sent it, and its payload.
 
+use core::hash::{Hash, Hasher};
+
 use bevy_ecs::prelude::Component;
 use dunlin_base::{BlockIndex, PeerKey};
 use dunlin_port::BlockBuffer;
@@ -8,7 +10,7 @@ use dunlin_port::BlockBuffer;
 pub const HOLDERS_MAX: usize = 3;
 
 /// The peers that are asked for a block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Holders {
     peers: [Option<PeerKey>; HOLDERS_MAX],
 }
@@ -67,8 +69,19 @@ pub enum BlockState {
     },
 }
 
+/// As far as decisions can see it: whether a payload is here, not what is in it.
+impl Hash for BlockState {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Free => 0_u8.hash(state),
+            Self::Requested(holders) => (1_u8, holders).hash(state),
+            Self::Arrived { from, payload } => (2_u8, from, payload.is_some()).hash(state),
+        }
+    }
+}
+
 /// The blocks of a piece in motion.
-#[derive(Component, Debug)]
+#[derive(Component, Hash, Debug)]
 pub struct Blocks {
     blocks: Box<[BlockState]>,
     free: u32,

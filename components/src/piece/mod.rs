@@ -9,7 +9,7 @@ use dunlin_port::BlockBuffer;
 pub use blocks::{BlockState, Blocks, HOLDERS_MAX, Holders};
 
 /// What makes an entity a piece in motion.
-#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
 pub struct Piece(pub PieceIndex);
 
@@ -19,7 +19,7 @@ pub struct Piece(pub PieceIndex);
 pub struct PieceOf(pub Entity);
 
 /// How far a piece in motion has come.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum PieceState {
     /// Blocks are being fetched.
     #[default]
@@ -38,7 +38,7 @@ pub struct Unwritten(pub Vec<BlockBuffer>);
 
 /// The peer that alone may fill this piece: after a bad copy of it by several senders, one
 /// sender at a time makes the next failure, or the next success, conclusive.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Parole {
     /// Whether the piece failed before.
     pub active: bool,

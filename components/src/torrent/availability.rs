@@ -5,7 +5,7 @@ use dunlin_base::{Bitfield, PieceIndex};
 
 /// Copies of each piece among the connected peers. Peers that have everything are one number, so
 /// that a seed's coming and going does not touch every piece.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Availability {
     counts: Box<[u16]>,
     seeds: u32,

@@ -8,7 +8,7 @@ use dunlin_base::EngineTime;
 use dunlin_base::limits::CANDIDATES_MAX;
 
 /// What is going on with an address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CandidateState {
     /// It can be tried at this time.
     Idle {
@@ -20,7 +20,7 @@ pub enum CandidateState {
 }
 
 /// An address and what is known of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Candidate {
     /// What is going on.
     pub state: CandidateState,
@@ -29,7 +29,7 @@ pub struct Candidate {
 }
 
 /// The addresses of a torrent, at most [`CANDIDATES_MAX`].
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Candidates(pub BTreeMap<SocketAddr, Candidate>);
 
 impl Candidates {

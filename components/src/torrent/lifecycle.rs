@@ -4,7 +4,7 @@ use bevy_ecs::prelude::Component;
 use dunlin_base::EngineTime;
 
 /// The state of a torrent. A field and not a marker: it changes rarely, but many systems ask.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Lifecycle {
     /// The disk is opening and checking its files.
     Opening {

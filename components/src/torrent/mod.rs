@@ -27,7 +27,7 @@ pub use trackers::{Announced, Tracker, Trackers};
 pub use traffic::{TorrentBuckets, Traffic};
 
 /// What makes an entity a torrent.
-#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
 #[require(Peers, ActivePieces, Candidates, Suspects, Traffic, Commit, Deadlines)]
 pub struct Torrent(pub TorrentKey);
@@ -43,15 +43,15 @@ pub struct NodeOf(pub Entity);
 pub struct Content(pub Arc<Info>);
 
 /// Pieces that are verified and on disk.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Have(pub Bitfield);
 
 /// Pieces that hold any byte of a file that is not skipped.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Wanted(pub Bitfield);
 
 /// How much each file is wanted, and how its pieces are chosen.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Selection {
     /// One for each file.
     pub files: Vec<FilePriority>,
@@ -60,7 +60,7 @@ pub struct Selection {
 }
 
 /// Where a torrent's files are and how space is reserved for them.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Place {
     /// The folder.
     pub root: PathBuf,
@@ -69,19 +69,19 @@ pub struct Place {
 }
 
 /// A torrent's peers that shook hands, by key.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Peers(pub BTreeMap<PeerKey, Entity>);
 
 /// A torrent's pieces in motion, by index.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ActivePieces(pub BTreeMap<PieceIndex, Entity>);
 
 /// Pieces that a reader wants next, in order: they come before all others.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Deadlines(pub Vec<PieceIndex>);
 
 /// Where the resume database stands.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Commit {
     /// Whether something was written since the last commit was asked for.
     pub dirty: bool,

@@ -7,7 +7,7 @@ use dunlin_base::{PieceIndex, RngStream};
 use dunlin_port::user::FilePriority;
 
 /// What a piece is sorted by: priority first, then rarity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PieceRank {
     /// 0 is opened first.
     priority: u8,
@@ -37,7 +37,7 @@ const NOWHERE: u32 = u32::MAX;
 /// peers, and never depends on the number of pieces. The order inside a bucket is random, drawn
 /// when a piece comes in, so that equals are chosen at random without a draw at choosing time.
 /// There is one only while a torrent downloads: ten bytes a piece.
-#[derive(Component, Clone, Debug)]
+#[derive(Component, Clone, Hash, Debug)]
 pub struct PickOrder {
     buckets: BTreeMap<PieceRank, Vec<u32>>,
     /// Place of each piece in its bucket, [`NOWHERE`] when it is in none.

@@ -7,7 +7,7 @@ use bevy_ecs::prelude::Component;
 use dunlin_base::{PeerKey, PieceIndex};
 
 /// A block that came in a bad copy of a piece.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SuspectBlock {
     /// Its number in the piece.
     pub block: u32,
@@ -20,5 +20,5 @@ pub struct SuspectBlock {
 }
 
 /// Pieces with at least one bad copy.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Suspects(pub BTreeMap<PieceIndex, Vec<SuspectBlock>>);

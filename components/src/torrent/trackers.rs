@@ -6,7 +6,7 @@ use dunlin_port::snapshot::TrackerCounts;
 use dunlin_protocol::tracker::AnnounceEvent;
 
 /// One tracker.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Tracker {
     /// Its announce URL.
     pub url: String,
@@ -56,7 +56,7 @@ impl Tracker {
 }
 
 /// What trackers have been told of this torrent's life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Announced {
     /// Bytes downloaded and uploaded when this run started: trackers are told what moved since
     /// `started`.
@@ -72,7 +72,7 @@ pub struct Announced {
 }
 
 /// All trackers of a torrent, sorted by tier.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Trackers {
     /// The trackers. A tracker's place is its number in commands and events.
     pub list: Vec<Tracker>,

@@ -6,7 +6,7 @@ use dunlin_port::disk::Totals;
 use dunlin_port::user::TorrentLimits;
 
 /// What moved.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Traffic {
     /// Payload from peers in this run.
     pub down: RateMeter,
@@ -32,7 +32,7 @@ impl Traffic {
 }
 
 /// What may move.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TorrentBuckets {
     /// Payload from peers.
     pub down: TokenBucket,

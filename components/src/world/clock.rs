@@ -6,11 +6,11 @@ use bevy_ecs::prelude::Resource;
 use dunlin_base::{EngineTime, TorrentKey};
 
 /// The instant of the present tick, given by the clock port.
-#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Now(pub EngineTime);
 
 /// The earliest instant at which a system wants to run again though no port has anything.
-#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Wake(EngineTime);
 
 impl Default for Wake {
@@ -33,7 +33,7 @@ impl Wake {
 }
 
 /// What a torrent's timer is for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum TimerKind {
     /// A candidate address may be tried again.
     Connect,

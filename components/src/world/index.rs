@@ -26,25 +26,136 @@ impl TorrentIndex {
     }
 }
 
-/// Entities of peers.
+/// Entities of peers. Looked up for every message: keys are numbers that grow, so the rows are in
+/// pages by number, and a page goes when its last peer has gone.
 #[derive(Resource, Default, Debug)]
 pub struct PeerIndex {
-    /// By key.
-    pub by_key: BTreeMap<PeerKey, Entity>,
+    /// Pages of outgoing and of incoming connections.
+    pages: [Vec<Option<Box<Page>>>; 2],
+    len: usize,
     /// Number of the next outgoing connection.
-    pub next_outgoing: u64,
+    next_outgoing: u64,
+}
+
+const PAGE: usize = 64;
+
+#[derive(Debug)]
+struct Page {
+    rows: [Option<Entity>; PAGE],
+    count: usize,
 }
 
 impl PeerIndex {
+    fn place(peer: PeerKey) -> (usize, usize, usize) {
+        let number = (peer.raw() >> 1) as usize;
+        let direction = usize::from(peer.is_incoming());
+        (direction, number / PAGE, number % PAGE)
+    }
+
     /// The peer's entity, while it exists.
     #[must_use]
     pub fn get(&self, peer: PeerKey) -> Option<Entity> {
-        self.by_key.get(&peer).copied()
+        let (direction, page, place) = Self::place(peer);
+        self.pages[direction].get(page)?.as_ref()?.rows[place]
     }
 
-    /// A key for a new outgoing connection.
-    pub fn next_key(&mut self) -> PeerKey {
+    /// Notes a peer's entity.
+    ///
+    /// # Panics
+    /// When the peer is there already.
+    pub fn insert(&mut self, peer: PeerKey, row: Entity) {
+        let (direction, page, place) = Self::place(peer);
+        let pages = &mut self.pages[direction];
+        if pages.len() <= page {
+            pages.resize_with(page + 1, || None);
+        }
+        let page = pages[page].get_or_insert_with(|| {
+            Box::new(Page {
+                rows: [None; PAGE],
+                count: 0,
+            })
+        });
+        let before = page.rows[place].replace(row);
+        assert!(before.is_none(), "{peer} is there already");
+        page.count += 1;
+        self.len += 1;
+    }
+
+    /// Forgets a peer; its entity, if it was there.
+    pub fn remove(&mut self, peer: PeerKey) -> Option<Entity> {
+        let (direction, at, place) = Self::place(peer);
+        let slot = self.pages[direction].get_mut(at)?;
+        let page = slot.as_mut()?;
+        let row = page.rows[place].take()?;
+        page.count -= 1;
+        self.len -= 1;
+        if page.count == 0 {
+            *slot = None;
+        }
+        Some(row)
+    }
+
+    /// Number of peers.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no peers.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All peers: outgoing connections first, each kind in the order in which it began.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerKey, Entity)> + '_ {
+        let keys: [fn(u64) -> PeerKey; 2] = [PeerKey::outgoing, PeerKey::incoming];
+        self.pages.iter().zip(keys).flat_map(|(pages, key)| {
+            let pages = pages.iter().enumerate();
+            let pages = pages.filter_map(|(at, page)| Some((at, page.as_ref()?)));
+            pages.flat_map(move |(at, page)| {
+                let rows = page.rows.iter().enumerate();
+                rows.filter_map(move |(place, row)| {
+                    Some((key((at * PAGE + place) as u64), (*row)?))
+                })
+            })
+        })
+    }
+
+    /// A key for a connection that we open.
+    pub const fn next_key(&mut self) -> PeerKey {
         self.next_outgoing += 1;
         PeerKey::outgoing(self.next_outgoing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_found_until_they_go() {
+        let mut index = PeerIndex::default();
+        let row = |n: u32| Entity::from_raw_u32(n).expect("a small number");
+        let [a, b, c] = [
+            PeerKey::outgoing(1),
+            PeerKey::incoming(1),
+            PeerKey::outgoing(1000),
+        ];
+        for (peer, n) in [(a, 1), (b, 2), (c, 3)] {
+            index.insert(peer, row(n));
+        }
+        assert_eq!((index.len(), index.get(b)), (3, Some(row(2))));
+        assert!(index.iter().map(|(peer, _)| peer).eq([a, c, b]));
+        assert_eq!(index.remove(c), Some(row(3)));
+        assert_eq!(
+            (
+                index.remove(c),
+                index.get(c),
+                index.get(PeerKey::incoming(9999))
+            ),
+            (None, None, None)
+        );
+        assert!(index.iter().eq([(a, row(1)), (b, row(2))]));
     }
 }

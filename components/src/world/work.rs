@@ -85,7 +85,7 @@ impl Work {
 }
 
 /// Memory for pieces in motion, in bytes. Near the budget no new piece is opened.
-#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MemoryBudget {
     /// What pieces in motion may take.
     pub bytes_max: u64,

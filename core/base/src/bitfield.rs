@@ -3,7 +3,7 @@
 use crate::PieceIndex;
 
 /// Which pieces somebody has. Spare bits of the last byte are always zero.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Bitfield {
     bytes: Box<[u8]>,
     len: u32,

@@ -9,7 +9,7 @@ const NANOS_PER_SEC: u128 = 1_000_000_000;
 /// Bytes per second, as an exponential average over some seconds of closed one-second slots.
 ///
 /// The decay follows elapsed slots, not calls, so an idle meter reads right without being touched.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct RateMeter {
     slot: u64,
     slot_bytes: u64,
@@ -42,6 +42,13 @@ impl RateMeter {
         )
     }
 
+    /// Whether nothing was credited in this second and the one before.
+    #[must_use]
+    pub fn is_idle(&self, now: EngineTime) -> bool {
+        let slot = now.as_nanos() / Self::SLOT_NANOS;
+        slot > self.slot + 1 || self.slot_bytes == 0 && self.average_q8 == 0
+    }
+
     /// All bytes ever credited.
     #[must_use]
     pub const fn total_bytes(&self) -> u64 {
@@ -69,7 +76,7 @@ impl RateMeter {
 
 /// A token bucket: at most `rate` bytes per second, with a burst of one second's worth (at least
 /// `burst_min_bytes`). A rate of `None` never limits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TokenBucket {
     rate_bytes_per_sec: Option<u64>,
     burst_min_bytes: u64,

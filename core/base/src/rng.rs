@@ -21,7 +21,7 @@ pub enum StreamName {
 /// A counter-based generator (SplitMix64's finaliser over `key + counter * odd constant`).
 ///
 /// Not for secrets: it decides luck, and the same seed must give the same luck everywhere.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RngStream {
     key: u64,
     counter: u64,

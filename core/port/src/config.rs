@@ -148,7 +148,7 @@ impl Default for ChokeConfig {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SlotCount {
-    /// Always so many.
+    /// Always so many; 0 uploads nothing to anybody.
     Fixed(u32),
     /// As many as the upload rate feeds (after libtorrent's rate-based choker): a slot is added
     /// while the slowest unchoked peer still gets more than the threshold.
@@ -196,7 +196,7 @@ impl Default for PickConfig {
 }
 
 /// How pieces are chosen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PickStrategy {
     /// The piece that fewest connected peers have, at random among equals.
@@ -231,7 +231,7 @@ impl Default for StorageConfig {
 }
 
 /// How to reserve space for files.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preallocation {
     /// Not at all: files grow as pieces come.
@@ -351,7 +351,7 @@ impl ChokeConfig {
             100_000,
         )?;
         match self.slots {
-            SlotCount::Fixed(slots) => range("engine.choke.slots.fixed", slots.into(), 1, 65_535),
+            SlotCount::Fixed(slots) => range("engine.choke.slots.fixed", slots.into(), 0, 65_535),
             SlotCount::RateBased => Ok(()),
         }
     }

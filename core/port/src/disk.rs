@@ -109,7 +109,7 @@ pub enum Keep {
 }
 
 /// Payload bytes over the whole life of a torrent, verified or not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Totals {
     /// Bytes that came.
     pub downloaded_bytes: u64,

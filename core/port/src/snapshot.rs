@@ -138,7 +138,7 @@ pub struct TrackerView {
 }
 
 /// What a tracker answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TrackerCounts {
     /// Peers with everything.
     pub seeders: Option<u32>,

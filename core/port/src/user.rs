@@ -142,6 +142,7 @@ pub struct AddTorrent {
     Eq,
     PartialOrd,
     Ord,
+    Hash,
     Debug,
     Default,
     serde::Serialize,
@@ -161,7 +162,7 @@ pub enum FilePriority {
 }
 
 /// Limits of one torrent, `None` for none of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TorrentLimits {
     /// Payload bytes per second from peers.
     pub down_bytes_per_sec: Option<u64>,

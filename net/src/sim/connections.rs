@@ -49,13 +49,22 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// Bytes on the line, headers included.
-    pub(super) fn line_bytes(&self) -> u64 {
-        on_the_line(match self {
+    /// Bytes of the stream beside payload.
+    pub(super) fn control_bytes(&self) -> u64 {
+        match self {
             Self::Handshake(_) => Handshake::BYTES as u64,
             Self::Message(message) => message_bytes(message),
-            Self::Block { len, .. } => 13 + u64::from(*len),
-        })
+            Self::Block { .. } => 13,
+        }
+    }
+
+    /// Bytes on the line, headers included.
+    pub(super) fn line_bytes(&self) -> u64 {
+        let payload = match self {
+            Self::Block { len, .. } => u64::from(*len),
+            Self::Handshake(_) | Self::Message(_) => 0,
+        };
+        on_the_line(self.control_bytes() + payload)
     }
 }
 
@@ -182,6 +191,8 @@ pub(super) struct Connection {
     pub(super) delay_nanos: u64,
     /// What goes out of each end.
     pub(super) pipes: [Pipe; 2],
+    /// Tick at which each end told the other that it unchokes it, until it chokes it.
+    pub(super) unchoked: [Option<u64>; 2],
 }
 
 impl Connection {

@@ -19,13 +19,17 @@
 
 pub mod flow;
 
+mod books;
 mod connections;
 mod delivery;
 mod disk;
 mod hash;
+mod host;
 mod line;
 mod ports;
 mod tracker;
+mod transfer;
 
+pub use books::Books;
 pub use line::{Line, Region, Regions, addr_of, node_of};
 pub use ports::{SimPorts, SimSettings};

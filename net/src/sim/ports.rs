@@ -7,12 +7,15 @@ use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, TorrentKey};
 use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
 use dunlin_port::tracker::{TrackerCommand, TrackerEvent};
 use dunlin_port::{BlockBuffer, Inbox, Outbox};
+use dunlin_protocol::wire::Message;
 
+use super::books::Books;
 use super::connections::{Arrival, Connection, End, Item, Pipe};
 use super::delivery::Delivery;
 use super::disk::Disks;
 use super::flow::{Flow, Shares};
 use super::hash::judge;
+use super::host::Host;
 use super::line::{Line, Regions, addr_of, loss_cap, node_of};
 use super::tracker::Tracker;
 use crate::tracker_server::TrackerServerOptions;
@@ -34,50 +37,32 @@ pub struct SimSettings {
     pub tracker: TrackerServerOptions,
     /// The tracker's luck.
     pub seed: u64,
-}
-
-/// A node's line, and what is going on there.
-#[derive(Debug)]
-struct Host {
-    line: Line,
-    alive: bool,
-    /// Of how many blocks it spoils one; 0 for none.
-    spoils_one_in: u32,
-    blocks_sent: u32,
-    /// Bytes per second times nanoseconds that did not make a whole byte yet, up and down.
-    carry: [u64; 2],
-    /// Line bytes of messages that went past the queues; they come off what payload may take.
-    debt: u64,
-    debt_tick: u64,
-    /// Ends at this node whose pipes have a backlog.
-    busy: Vec<End>,
-    /// Whether it is in the list of hosts with busy pipes.
-    listed: bool,
-    /// Line bytes that left.
-    sent_bytes: u64,
+    /// Number of groups that nodes are counted by.
+    pub groups: u16,
 }
 
 /// The outside of a world of nodes, in virtual time. Each node has one torrent, whose key has the
 /// node's number.
 pub struct SimPorts {
-    tick_nanos: u64,
-    tick: u64,
+    pub(super) tick_nanos: u64,
+    pub(super) tick: u64,
     regions: Regions,
-    hosts: Vec<Host>,
+    pub(super) hosts: Vec<Host>,
     /// Hosts with something to send.
-    busy: Vec<u32>,
-    connections: Vec<Connection>,
+    pub(super) busy: Vec<u32>,
+    pub(super) connections: Vec<Connection>,
     /// Connection of the n-th key that the engine chose.
     dialed: Vec<u32>,
-    under_way: Delivery<(End, Arrival)>,
+    pub(super) under_way: Delivery<(End, Arrival)>,
     answers: Delivery<TrackerEvent>,
     disks: Disks,
     tracker: Tracker,
-    shares: Shares,
-    flows: Vec<Flow>,
-    ends: Vec<End>,
-    up: Vec<u64>,
-    down: Vec<u64>,
+    pub(super) books: Books,
+    pub(super) shares: Shares,
+    pub(super) flows: Vec<Flow>,
+    pub(super) ends: Vec<End>,
+    pub(super) up: Vec<u64>,
+    pub(super) down: Vec<u64>,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -103,6 +88,7 @@ impl SimPorts {
             answers: Delivery::new(),
             disks: Disks::default(),
             tracker: Tracker::new(settings.tracker, settings.seed),
+            books: Books::new(settings.groups),
             shares: Shares::default(),
             flows: Vec::new(),
             ends: Vec::new(),
@@ -111,30 +97,87 @@ impl SimPorts {
         }
     }
 
-    /// Gives the next node its line; nodes are numbered from 0.
+    /// Gives the next node its line and its group; nodes are numbered from 0. It is not there before
+    /// it [joins](Self::join).
     ///
     /// # Panics
-    /// When the line's region is not there.
-    pub fn add_host(&mut self, line: Line) -> NodeKey {
+    /// When the line's region or the group is not there.
+    pub fn add_host(&mut self, line: Line, group: u16) -> NodeKey {
         assert!(
             usize::from(line.region.0) < self.regions.count(),
             "{:?} is not there",
             line.region
         );
         let node = NodeKey(self.hosts.len() as u32);
-        self.hosts.push(Host {
-            line,
-            alive: true,
-            spoils_one_in: 0,
-            blocks_sent: 0,
-            carry: [0; 2],
-            debt: 0,
-            debt_tick: 0,
-            busy: Vec::new(),
-            listed: false,
-            sent_bytes: 0,
-        });
+        self.books.enter(group);
+        self.hosts.push(Host::new(line));
         node
+    }
+
+    /// The node is there from now on.
+    pub fn join(&mut self, node: NodeKey) {
+        self.hosts[node.0 as usize].alive = true;
+    }
+
+    /// Nobody reaches the node any more; what it still says is carried.
+    pub fn depart(&mut self, node: NodeKey) {
+        self.hosts[node.0 as usize].line.reachable = false;
+    }
+
+    /// Breaks all connections of a node, for both ends.
+    pub fn cut(&mut self, node: NodeKey, inbox: &mut Inbox) {
+        for at in 0..self.connections.len() {
+            if self.connections[at].nodes.contains(&node.0) {
+                let broken = CloseReason::Broken("the line was cut".to_owned());
+                self.end_connection(at as u32, [true; 2], &broken, inbox);
+            }
+        }
+    }
+
+    /// Ends a connection at once; the ends that are to be told are.
+    fn end_connection(
+        &mut self,
+        connection: u32,
+        told: [bool; 2],
+        reason: &CloseReason,
+        inbox: &mut Inbox,
+    ) {
+        for side in 0..2_u8 {
+            let end = End { connection, side };
+            self.choked(end);
+            let row = &mut self.connections[connection as usize];
+            let at = usize::from(side);
+            row.pipes[at].clear();
+            if told[at] && core::mem::take(&mut row.open[at]) {
+                let (peer, reason) = (row.peers[at], reason.clone());
+                inbox.net.push_back(NetEvent::Closed { peer, reason });
+            }
+        }
+    }
+
+    /// Books the time for which an end had the other unchoked.
+    fn choked(&mut self, end: End) {
+        let row = &mut self.connections[end.connection as usize];
+        let side = usize::from(end.side);
+        if let Some(since) = row.unchoked[side].take() {
+            let nanos = (self.tick - since) * self.tick_nanos;
+            self.books
+                .unchoked(row.nodes[side], row.nodes[1 - side], nanos);
+        }
+    }
+
+    /// Books what is open: unchokes that last until now.
+    pub fn close_books(&mut self) {
+        for connection in 0..self.connections.len() as u32 {
+            self.choked(End {
+                connection,
+                side: 0,
+            });
+            self.choked(End {
+                connection,
+                side: 1,
+            });
+        }
     }
 
     /// Makes a node spoil one of so many blocks that it sends, always to the same bad contents.
@@ -153,10 +196,10 @@ impl SimPorts {
         self.hosts[node.0 as usize].line
     }
 
-    /// Bytes that left by a node's line, headers included.
+    /// What was counted until now.
     #[must_use]
-    pub fn sent_bytes(&self, node: NodeKey) -> u64 {
-        self.hosts[node.0 as usize].sent_bytes
+    pub const fn books(&self) -> &Books {
+        &self.books
     }
 
     /// Says what is on a torrent's disk before the torrent is added; nothing is on others.
@@ -172,22 +215,12 @@ impl SimPorts {
     /// The node goes without a word: what it sent arrives, then there is silence. Its own side sees
     /// all connections close.
     pub fn crash(&mut self, node: NodeKey, inbox: &mut Inbox) {
-        let host = &mut self.hosts[node.0 as usize];
-        host.alive = false;
-        for end in core::mem::take(&mut host.busy) {
-            let pipe = self.connections[end.connection as usize].pipe(end);
-            pipe.listed = false;
-            pipe.clear();
-        }
-        for connection in &mut self.connections {
-            for side in 0..2 {
-                if connection.nodes[side] == node.0 && connection.open[side] {
-                    connection.open[side] = false;
-                    inbox.net.push_back(NetEvent::Closed {
-                        peer: connection.peers[side],
-                        reason: CloseReason::Broken("the node crashed".to_owned()),
-                    });
-                }
+        self.hosts[node.0 as usize].alive = false;
+        for at in 0..self.connections.len() {
+            let told = self.connections[at].nodes.map(|other| other == node.0);
+            if told.contains(&true) {
+                let crashed = CloseReason::Broken("the node crashed".to_owned());
+                self.end_connection(at as u32, told, &crashed, inbox);
             }
         }
     }
@@ -369,6 +402,7 @@ impl SimPorts {
             open: [true, there.is_some()],
             delay_nanos: u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX),
             pipes: [Pipe::new(cap), Pipe::new(cap)],
+            unchoked: [None; 2],
         });
         let dialer = End {
             connection,
@@ -396,6 +430,16 @@ impl SimPorts {
         if !row.open[side] {
             return false;
         }
+        self.books
+            .note_control(row.nodes[side], item.control_bytes());
+        match item {
+            Item::Message(Message::Unchoke) => {
+                row.unchoked[side].get_or_insert(self.tick);
+            }
+            Item::Message(Message::Choke) => self.choked(end),
+            Item::Handshake(_) | Item::Message(_) | Item::Block { .. } => {}
+        }
+        let row = &mut self.connections[end.connection as usize];
         let host = &mut self.hosts[row.nodes[side] as usize];
         let pipe = &mut row.pipes[side];
         let is_payload = matches!(item, Item::Block { .. });
@@ -426,6 +470,8 @@ impl SimPorts {
             return;
         }
         row.pipes[side].clear();
+        self.choked(end);
+        let row = &self.connections[end.connection as usize];
         if row.open[1 - side] {
             let delay = row.delay_nanos.div_ceil(self.tick_nanos).max(1);
             let closed = Arrival::Closed(CloseReason::Remote);
@@ -461,137 +507,23 @@ impl SimPorts {
                 begin,
                 len,
                 mark,
-            }) => NetEvent::Block {
-                peer,
-                piece,
-                begin,
-                payload: BlockBuffer::declared(len, mark),
-            },
+            }) => {
+                let [to, from] = [row.nodes[side], row.nodes[1 - side]];
+                self.books.payload_received(to, from, len);
+                NetEvent::Block {
+                    peer,
+                    piece,
+                    begin,
+                    payload: BlockBuffer::declared(len, mark),
+                }
+            }
             Arrival::Closed(reason) => {
                 row.open[side] = false;
                 row.pipes[side].clear();
+                self.choked(end);
                 NetEvent::Closed { peer, reason }
             }
         };
         inbox.net.push_back(event);
-    }
-
-    /// Shares the lines and moves the bytes of one tick.
-    fn transfer(&mut self, inbox: &mut Inbox) {
-        if self.busy.is_empty() {
-            return;
-        }
-        self.gather();
-        self.shares.compute(&mut self.flows, &self.up, &self.down);
-        let Self {
-            flows,
-            ends,
-            connections,
-            hosts,
-            under_way,
-            tick,
-            tick_nanos,
-            ..
-        } = self;
-        for (flow, &end) in flows.iter().zip(&*ends) {
-            if flow.share == 0 {
-                continue;
-            }
-            hosts[flow.from as usize].sent_bytes += flow.share;
-            let row = &mut connections[end.connection as usize];
-            let side = usize::from(end.side);
-            let (peer, delay) = (row.peers[side], row.delay_nanos);
-            // What leaves during a tick is there at the first tick that its delay has passed by.
-            let at = *tick + delay.div_ceil(*tick_nanos);
-            row.pipes[side].drain(flow.share, |item| {
-                if let Item::Block { len, .. } = item {
-                    inbox.net.push_back(NetEvent::Sent { peer, bytes: len });
-                }
-                under_way.put(at, (end.other(), Arrival::Item(item)));
-            });
-        }
-        self.let_go();
-    }
-
-    /// Lists what wants to be sent, and what each line can carry.
-    fn gather(&mut self) {
-        self.flows.clear();
-        self.ends.clear();
-        self.up.resize(self.hosts.len(), 0);
-        self.down.clear();
-        for host in &mut self.hosts {
-            self.down.push(host.budget(1, self.tick_nanos));
-        }
-        for &from in &self.busy {
-            let host = &mut self.hosts[from as usize];
-            self.up[from as usize] = host.budget(0, self.tick_nanos);
-            let debt = host.debt.min(self.up[from as usize]);
-            host.pay(self.tick, self.tick_nanos);
-            self.up[from as usize] -= debt;
-            for &end in &host.busy {
-                let row = &self.connections[end.connection as usize];
-                let side = usize::from(end.side);
-                let want = row.pipes[side].want(self.tick_nanos, 2 * row.delay_nanos);
-                self.ends.push(end);
-                self.flows.push(Flow {
-                    from,
-                    to: row.nodes[1 - side],
-                    want,
-                    share: 0,
-                });
-            }
-        }
-    }
-
-    /// Takes pipes without backlog off the lists.
-    fn let_go(&mut self) {
-        let Self {
-            busy,
-            hosts,
-            connections,
-            ..
-        } = self;
-        busy.retain(|&from| {
-            let host = &mut hosts[from as usize];
-            host.busy.retain(|&end| {
-                let pipe = connections[end.connection as usize].pipe(end);
-                if pipe.is_idle() {
-                    pipe.listed = false;
-                }
-                !pipe.is_idle()
-            });
-            if host.busy.is_empty() {
-                host.listed = false;
-            }
-            !host.busy.is_empty()
-        });
-    }
-}
-
-impl Host {
-    /// Bytes that the line carries in a tick, up (0) or down (1); what does not make a byte is kept
-    /// for the next.
-    fn budget(&mut self, way: usize, tick_nanos: u64) -> u64 {
-        let rate = [self.line.up_bytes_per_sec, self.line.down_bytes_per_sec][way];
-        let earned = u128::from(rate) * u128::from(tick_nanos) + u128::from(self.carry[way]);
-        self.carry[way] = (earned % 1_000_000_000) as u64;
-        u64::try_from(earned / 1_000_000_000).unwrap_or(u64::MAX)
-    }
-
-    /// Notes bytes that went past the queues.
-    fn owe(&mut self, tick: u64, tick_nanos: u64, bytes: u64) {
-        self.pay(tick, tick_nanos);
-        self.debt += bytes;
-        self.sent_bytes += bytes;
-    }
-
-    /// What the line carried since the last look pays the debt.
-    fn pay(&mut self, tick: u64, tick_nanos: u64) {
-        let passed = u128::from(tick - self.debt_tick) * u128::from(tick_nanos);
-        let carried = u128::from(self.line.up_bytes_per_sec) * passed / 1_000_000_000;
-        self.debt = self
-            .debt
-            .saturating_sub(u64::try_from(carried).unwrap_or(u64::MAX));
-        self.debt_tick = tick;
     }
 }

@@ -37,10 +37,7 @@ pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: Sock
             traffic,
         ))
         .id();
-    world
-        .resource_mut::<PeerIndex>()
-        .by_key
-        .insert(peer, entity);
+    world.resource_mut::<PeerIndex>().insert(peer, entity);
 }
 
 fn reserve(world: &mut World, node: NodeKey, addr: SocketAddr) -> bool {

@@ -86,7 +86,7 @@ pub(super) fn connect_candidates(
             connections.dialing.insert(addr);
             let peer = peers.next_key();
             let row = spawn(&mut commands, peer, node.0, entity, addr, now.0);
-            peers.by_key.insert(peer, row);
+            peers.insert(peer, row);
             outbox.0.net.push(NetCommand::Connect {
                 peer,
                 node: node.0,

@@ -104,7 +104,7 @@ impl Drop {
 /// Ends a peer: gives back what it held, closes its connection unless that is gone, and decides
 /// when its address may be tried again. Nothing happens when it is gone already.
 pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
-    let Some(entity) = world.resource_mut::<PeerIndex>().by_key.remove(&peer) else {
+    let Some(entity) = world.resource_mut::<PeerIndex>().remove(peer) else {
         return;
     };
     let (Some(remote), Some(phase)) = (
@@ -268,14 +268,13 @@ pub(crate) fn ban(world: &mut World, torrent: Entity, remote: &Remote, reason: &
     };
     let condemned: Vec<_> = world
         .resource::<PeerIndex>()
-        .by_key
         .iter()
-        .filter(|&(_, &entity)| {
+        .filter(|&(_, entity)| {
             world
                 .get::<Remote>(entity)
                 .is_some_and(|other| other.node == remote.node && banned.covers(other.addr))
         })
-        .map(|(&peer, _)| peer)
+        .map(|(peer, _)| peer)
         .collect();
     for peer in condemned {
         drop_peer(world, peer, Drop::never_again(reason));

@@ -51,11 +51,11 @@ pub(super) fn arm_sweep(
     mut sweep: ResMut<'_, Sweep>,
     mut wake: ResMut<'_, Wake>,
 ) {
-    sweep.due = !peers.by_key.is_empty() && sweep.next_at <= now.0;
+    sweep.due = !peers.is_empty() && sweep.next_at <= now.0;
     if sweep.due {
         sweep.next_at = now.0 + Duration::from_secs(1);
     }
-    if !peers.by_key.is_empty() {
+    if !peers.is_empty() {
         wake.by(sweep.next_at);
     }
 }

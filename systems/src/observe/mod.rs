@@ -7,6 +7,7 @@
 //! Spec:    none; client names after the conventions of BEP 20
 
 mod client;
+mod digest;
 mod peers;
 mod progress;
 mod snapshot;
@@ -14,6 +15,8 @@ mod snapshot;
 mod tests;
 mod why;
 
+pub use digest::RowDigest;
+pub(crate) use digest::{digest, rows};
 pub(crate) use snapshot::snapshot;
 
 use bevy_ecs::prelude::*;

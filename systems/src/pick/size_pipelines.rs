@@ -22,6 +22,10 @@ pub(super) fn size_pipelines(
         return;
     }
     for (peer, remote, traffic, mut requests) in &mut peers {
+        // Who sends nothing and is asked for nothing has no pipeline to size.
+        if requests.out.is_empty() && requests.rate_before == 0 && traffic.down.is_idle(now.0) {
+            continue;
+        }
         let Some(rules) = nodes
             .0
             .get(&remote.node)

@@ -10,6 +10,9 @@ use dunlin_components::world::{NodeIndex, Now};
 use crate::connect::release_requests;
 use crate::ingest::Sweep;
 
+/// The shortest timeout that can be configured.
+const SHORTEST: Duration = Duration::from_secs(5);
+
 /// A peer that owes us blocks for `request_timeout_secs` without sending any is snubbing: its
 /// requests are given to others, and it is asked for one block at a time until it sends again.
 pub(super) fn time_out_requests(world: &mut World) {
@@ -20,22 +23,25 @@ pub(super) fn time_out_requests(world: &mut World) {
     let mut late = Vec::new();
     let mut peers = world.query::<(Entity, &Peer, &PeerOf, &Remote, &mut Requests)>();
     let mut rules = world.query::<&Rules>();
-    let nodes = world.resource::<NodeIndex>().0.clone();
-    for (&key, &node) in &nodes {
-        let Ok(rules) = rules.get(world, node) else {
+    let waiting = peers
+        .iter(world)
+        .filter_map(|(entity, peer, of, remote, requests)| {
+            let since = requests.out.front()?.sent_at.max(requests.progress_at);
+            (now - since >= SHORTEST).then_some((peer.0, entity, of.0, remote.node, now - since))
+        });
+    for (peer, entity, torrent, node, waited) in waiting.collect::<Vec<_>>() {
+        let node = world.resource::<NodeIndex>().0.get(&node).copied();
+        let rules = node.and_then(|node| rules.get(world, node).ok());
+        let timeout = rules.map(|rules| Duration::from_secs(rules.0.pick.request_timeout_secs));
+        if timeout.is_none_or(|timeout| waited < timeout) {
             continue;
-        };
-        let timeout = Duration::from_secs(rules.0.pick.request_timeout_secs);
-        for (entity, peer, of, remote, mut requests) in peers.iter_mut(world) {
-            let oldest = requests.out.front().map(|request| request.sent_at);
-            let waiting_since = oldest.map(|sent_at| sent_at.max(requests.progress_at));
-            if remote.node == key && waiting_since.is_some_and(|since| now - since >= timeout) {
-                requests.snubbed = true;
-                requests.target = 1;
-                requests.slow_start = false;
-                late.push((peer.0, entity, of.0));
-            }
         }
+        if let Ok((.., mut requests)) = peers.get_mut(world, entity) {
+            requests.snubbed = true;
+            requests.target = 1;
+            requests.slow_start = false;
+        }
+        late.push((peer, entity, torrent));
     }
     late.sort_unstable_by_key(|(peer, ..)| *peer);
     for (peer, entity, torrent) in late {

@@ -1,18 +1,33 @@
 //! Which requests to read from disk now.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{EngineTime, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, TokenBucket};
 use dunlin_components::node::NodeBuckets;
-use dunlin_components::peer::{PeerBuckets, PeerOf, UploadQueue};
+use dunlin_components::peer::{PeerBuckets, PeerOf, PeerTraffic, UploadQueue};
 use dunlin_components::torrent::{NodeOf, Torrent, TorrentBuckets};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
 use dunlin_port::disk::DiskCommand;
 
-/// Payload bytes between disk and kernel for one peer: enough for a fast link's round trip, little
-/// enough that 500 peers do not take all memory.
+/// Most payload bytes between disk and kernel for one peer: enough for a fast link's round trip,
+/// little enough that 500 peers do not take all memory.
 const IN_FLIGHT_BYTES_MAX: u64 = 1024 * 1024;
 
-type PeerRow<'a> = (&'a PeerOf, &'a mut UploadQueue, Option<&'a mut PeerBuckets>);
+/// Fewest: one block leaves while the next is read.
+const IN_FLIGHT_BYTES_MIN: u64 = 2 * BLOCK_BYTES as u64;
+
+/// Payload bytes to keep between disk and kernel: a second's worth at the present rate. Messages
+/// wait behind them, our own requests too, so on a slow line more would only be in their way
+/// (libtorrent's `send_buffer_watermark_factor`).
+fn in_flight_max(rate_bytes_per_sec: u64) -> u64 {
+    rate_bytes_per_sec.clamp(IN_FLIGHT_BYTES_MIN, IN_FLIGHT_BYTES_MAX)
+}
+
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a PeerTraffic,
+    &'a mut UploadQueue,
+    Option<&'a mut PeerBuckets>,
+);
 
 pub(super) fn read_blocks(
     now: Res<'_, Now>,
@@ -28,7 +43,7 @@ pub(super) fn read_blocks(
         let Some(entity) = index.get(peer) else {
             continue;
         };
-        let Ok((of, mut queue, mut own)) = peers.get_mut(entity) else {
+        let Ok((of, traffic, mut queue, mut own)) = peers.get_mut(entity) else {
             continue;
         };
         let Ok((torrent, node, mut buckets)) = torrents.get_mut(of.0) else {
@@ -39,7 +54,8 @@ pub(super) fn read_blocks(
         };
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
-        while in_flight < IN_FLIGHT_BYTES_MAX
+        let in_flight_max = in_flight_max(traffic.up.bytes_per_sec(now.0));
+        while in_flight < in_flight_max
             && let Some(request) = queue.waiting.front().copied()
         {
             let own = own.as_mut().map(|own| &mut own.up);

@@ -37,7 +37,7 @@ fn check_connections(world: &mut World) {
     let rows = peers.iter(world).count();
     assert_eq!(
         rows,
-        world.resource::<PeerIndex>().by_key.len(),
+        world.resource::<PeerIndex>().len(),
         "every peer row is in the index"
     );
     let mut nodes = world.query::<(&Node, &Rules, &Connections)>();

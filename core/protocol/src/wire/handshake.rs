@@ -6,7 +6,7 @@ use dunlin_base::{InfoHash, PeerId};
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// The eight bytes in which a peer says what it can do beyond BEP 3.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Reserved(pub [u8; 8]);
 
 impl Reserved {

@@ -75,7 +75,7 @@ impl Bench {
             ))
             .id();
         let mut index = self.world.resource_mut::<PeerIndex>();
-        index.by_key.insert(key, entity);
+        index.insert(key, entity);
         self.changed(key);
         key
     }
@@ -103,7 +103,7 @@ impl Bench {
 
     fn leave(&mut self, peer: PeerKey) {
         let mut index = self.world.resource_mut::<PeerIndex>();
-        let entity = index.by_key.remove(&peer).unwrap();
+        let entity = index.remove(peer).unwrap();
         self.world.despawn(entity);
         self.changed(peer);
     }

@@ -1,0 +1,632 @@
+//! The loop of a run.
+
+use core::ops::ControlFlow;
+use core::time::Duration;
+use std::sync::Arc;
+
+use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
+use dunlin_net::sim::{Line, Region, Regions, SimPorts, SimSettings, addr_of};
+use dunlin_net::tracker_server::TrackerServerOptions;
+use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation, SlotCount};
+use dunlin_port::disk::Check;
+use dunlin_port::snapshot::SessionEvent;
+use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
+use dunlin_protocol::metainfo::{Info, MetainfoBuilder};
+use dunlin_systems::{Engine, NodeSettings};
+
+use super::actions::{Action, Agenda};
+use super::members::{Copies, Member, Presence};
+use super::playback::Playback;
+use crate::arrivals::{OnComplete, population, struck};
+use crate::bound;
+use crate::outcome::{RunRecord, SeriesRow};
+use crate::schema::{Behaviour, Class, FaultKind, Micros, Model, Rtt, Scenario, Stop};
+
+/// Memory for pieces in motion that each node may take.
+const MEMORY_BYTES_PER_NODE: u64 = 64 << 20;
+
+/// Rounds of answers within one step; what is left comes with the next.
+const ROUNDS_MAX: u32 = 1000;
+
+/// Time between looks at share ratios and players.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How far a run has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Virtual time that has passed, microseconds.
+    pub virtual_us: u64,
+    /// Nodes that are there.
+    pub present: u32,
+    /// Leechers that became complete.
+    pub completed: u32,
+    /// Leechers that will ever come.
+    pub leechers: u32,
+    /// Verified pieces of all leechers.
+    pub pieces: u64,
+}
+
+/// Why there is no record of a run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The content has no such geometry.
+    #[error("cannot make a torrent of the content: {0}")]
+    Content(String),
+    /// Whoever watched wanted no more.
+    #[error("the run was stopped")]
+    Stopped,
+}
+
+/// Runs a checked scenario with its seed. `watch` is called every second of virtual time and may
+/// end the run.
+///
+/// # Errors
+/// When the content cannot be a torrent, or `watch` breaks.
+pub fn run(
+    scenario: &Scenario,
+    watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<RunRecord, RunError> {
+    let mut run = Run::new(scenario)?;
+    while !run.is_over() {
+        run.step();
+        if run.looked_at.elapsed_to(run.ports.now()) && watch(&run.progress).is_break() {
+            return Err(RunError::Stopped);
+        }
+    }
+    Ok(run.finish())
+}
+
+/// When somebody last looked.
+#[derive(Default)]
+struct LookedAt(EngineTime);
+
+impl LookedAt {
+    fn elapsed_to(&mut self, now: EngineTime) -> bool {
+        let due = now - self.0 >= LOOK_EVERY;
+        if due {
+            self.0 = now;
+        }
+        due
+    }
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    info: Arc<Info>,
+    engine: Engine,
+    ports: SimPorts,
+    tick_us: u64,
+    members: Vec<Member>,
+    configs: Vec<EngineConfig>,
+    seeds: Vec<NodeKey>,
+    copies: Copies,
+    agenda: Agenda,
+    series: Vec<SeriesRow>,
+    /// Payload of all nodes, sent and received, at the last row.
+    at_last_row: (u64, u64),
+    progress: Progress,
+    looked_at: LookedAt,
+    /// Leechers that have not come or are neither complete nor gone.
+    unfinished: u32,
+    /// Members that play or leave at a ratio.
+    looks_needed: bool,
+    ticks: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(scenario: &'a Scenario) -> Result<Self, RunError> {
+        let Model::Flow { tick } = scenario.model;
+        let info = torrent(scenario)?;
+        let pieces = info.geometry().piece_count();
+        let groups = scenario.classes.len() as u16;
+        let mut ports = SimPorts::new(SimSettings {
+            tick: Duration::from_micros(tick.0),
+            regions: regions(&scenario.rtt),
+            tracker: tracker(scenario),
+            seed: scenario.rng_seed,
+            groups,
+        });
+        let plans = population(scenario);
+        let memory = MEMORY_BYTES_PER_NODE * (plans.len() as u64).max(1);
+        let mut agenda = Agenda::default();
+        let mut members = Vec::with_capacity(plans.len());
+        let to_tick = |us: u64| us.div_ceil(tick.0);
+        for plan in plans {
+            let class = &scenario.classes[usize::from(plan.class)];
+            let node = ports.add_host(line(scenario, class), plan.class);
+            if let Behaviour::Poisoner { one_in } = class.behaviour {
+                ports.spoil(node, one_in);
+            }
+            agenda.plan(to_tick(plan.arrives_us), Action::Arrive(plan.node));
+            let ends = [
+                (plan.abort_us, Action::GiveUp(plan.node)),
+                (plan.leave_us, Action::Leave(plan.node)),
+                (plan.crash_us, Action::Crash(plan.node)),
+            ];
+            for (at, action) in ends {
+                if let Some(at) = at {
+                    agenda.plan(to_tick(at), action);
+                }
+            }
+            members.push(Member::new(plan, pieces, class.streaming.map(Playback::new)));
+        }
+        for (at, fault) in scenario.faults.iter().enumerate() {
+            agenda.plan(to_tick(fault.at.0), Action::Fault(at));
+        }
+        agenda.plan(to_tick(scenario.record.series_every.0), Action::Sample);
+        let leechers = members.iter().filter(|member| !member.plan.seed).count() as u32;
+        let at_ratio = |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
+        let looks_needed = members
+            .iter()
+            .any(|member| member.playback.is_some() || at_ratio(member));
+        if looks_needed {
+            agenda.plan(to_tick(LOOK_EVERY.as_micros() as u64), Action::Look);
+        }
+        let seeds = members.iter().filter(|member| member.plan.seed);
+        let seeds = seeds.map(|member| NodeKey(member.plan.node)).collect();
+        Ok(Self {
+            scenario,
+            engine: Engine::new(scenario.rng_seed, memory),
+            ports,
+            tick_us: tick.0,
+            configs: scenario
+                .classes
+                .iter()
+                .map(|class| config(scenario, class))
+                .collect(),
+            seeds,
+            copies: Copies::new(pieces),
+            agenda,
+            series: Vec::new(),
+            at_last_row: (0, 0),
+            progress: Progress {
+                leechers,
+                ..Progress::default()
+            },
+            looked_at: LookedAt::default(),
+            unfinished: leechers,
+            looks_needed,
+            ticks: 0,
+            info,
+            members,
+        })
+    }
+
+    fn now_us(&self) -> u64 {
+        self.ports.tick() * self.tick_us
+    }
+
+    fn is_over(&self) -> bool {
+        let now = self.now_us();
+        now >= self.scenario.at_most.0
+            || match self.scenario.stop {
+                Stop::AllComplete => self.unfinished == 0,
+                Stop::At(at) => now >= at.0,
+            }
+    }
+
+    /// One step of virtual time.
+    fn step(&mut self) {
+        self.skip();
+        self.ports.advance(self.engine.inbox());
+        while let Some(action) = self.agenda.take(self.ports.tick()) {
+            self.act(action);
+        }
+        let now = self.ports.now();
+        for _ in 0..ROUNDS_MAX {
+            self.engine.tick(now);
+            self.ticks += 1;
+            let mut outbox = core::mem::take(self.engine.outbox());
+            for event in outbox.session.drain(..) {
+                self.hear(&event);
+            }
+            self.ports.carry_out(&mut outbox, self.engine.inbox());
+            *self.engine.outbox() = outbox;
+            if self.engine.inbox().is_empty() && self.engine.wake_at() > now {
+                break;
+            }
+        }
+        self.progress.virtual_us = self.now_us();
+    }
+
+    /// Goes to the step before the next one in which anything can happen.
+    fn skip(&mut self) {
+        if self.ports.is_moving() || !self.engine.inbox().is_empty() {
+            return;
+        }
+        let tick_nanos = self.tick_us * 1000;
+        let by_time = [self.engine.wake_at(), self.ports.next_arrival()];
+        let by_time = by_time
+            .into_iter()
+            .map(|at| at.as_nanos().div_ceil(tick_nanos));
+        let end = match self.scenario.stop {
+            Stop::AllComplete => self.scenario.at_most,
+            Stop::At(at) => at.min(self.scenario.at_most),
+        };
+        let next = by_time
+            .chain(self.agenda.next_tick())
+            .chain([end.0.div_ceil(self.tick_us)])
+            .min()
+            .unwrap_or(0);
+        if next > self.ports.tick() + 1 {
+            self.ports.skip_to(next - 1);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Arrive(node) => self.arrive(node),
+            Action::Leave(node) => self.leave(node),
+            Action::GiveUp(node) => {
+                if self.members[node as usize].outcome.completed_us.is_none() {
+                    self.leave(node);
+                }
+            }
+            Action::Crash(node) => self.crash(node),
+            Action::Fault(at) => self.strike(at),
+            Action::Recover(at) => self.recover(at),
+            Action::Sample => {
+                self.sample();
+                let every = self.scenario.record.series_every.0.div_ceil(self.tick_us);
+                self.agenda
+                    .plan(self.ports.tick() + every.max(1), Action::Sample);
+            }
+            Action::Look => self.look(),
+        }
+    }
+
+    fn arrive(&mut self, node: u32) {
+        let member = &mut self.members[node as usize];
+        member.presence = Presence::Present;
+        self.copies.enter(&member.have);
+        self.progress.present += 1;
+        let (key, torrent) = (NodeKey(node), TorrentKey(node));
+        self.ports.join(key);
+        self.ports.place(torrent, member.have.clone());
+        let config = self.configs[usize::from(member.plan.class)].clone();
+        let strategy = config.pick.strategy;
+        let mut peer_id = *b"-DNsim1-000000000000";
+        let digits = format!("{node:012}");
+        peer_id[8..].copy_from_slice(digits.as_bytes());
+        self.engine.add_node(NodeSettings {
+            node: key,
+            peer_id: PeerId(peer_id),
+            config,
+        });
+        let peers = if self.scenario.overlay.seeds_known_to_all && !member.plan.seed {
+            self.seeds.iter().map(|&seed| addr_of(seed)).collect()
+        } else {
+            Vec::new()
+        };
+        let user = &mut self.engine.inbox().user;
+        user.push_back(UserCommand::Listening {
+            node: key,
+            port: addr_of(key).port(),
+        });
+        user.push_back(UserCommand::Add(Box::new(AddTorrent {
+            torrent,
+            node: key,
+            info: Arc::clone(&self.info),
+            trackers: vec![vec!["http://tracker.example/announce".to_owned()]],
+            root: "/".into(),
+            file_priorities: Vec::new(),
+            strategy: if member.playback.is_some() {
+                PickStrategy::RarestFirst
+            } else {
+                strategy
+            },
+            preallocation: Preallocation::None,
+            check: Check::Quick,
+            paused: false,
+            limits: TorrentLimits::default(),
+            peers,
+        })));
+    }
+
+    fn leave(&mut self, node: u32) {
+        if self.part(node) {
+            self.ports.depart(NodeKey(node));
+            self.engine.inbox().user.push_back(UserCommand::Remove {
+                torrent: TorrentKey(node),
+                delete_files: true,
+            });
+        }
+    }
+
+    fn crash(&mut self, node: u32) {
+        if self.part(node) {
+            self.members[node as usize].outcome.crashed = true;
+            let inbox = self.engine.inbox();
+            self.ports.crash(NodeKey(node), inbox);
+            inbox.user.push_back(UserCommand::Remove {
+                torrent: TorrentKey(node),
+                delete_files: true,
+            });
+        }
+    }
+
+    /// Books a node out; says whether it was there.
+    fn part(&mut self, node: u32) -> bool {
+        let now_us = self.now_us();
+        let waste = self.waste_of(node);
+        let member = &mut self.members[node as usize];
+        if !member.is_present() {
+            // Who never came does not come any more.
+            return false;
+        }
+        member.presence = Presence::Gone;
+        member.outcome.left_us = Some(now_us);
+        member.outcome.wasted_bytes = waste;
+        self.copies.leave(&member.have);
+        self.progress.present -= 1;
+        if !member.plan.seed && !member.have.is_full() {
+            self.unfinished -= 1;
+        }
+        true
+    }
+
+    fn waste_of(&mut self, node: u32) -> u64 {
+        self.engine.waste_bytes(TorrentKey(node)).unwrap_or(0)
+    }
+
+    fn hear(&mut self, event: &SessionEvent) {
+        let SessionEvent::PieceDone { torrent, piece } = event else {
+            return;
+        };
+        let now_us = self.now_us();
+        let node = torrent.0;
+        let member = &mut self.members[node as usize];
+        if !member.is_present() || member.have.has(PieceIndex(*piece)) {
+            return;
+        }
+        self.progress.pieces += 1;
+        self.copies.add(PieceIndex(*piece));
+        if !member.verified(PieceIndex(*piece), now_us) {
+            return;
+        }
+        self.copies.complete();
+        self.progress.completed += 1;
+        self.unfinished -= 1;
+        match member.plan.on_complete {
+            OnComplete::Stay | OnComplete::LeaveAtRatio(_) => {}
+            OnComplete::Leave => self.agenda.plan(self.ports.tick() + 1, Action::Leave(node)),
+            OnComplete::LeaveAfter(us) => {
+                let at = (now_us + us).div_ceil(self.tick_us);
+                self.agenda.plan(at, Action::Leave(node));
+            }
+        }
+    }
+
+    fn strike(&mut self, at: usize) {
+        let scenario = self.scenario;
+        let fault = &scenario.faults[at];
+        match &fault.what {
+            FaultKind::TrackerDown { lasts } => {
+                let until = self.ports.now() + Duration::from_micros(lasts.0);
+                self.ports.fail_tracker(until);
+            }
+            FaultKind::SlowDown { class, up, lasts } => {
+                self.set_uplinks(class, |_| up.0);
+                let until = (self.now_us() + lasts.0).div_ceil(self.tick_us);
+                self.agenda.plan(until, Action::Recover(at));
+            }
+            FaultKind::CutConnections { class, share }
+            | FaultKind::Leave { class, share }
+            | FaultKind::Crash { class, share } => {
+                let members = self.members_of(class);
+                for node in struck(scenario.rng_seed, at as u32, *share, &members) {
+                    match fault.what {
+                        FaultKind::Leave { .. } => self.leave(node),
+                        FaultKind::Crash { .. } => self.crash(node),
+                        _ => self.ports.cut(NodeKey(node), self.engine.inbox()),
+                    }
+                }
+            }
+        }
+    }
+
+    fn recover(&mut self, at: usize) {
+        if let FaultKind::SlowDown { class, .. } = &self.scenario.faults[at].what {
+            self.set_uplinks(class, |class| class.up.0);
+        }
+    }
+
+    /// Present nodes of a class.
+    fn members_of(&self, class: &str) -> Vec<u32> {
+        let is_of = |member: &&Member| {
+            self.scenario.classes[usize::from(member.plan.class)].name == class
+        };
+        let members = self.members.iter().filter(|member| member.is_present());
+        members
+            .filter(is_of)
+            .map(|member| member.plan.node)
+            .collect()
+    }
+
+    fn set_uplinks(&mut self, class: &str, up: impl Fn(&Class) -> u64) {
+        for member in &self.members {
+            let of = &self.scenario.classes[usize::from(member.plan.class)];
+            if of.name == class {
+                let key = NodeKey(member.plan.node);
+                let mut line = self.ports.line(key);
+                line.up_bytes_per_sec = up(of);
+                self.ports.set_line(key, line);
+            }
+        }
+    }
+
+    fn sample(&mut self) {
+        let every_us = self.scenario.record.series_every.0;
+        let mut row = SeriesRow {
+            at_us: self.now_us(),
+            ..SeriesRow::default()
+        };
+        let (mut up, mut down) = (0, 0);
+        for member in &self.members {
+            let key = NodeKey(member.plan.node);
+            let books = self.ports.books();
+            up += books.sent(key);
+            down += books.received(key).iter().sum::<u64>();
+            if !member.is_present() {
+                continue;
+            }
+            if member.have.is_full() {
+                row.seeds += 1;
+            } else {
+                row.leechers += 1;
+            }
+            let rate = u128::from(self.ports.line(key).up_bytes_per_sec);
+            row.up_capacity_bytes += (rate * u128::from(every_us) / 1_000_000) as u64;
+        }
+        row.up_bytes = up - self.at_last_row.0;
+        row.down_bytes = down - self.at_last_row.1;
+        self.at_last_row = (up, down);
+        (row.rarest_copies, row.mean_copies_milli, row.most_copies) = self.copies.spread();
+        self.series.push(row);
+    }
+
+    /// Players play, and who has given enough leaves.
+    fn look(&mut self) {
+        let passed_us = (LOOK_EVERY.as_micros() as u64).div_ceil(self.tick_us) * self.tick_us;
+        let geometry = *self.info.geometry();
+        let mut leaving = Vec::new();
+        for member in &mut self.members {
+            if !member.is_present() {
+                continue;
+            }
+            let node = member.plan.node;
+            if let Some(playback) = &mut member.playback
+                && !playback.is_over(&geometry)
+            {
+                playback.play(passed_us, &member.have, &geometry, &mut member.outcome);
+                if let Some((start, len)) = playback.next_wish(&geometry) {
+                    self.engine.inbox().user.push_back(UserCommand::SetDeadlines {
+                        torrent: TorrentKey(node),
+                        start,
+                        len,
+                    });
+                }
+            }
+            if let OnComplete::LeaveAtRatio(ratio) = member.plan.on_complete {
+                let sent = u128::from(self.ports.books().sent(NodeKey(node))) * 1000;
+                let enough = u128::from(ratio.0) * u128::from(geometry.total_bytes());
+                if member.have.is_full() && sent >= enough {
+                    leaving.push(node);
+                }
+            }
+        }
+        leaving.into_iter().for_each(|node| self.leave(node));
+        self.agenda
+            .plan(self.ports.tick() + passed_us / self.tick_us, Action::Look);
+    }
+
+    fn finish(mut self) -> RunRecord {
+        self.sample();
+        self.ports.close_books();
+        for node in 0..self.members.len() as u32 {
+            if self.members[node as usize].is_present() {
+                self.members[node as usize].outcome.wasted_bytes = self.waste_of(node);
+            }
+        }
+        let digest = self.engine.digest();
+        let books = self.ports.books();
+        let came = self
+            .members
+            .into_iter()
+            .filter(|member| member.presence != Presence::Expected);
+        let nodes = came.map(|member| {
+            let key = NodeKey(member.plan.node);
+            let mut outcome = member.outcome;
+            outcome.down_from_class = books.received(key).to_vec();
+            outcome.down_bytes = outcome.down_from_class.iter().sum();
+            outcome.up_bytes = books.sent(key);
+            outcome.control_bytes_up = books.control_sent(key);
+            outcome
+        });
+        RunRecord {
+            scenario: self.scenario.to_ron(),
+            name: self.scenario.name.clone(),
+            seed: self.scenario.rng_seed,
+            digest,
+            ticks: self.ticks,
+            virtual_us: self.ports.tick() * self.tick_us,
+            nodes: nodes.collect(),
+            series: self.series,
+            classes: self
+                .scenario
+                .classes
+                .iter()
+                .map(|class| class.name.clone())
+                .collect(),
+            unchoke_us: books
+                .unchoked_nanos()
+                .map(|row| row.iter().map(|nanos| nanos / 1000).collect())
+                .collect(),
+            bound_us: bound::of_scenario(self.scenario),
+        }
+    }
+}
+
+/// The torrent that a scenario shares. Its hashes are of nothing: payload is declared.
+fn torrent(scenario: &Scenario) -> Result<Arc<Info>, RunError> {
+    let content = &scenario.content;
+    let piece = u32::try_from(content.piece.0).map_err(|_| {
+        RunError::Content(format!("a piece of {} bytes is too long", content.piece.0))
+    })?;
+    let pieces = content.size.0.div_ceil(content.piece.0.max(1));
+    let hashes = vec![[0; 20]; usize::try_from(pieces).unwrap_or(usize::MAX)];
+    MetainfoBuilder::single_file(&scenario.name, content.size.0, piece)
+        .build(&hashes)
+        .map(|metainfo| metainfo.info)
+        .map_err(|error| RunError::Content(error.to_string()))
+}
+
+fn regions(rtt: &Rtt) -> Regions {
+    let time = |micros: &Micros| Duration::from_micros(micros.0);
+    match rtt {
+        Rtt::Uniform(rtt) => Regions::uniform(time(rtt)),
+        Rtt::Regions { matrix, .. } => {
+            let rows: Vec<Vec<Duration>> = matrix
+                .iter()
+                .map(|row| row.iter().map(time).collect())
+                .collect();
+            Regions::matrix(&rows).expect("a checked scenario has a square matrix")
+        }
+    }
+}
+
+fn tracker(scenario: &Scenario) -> TrackerServerOptions {
+    let overlay = &scenario.overlay;
+    TrackerServerOptions {
+        interval: Duration::from_micros(overlay.announce_interval.0),
+        peers_per_reply: overlay.tracker_want,
+        peers_per_reply_max: overlay.tracker_want,
+        ..TrackerServerOptions::default()
+    }
+}
+
+fn line(scenario: &Scenario, class: &Class) -> Line {
+    let region = match (&scenario.rtt, &class.region) {
+        (Rtt::Regions { names, .. }, Some(region)) => {
+            names.iter().position(|name| name == region).unwrap_or(0)
+        }
+        _ => 0,
+    };
+    Line {
+        up_bytes_per_sec: class.up.0,
+        down_bytes_per_sec: class.down.0,
+        // The schema's delay is of a round trip.
+        access_delay: Duration::from_micros(class.access_delay.0 / 2),
+        region: Region(region as u16),
+        reachable: !class.nat,
+        loss_ppm: class.loss_ppm,
+    }
+}
+
+fn config(scenario: &Scenario, class: &Class) -> EngineConfig {
+    let mut config = EngineConfig::from(scenario.strategy_of(class));
+    if class.behaviour == Behaviour::FreeRider {
+        config.choke.slots = SlotCount::Fixed(0);
+    }
+    config
+}
