@@ -3,5 +3,7 @@
 //! A scenario is a RON file, read into [`schema::Scenario`]; a run of it gives an
 //! [`outcome::RunRecord`].
 
+pub mod arrivals;
+pub mod bound;
 pub mod outcome;
 pub mod schema;

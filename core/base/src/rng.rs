@@ -16,6 +16,12 @@ pub enum StreamName {
     Discover = 4,
     /// Peer id and other names.
     Identity = 5,
+    /// When simulated nodes come, per class of nodes.
+    Arrive = 6,
+    /// How long simulated nodes stay, per class of nodes.
+    Stay = 7,
+    /// Whom a simulated fault strikes, per fault.
+    Fault = 8,
 }
 
 /// A counter-based generator (SplitMix64's finaliser over `key + counter * odd constant`).

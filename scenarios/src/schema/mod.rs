@@ -2,14 +2,25 @@
 //!
 //! Unknown fields, quantities that are none and values out of range are errors that name the place.
 
+mod check;
 mod class;
 mod expect;
 mod scenario;
 mod strategy;
+mod text;
+mod tree;
 mod units;
 
+pub use check::{
+    CLASSES_MAX, DELAY_MAX, FAULTS_MAX, NAME_BYTES_MAX, NODES_MAX, OutOfRange, REGIONS_MAX,
+    RUN_MAX, SERIES_ROWS_MAX,
+};
 pub use class::{Arrival, Behaviour, Class, Role, Span, Stay, Streaming};
 pub use expect::{Completion, Expectation, Yardstick};
 pub use scenario::{Content, Fault, FaultKind, Model, Overlay, Record, Rtt, Scenario, Stop};
 pub use strategy::{PickRule, SeedChokeRule, Slots, Strategy, StrategyChoice};
+pub use text::{Misplaced, Override, ScenarioError};
 pub use units::{Micros, ParseUnitError, Permille, Rate};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -116,10 +116,6 @@ impl<'de> de::Visitor<'de> for ChoiceVisitor {
         Strategy::deserialize(de::value::MapAccessDeserializer::new(map))
             .map(StrategyChoice::Inline)
     }
-
-    fn visit_unit<E: de::Error>(self) -> Result<StrategyChoice, E> {
-        Ok(StrategyChoice::Inline(Strategy::default()))
-    }
 }
 
 impl<'de> Deserialize<'de> for StrategyChoice {
