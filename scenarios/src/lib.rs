@@ -6,4 +6,5 @@
 pub mod arrivals;
 pub mod bound;
 pub mod outcome;
+pub mod run;
 pub mod schema;

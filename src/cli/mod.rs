@@ -15,6 +15,7 @@ mod selection;
 mod session_args;
 mod show;
 mod signals;
+mod sim;
 mod text;
 mod torrent_file;
 mod tracker;
@@ -70,6 +71,7 @@ enum Verb {
     Tracker(tracker::TrackerArgs),
     Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
+    Sim(sim::SimArgs),
 }
 
 /// Reads the command line, does what it says, and says how that ended.
@@ -88,5 +90,6 @@ pub(crate) fn main() -> ExitCode {
         Verb::Tracker(args) => args.run(&global),
         Verb::Config(args) => args.run(&global),
         Verb::Demo(args) => args.run(&global),
+        Verb::Sim(args) => args.run(&global),
     })
 }

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 use core::time::Duration;
 use std::sync::Arc;
 
-use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
+use dunlin_base::{EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
 use dunlin_net::sim::{Line, Region, Regions, SimPorts, SimSettings, addr_of};
 use dunlin_net::tracker_server::TrackerServerOptions;
 use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation, SlotCount};
@@ -108,8 +108,6 @@ struct Run<'a> {
     looked_at: LookedAt,
     /// Leechers that have not come or are neither complete nor gone.
     unfinished: u32,
-    /// Members that play or leave at a ratio.
-    looks_needed: bool,
     ticks: u64,
 }
 
@@ -148,14 +146,19 @@ impl<'a> Run<'a> {
                     agenda.plan(to_tick(at), action);
                 }
             }
-            members.push(Member::new(plan, pieces, class.streaming.map(Playback::new)));
+            members.push(Member::new(
+                plan,
+                pieces,
+                class.streaming.map(Playback::new),
+            ));
         }
         for (at, fault) in scenario.faults.iter().enumerate() {
             agenda.plan(to_tick(fault.at.0), Action::Fault(at));
         }
         agenda.plan(to_tick(scenario.record.series_every.0), Action::Sample);
         let leechers = members.iter().filter(|member| !member.plan.seed).count() as u32;
-        let at_ratio = |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
+        let at_ratio =
+            |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
         let looks_needed = members
             .iter()
             .any(|member| member.playback.is_some() || at_ratio(member));
@@ -185,7 +188,6 @@ impl<'a> Run<'a> {
             },
             looked_at: LookedAt::default(),
             unfinished: leechers,
-            looks_needed,
             ticks: 0,
             info,
             members,
@@ -433,9 +435,8 @@ impl<'a> Run<'a> {
 
     /// Present nodes of a class.
     fn members_of(&self, class: &str) -> Vec<u32> {
-        let is_of = |member: &&Member| {
-            self.scenario.classes[usize::from(member.plan.class)].name == class
-        };
+        let is_of =
+            |member: &&Member| self.scenario.classes[usize::from(member.plan.class)].name == class;
         let members = self.members.iter().filter(|member| member.is_present());
         members
             .filter(is_of)
@@ -500,11 +501,14 @@ impl<'a> Run<'a> {
             {
                 playback.play(passed_us, &member.have, &geometry, &mut member.outcome);
                 if let Some((start, len)) = playback.next_wish(&geometry) {
-                    self.engine.inbox().user.push_back(UserCommand::SetDeadlines {
-                        torrent: TorrentKey(node),
-                        start,
-                        len,
-                    });
+                    self.engine
+                        .inbox()
+                        .user
+                        .push_back(UserCommand::SetDeadlines {
+                            torrent: TorrentKey(node),
+                            start,
+                            len,
+                        });
                 }
             }
             if let OnComplete::LeaveAtRatio(ratio) = member.plan.on_complete {

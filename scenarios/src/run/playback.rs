@@ -65,7 +65,8 @@ impl Playback {
             }
             (self.is_playing, self.has_begun) = (true, true);
         }
-        let earned = u128::from(self.bytes_per_sec) * u128::from(passed_us) + u128::from(self.carry);
+        let earned =
+            u128::from(self.bytes_per_sec) * u128::from(passed_us) + u128::from(self.carry);
         self.carry = (earned % 1_000_000) as u64;
         let bytes = u64::try_from(earned / 1_000_000).unwrap_or(u64::MAX);
         let wanted = self.at_byte.saturating_add(bytes).min(total);
@@ -130,7 +131,11 @@ mod tests {
         have.set(PieceIndex(1));
         assert_eq!(second(&mut player, &have), (1, 0, 0));
         assert_eq!(second(&mut player, &have), (2, 0, 0));
-        assert_eq!(second(&mut player, &have), (2, 1, 0), "the third is missing");
+        assert_eq!(
+            second(&mut player, &have),
+            (2, 1, 0),
+            "the third is missing"
+        );
         assert_eq!(second(&mut player, &have), (2, 1, 1_000_000));
         assert_eq!(player.next_wish(&geometry), Some((2 * piece, 2 * piece)));
         assert_eq!(player.next_wish(&geometry), None, "asked already");

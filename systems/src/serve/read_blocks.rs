@@ -18,7 +18,7 @@ const IN_FLIGHT_BYTES_MIN: u64 = 2 * BLOCK_BYTES as u64;
 /// Payload bytes to keep between disk and kernel: a second's worth at the present rate. Messages
 /// wait behind them, our own requests too, so on a slow line more would only be in their way
 /// (libtorrent's `send_buffer_watermark_factor`).
-fn in_flight_max(rate_bytes_per_sec: u64) -> u64 {
+pub(super) fn in_flight_max(rate_bytes_per_sec: u64) -> u64 {
     rate_bytes_per_sec.clamp(IN_FLIGHT_BYTES_MIN, IN_FLIGHT_BYTES_MAX)
 }
 

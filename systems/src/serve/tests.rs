@@ -115,7 +115,9 @@ fn a_limit_of_nothing_stops_the_upload_and_its_end_starts_it() {
 }
 
 #[test]
-fn payload_between_disk_and_kernel_is_bounded() {
+fn payload_between_disk_and_kernel_is_a_second_of_it_and_bounded() {
+    let rates = [0, 100_000, 1 << 40].map(super::read_blocks::in_flight_max);
+    assert_eq!(rates, [32_768, 100_000, 1 << 20]);
     let (mut swarm, sample) = seed(&EngineConfig::default(), TorrentLimits::default());
     swarm.disk_rests = true;
     let peer = leecher(&mut swarm, &sample, 1);
@@ -127,7 +129,7 @@ fn payload_between_disk_and_kernel_is_bounded() {
         .expect("every peer has one");
     assert_eq!(
         (queue.in_flight_bytes(), queue.waiting.len()),
-        (1 << 20, 64)
+        (2 * u64::from(BLOCK), 126)
     );
 }
 

@@ -1,0 +1,27 @@
+//! `dunlin sim`: simulated swarms.
+
+mod run;
+
+use clap::Subcommand;
+
+use super::{Global, Outcome};
+
+/// Runs swarms of the real engine in a simulated network.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::RunArgs),
+}
+
+impl SimArgs {
+    pub(crate) fn run(&self, _global: &Global) -> Outcome {
+        match &self.verb {
+            Verb::Run(args) => args.run(),
+        }
+    }
+}
