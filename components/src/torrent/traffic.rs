@@ -21,12 +21,16 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Totals of all runs.
+    /// Totals of all runs. Those of earlier ones were read from a disk, which may say anything.
     #[must_use]
     pub const fn totals(&self) -> Totals {
+        let Totals {
+            downloaded_bytes,
+            uploaded_bytes,
+        } = self.earlier;
         Totals {
-            downloaded_bytes: self.earlier.downloaded_bytes + self.down.total_bytes(),
-            uploaded_bytes: self.earlier.uploaded_bytes + self.up.total_bytes(),
+            downloaded_bytes: downloaded_bytes.saturating_add(self.down.total_bytes()),
+            uploaded_bytes: uploaded_bytes.saturating_add(self.up.total_bytes()),
         }
     }
 }

@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
+use dunlin_base::limits::TRACKER_PEER_PORT_MIN;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::node::{Identity, Luck};
 use dunlin_components::torrent::{Candidates, Lifecycle, NodeOf, Trackers};
@@ -112,7 +113,7 @@ fn add_candidates(
     });
     let filter = PeerFilter {
         own: &own,
-        port_min: 1,
+        port_min: TRACKER_PEER_PORT_MIN,
     };
     let mut new = false;
     for &addr in &reply.peers {
