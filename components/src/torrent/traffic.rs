@@ -45,3 +45,28 @@ pub struct TorrentBuckets {
     /// The limits as they were set, for the peers' own buckets and the connection count.
     pub limits: TorrentLimits,
 }
+
+#[cfg(test)]
+mod tests {
+    use dunlin_base::EngineTime;
+
+    use super::*;
+
+    #[test]
+    fn totals_that_no_transfer_can_reach_do_not_overflow() {
+        let mut traffic = Traffic {
+            earlier: Totals {
+                downloaded_bytes: u64::MAX,
+                uploaded_bytes: u64::MAX - 1,
+            },
+            ..Traffic::default()
+        };
+        traffic.down.add(EngineTime::START, 5);
+        traffic.up.add(EngineTime::START, 5);
+        let Totals {
+            downloaded_bytes,
+            uploaded_bytes,
+        } = traffic.totals();
+        assert_eq!((downloaded_bytes, uploaded_bytes), (u64::MAX, u64::MAX));
+    }
+}
