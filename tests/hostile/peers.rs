@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
+use socket2::{Domain, Socket, Type};
+
 use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX};
 
 use crate::program::{Desk, PATIENCE, Program};
@@ -138,10 +140,15 @@ fn a_crowd_that_says_nothing_keeps_nobody_out() {
     let torrent = Torrent::file("payload", BYTES);
     let desk = Desk::new();
     let (mut program, addr) = seed(&desk, &torrent);
-    // More than may stand in the door; every other one dribbles half a handshake.
-    let crowd: Vec<_> = (0..600)
+    // More than there may be connections, each from an address of its own; every other one dribbles
+    // half a handshake.
+    let crowd: Vec<_> = (0..600_u16)
         .map(|n| {
-            let mut stream = TcpStream::connect(addr).expect("it listens");
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let from = SocketAddr::from(([127, 1, (n >> 8) as u8, n as u8 | 1], 0));
+            socket.bind(&from.into()).expect("loopback is all ours");
+            socket.connect(&addr.into()).expect("it listens");
+            let mut stream = TcpStream::from(socket);
             if n % 2 == 0 {
                 // Who came first may be turned out already.
                 drop(stream.write_all(&torrent.handshake(ABLE)[..30]));

@@ -4,24 +4,13 @@
 use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sha1::{Digest as _, Sha1};
 
-use crate::program::PATIENCE;
+use crate::program::{PATIENCE, noise};
 
 pub(crate) const PIECE: usize = 16_384;
-
-/// Bytes that no piece shares with another.
-pub(crate) fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ len as u64;
-    let step = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..len).map(step).collect()
-}
 
 pub(crate) fn text(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
@@ -94,9 +83,12 @@ impl Torrent {
         }
     }
 
+    /// The handshake of a peer that nobody has met before.
     pub(crate) fn handshake(&self, reserved: [u8; 8]) -> Vec<u8> {
+        static PEERS: AtomicU32 = AtomicU32::new(0);
+        let id = format!("-XX0001-{:012}", PEERS.fetch_add(1, Ordering::Relaxed));
         let name = &b"\x13BitTorrent protocol"[..];
-        [name, &reserved, &self.info_hash, b"-XX0001-abcdefghijkl"].concat()
+        [name, &reserved, &self.info_hash, id.as_bytes()].concat()
     }
 
     /// A peer that has everything and gives it to everybody; its address, which no other double

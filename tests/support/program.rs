@@ -1,4 +1,4 @@
-//! The program under attack, and a folder for it.
+//! The program as people run it, and a folder for it.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -9,8 +9,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// Bytes that no piece shares with another.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ len as u64;
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..len).map(step).collect()
+}
 
 /// Far longer than anything takes; who waits that long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,20 +46,13 @@ impl Desk {
         path
     }
 
-    /// Dunlin in at most this much address space, where the shell can hold it to that.
-    pub(crate) fn dunlin_within(&self, kib: u32) -> Command {
-        let mut command = self.command(Path::new("/bin/sh"));
-        let script = format!("ulimit -v {kib}; exec \"$0\" \"$@\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_dunlin")]);
-        command
-    }
-
     pub(crate) fn start(&self, args: &[&str]) -> Program {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_dunlin")));
         Program::start(command.args(args).arg("--json"))
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// A program that knows nothing of the rest of this machine.
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .current_dir(self.0.path())
@@ -58,7 +63,7 @@ impl Desk {
     }
 }
 
-/// A running program and the JSON lines that it prints. Dropped, it is killed.
+/// A running program and what it prints: JSON lines, and words for people on standard error. Dropped, it is killed.
 pub(crate) struct Program {
     child: Child,
     lines: Receiver<Value>,
@@ -66,15 +71,26 @@ pub(crate) struct Program {
 
 impl Program {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
         let out = BufReader::new(child.stdout.take().expect("piped"));
+        let err = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, lines) = channel();
+        let also = sender.clone();
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
                 let fact = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                if sender.send(fact).is_err() {
-                    return;
-                }
+                // A test that has seen enough listens no more, but the pipe must not fill.
+                drop(sender.send(fact));
+            }
+        });
+        std::thread::spawn(move || {
+            for line in err.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                drop(also.send(json!({ "type": "stderr", "line": line })));
             }
         });
         Self { child, lines }
@@ -82,18 +98,23 @@ impl Program {
 
     /// The next fact of this type.
     pub(crate) fn wait_for(&self, kind: &str) -> Value {
+        self.wait_until(|fact| fact["type"] == kind)
+    }
+
+    /// The next fact that is wanted; a line on standard error is one of type `stderr`.
+    pub(crate) fn wait_until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         while let Ok(fact) = self
             .lines
             .recv_timeout(end.saturating_duration_since(Instant::now()))
         {
-            if fact["type"] == kind {
+            if wanted(&fact) {
                 return fact;
             }
             seen.push(fact);
         }
-        panic!("no {kind} in {seen:#?}");
+        panic!("it did not come; what came: {seen:#?}");
     }
 
     /// Where it listens.
