@@ -18,24 +18,26 @@ It seeds until it is interrupted, which is its normal end: exit code 0.
 
 Examples:
   dunlin seed album --tracker http://tracker.example:6969/announce --torrent-out album.torrent
-  dunlin seed ~/Downloads/film.mkv --torrent film.torrent --up-limit 5M";
+  dunlin seed ~/Downloads/film.mkv --torrent film.torrent --up-limit 5M
+  dunlin seed one two --torrent one.torrent --torrent two.torrent";
 
-/// Seeds a file or a folder, and makes its torrent when none is given
+/// Seeds files or folders, and makes their torrents when none are given
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SeedArgs {
-    /// The file or folder
-    path: PathBuf,
-    /// Its torrent; without one, a new one is made
-    #[arg(long, value_name = "FILE")]
-    torrent: Option<PathBuf>,
-    /// Tracker of the new torrent; may be repeated
+    /// Files or folders, each a torrent of its own
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The torrent of a path, once for each in their order; without any, new ones are made
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    torrent: Vec<PathBuf>,
+    /// Tracker of the new torrents; may be repeated
     #[arg(long, value_name = "URL", action = ArgAction::Append, conflicts_with = "torrent")]
     tracker: Vec<String>,
-    /// Piece length of the new torrent, such as 1M
+    /// Piece length of the new torrents, such as 1M
     #[arg(long, value_name = "SIZE", conflicts_with = "torrent")]
     piece_size: Option<ByteSize>,
-    /// Where to write the new torrent
+    /// Where to write the new torrent, when it is one
     #[arg(long, value_name = "FILE", conflicts_with = "torrent")]
     torrent_out: Option<PathBuf>,
     /// Who is served: round-robin, fastest-upload or anti-leech [default: as configured]
@@ -65,56 +67,59 @@ impl SeedArgs {
     pub(crate) fn run(self, global: &Global) -> Outcome {
         let mut config = self.session.config(global)?;
         config.engine.choke.seed = self.seed_choke.unwrap_or(config.engine.choke.seed);
-        let offer = match &self.torrent {
-            Some(torrent) => self.known(torrent)?,
-            None => match self.make()? {
-                Some(offer) => offer,
-                None => return Ok(Exit::Interrupted),
-            },
+        let Some(offers) = self.offers()? else {
+            return Ok(Exit::Interrupted);
         };
-        let Offer {
-            metainfo,
-            root,
-            check,
-        } = offer;
-        let info = metainfo.info.clone();
-        let new = NewTorrent::new(metainfo, root)
-            .check(check)
-            // What is shared stays as it is, also when it turns out to be something else.
-            .preallocation(Preallocation::None)
-            .peers(self.session.peer.clone());
-        let mut transfer = Transfer::start(self.session, &config, global)?;
-        transfer.add(info, new)?;
+        let mut transfer = Transfer::start(self.session.clone(), &config, global)?;
+        for offer in offers {
+            let Offer {
+                metainfo,
+                root,
+                check,
+            } = offer;
+            let info = metainfo.info.clone();
+            let new = NewTorrent::new(metainfo, root)
+                .check(check)
+                // What is shared stays as it is, also when it turns out to be something else.
+                .preallocation(Preallocation::None)
+                .peers(self.session.peer.clone());
+            transfer.add(info, new)?;
+        }
         transfer.run(Goal {
             seeds_on: true,
             ..Goal::default()
         })
     }
 
-    /// The content of a torrent that is there already.
-    fn known(&self, torrent: &Path) -> Result<Offer, Failure> {
-        let metainfo = torrent_file::read(torrent)?;
-        let path = self.path.canonicalize().map_err(|error| {
-            Failure::failed(format_args!("cannot read {}: {error}", self.path.display()))
-        })?;
-        let name = metainfo.info.name();
-        let is_it = path.file_name().is_some_and(|found| found == name);
-        let Some(root) = path.parent().filter(|_| is_it) else {
+    /// What there is to seed; `None` when interrupted.
+    fn offers(&self) -> Result<Option<Vec<Offer>>, Failure> {
+        let (paths, torrents) = (self.paths.len(), self.torrent.len());
+        if torrents != 0 && torrents != paths {
             return Err(Failure::usage(format_args!(
-                "{} holds `{name}`, which {} is not called; rename it or name the right one",
-                torrent.display(),
-                self.path.display(),
+                "{paths} paths and {torrents} torrents were given; name one --torrent for each \
+                 path, in their order, or none"
             )));
-        };
-        Ok(Offer {
-            root: root.to_path_buf(),
-            metainfo,
-            check: Check::Full,
-        })
+        }
+        if self.torrent_out.is_some() && paths > 1 {
+            return Err(Failure::usage(
+                "--torrent-out is for one path; `dunlin create` writes a torrent for each",
+            ));
+        }
+        if torrents != 0 {
+            let known = self.paths.iter().zip(&self.torrent);
+            let known = known.map(|(path, torrent)| known_offer(path, torrent));
+            return known.collect::<Result<_, _>>().map(Some);
+        }
+        let interrupts = Interrupts::catch()?;
+        let made = self.paths.iter().map(|path| self.make(path, &interrupts));
+        // The first that was interrupted ends the rest.
+        made.map(Result::transpose)
+            .collect::<Option<Result<_, _>>>()
+            .transpose()
     }
 
     /// A new torrent; `None` when interrupted.
-    fn make(&self) -> Result<Option<Offer>, Failure> {
+    fn make(&self, path: &Path, interrupts: &Interrupts) -> Result<Option<Offer>, Failure> {
         let piece_bytes = self.piece_size.map(|ByteSize(bytes)| {
             u32::try_from(bytes).map_err(|_overflow| {
                 Failure::usage(format_args!("pieces of {bytes} bytes are too long"))
@@ -126,18 +131,17 @@ impl SeedArgs {
             created_by: Some(concat!("dunlin ", env!("CARGO_PKG_VERSION")).to_owned()),
             ..CreateOptions::default()
         };
-        let interrupts = Interrupts::catch()?;
         let go_on = |_done, _total| match interrupts.came() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        let made = match create(&self.path, &options, go_on) {
+        let made = match create(path, &options, go_on) {
             Ok(made) => made,
             Err(CreateError::Cancelled) => return Ok(None),
             Err(error) => return Err(Failure::failed(error)),
         };
-        for path in &made.left_out {
-            tracing::warn!("{} is no file and was left out", path.display());
+        for odd in &made.left_out {
+            tracing::warn!("{} is no file and was left out", odd.display());
         }
         if let Some(out) = &self.torrent_out {
             std::fs::write(out, made.metainfo.write()).map_err(|error| {
@@ -150,4 +154,26 @@ impl SeedArgs {
             check: Check::Trusted,
         }))
     }
+}
+
+/// The content of a torrent that is there already.
+fn known_offer(path: &Path, torrent: &Path) -> Result<Offer, Failure> {
+    let metainfo = torrent_file::read(torrent)?;
+    let real = path.canonicalize().map_err(|error| {
+        Failure::failed(format_args!("cannot read {}: {error}", path.display()))
+    })?;
+    let name = metainfo.info.name();
+    let is_it = real.file_name().is_some_and(|found| found == name);
+    let Some(root) = real.parent().filter(|_| is_it) else {
+        return Err(Failure::usage(format_args!(
+            "{} holds `{name}`, which {} is not called; rename it or name the right one",
+            torrent.display(),
+            path.display(),
+        )));
+    };
+    Ok(Offer {
+        root: root.to_path_buf(),
+        metainfo,
+        check: Check::Full,
+    })
 }

@@ -51,6 +51,12 @@ fn remembered(resume: &ResumeDb, listed: Listed) -> Result<NewTorrent, String> {
         .map_err(|error| error.to_string())?;
     let bytes = bytes.ok_or("its .torrent file is gone from the state folder")?;
     let metainfo = Metainfo::parse(&bytes).map_err(|error| error.to_string())?;
+    let found = metainfo.info.info_hash();
+    if found != listed.torrent {
+        return Err(format!(
+            "its .torrent file in the state folder is that of another torrent, {found}"
+        ));
+    }
     let priorities = record.priorities.iter().copied().map(priority).collect();
     Ok(NewTorrent::new(metainfo, record.root)
         .paused(record.paused)

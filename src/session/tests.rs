@@ -94,6 +94,88 @@ fn a_removed_torrent_can_come_back() {
     assert!(events.is_over());
 }
 
+/// Whoever could write into the state folder: each damage costs its own torrent and no other, and
+/// numbers that cannot be true do no harm.
+#[test]
+fn a_state_folder_that_was_tampered_with_costs_no_other_torrent() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [source, target, state] = folders.each_ref().map(tempfile::TempDir::path);
+    let made = payload(source, 200_000);
+    let whole = made.metainfo.write();
+    let good = made.metainfo.info.info_hash();
+    let record = |priorities: Vec<u8>| dunlin_storage::ResumeRecord {
+        root: source.to_path_buf(),
+        added_unix_secs: i64::MIN,
+        downloaded_bytes: u64::MAX,
+        uploaded_bytes: u64::MAX,
+        priorities,
+        ..Default::default()
+    };
+    let hash = |byte| InfoHash([byte; 20]);
+    {
+        let db = ResumeDb::open(state).unwrap();
+        db.put(good, &record(Vec::new())).unwrap();
+        db.put_metainfo(good, &whole).unwrap();
+        // That of another torrent, junk, a nest of lists, nothing at all.
+        let bomb = [b"l".repeat(100_000), b"e".repeat(100_000)].concat();
+        let foreign = [&whole, &b"junk"[..], &bomb].into_iter().zip(1..);
+        for (metainfo, byte) in foreign {
+            db.put(hash(byte), &record(Vec::new())).unwrap();
+            db.put_metainfo(hash(byte), metainfo).unwrap();
+        }
+        db.put(hash(4), &record(vec![9; 1000])).unwrap();
+    }
+    std::fs::write(state.join(format!("written/{good}.written")), b"no journal").unwrap();
+
+    let seeder = Session::start(settings(Some(state))).unwrap();
+    let events = seeder.subscribe();
+    let (restored, lost) = seeder.restore().unwrap();
+    let hashes: Vec<_> = lost.iter().map(|lost| lost.info_hash).collect();
+    assert_eq!(
+        (restored.len(), hashes),
+        (1, [1, 2, 3, 4].map(hash).to_vec())
+    );
+    assert!(lost[0].reason.contains("another torrent"), "{lost:?}");
+    // Nothing is believed of a journal that is none: all is hashed, and all is good.
+    wait_for(
+        &events,
+        |event| matches!(event, SessionEvent::Opened { have_pieces, checked_pieces, .. } if have_pieces == checked_pieces),
+    );
+    let getter = Session::start(settings(None)).unwrap();
+    let events = getter.subscribe();
+    let new = NewTorrent::new(made.metainfo, target).peers(seeder.listen_addrs().to_vec());
+    let torrent = getter.add(new).unwrap();
+    wait_for(&events, |event| {
+        *event == SessionEvent::Completed { torrent }
+    });
+    let view = seeder.snapshot().unwrap().torrents.remove(0);
+    assert_eq!(view.totals.uploaded_bytes, u64::MAX);
+    seeder.stop(PATIENCE).unwrap();
+}
+
+/// A record whose choice of files is of another torrent.
+#[test]
+fn a_choice_of_files_that_does_not_fit_is_refused() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [source, state] = folders.each_ref().map(tempfile::TempDir::path);
+    let made = payload(source, 1000);
+    let hash = made.metainfo.info.info_hash();
+    {
+        let db = ResumeDb::open(state).unwrap();
+        let record = dunlin_storage::ResumeRecord {
+            root: source.to_path_buf(),
+            priorities: vec![255; 3],
+            ..Default::default()
+        };
+        db.put(hash, &record).unwrap();
+        db.put_metainfo(hash, &made.metainfo.write()).unwrap();
+    }
+    let session = Session::start(settings(Some(state))).unwrap();
+    let (restored, lost) = session.restore().unwrap();
+    assert_eq!((restored.len(), lost.len()), (0, 1));
+    assert!(lost[0].reason.contains("3 files"), "{lost:?}");
+}
+
 #[test]
 fn a_bad_configuration_starts_nothing() {
     let mut bad = settings(None);

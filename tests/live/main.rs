@@ -12,6 +12,7 @@ mod peers;
 mod announce;
 mod crash;
 mod files;
+mod forgery;
 mod harness;
 mod matrix;
 mod poison;

@@ -26,6 +26,8 @@ pub struct Tracker {
     pub failures: u32,
     /// Whether it said never to come back (BEP 31).
     pub never: bool,
+    /// Whether it was asked for the swarm's counts (BEP 48) and did not say.
+    pub no_scrapes: bool,
     /// Whether it knows that we are here: `started` went through and no `stopped` since.
     pub started: bool,
     /// Its own mark, to be sent back (BEP 3 `trackerid`).
@@ -48,6 +50,7 @@ impl Tracker {
             asked_at: None,
             failures: 0,
             never: false,
+            no_scrapes: false,
             started: false,
             tracker_id: None,
             under_way: None,

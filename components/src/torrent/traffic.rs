@@ -21,12 +21,16 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Totals of all runs.
+    /// Totals of all runs. Those of earlier ones were read from a disk, which may say anything.
     #[must_use]
     pub const fn totals(&self) -> Totals {
+        let Totals {
+            downloaded_bytes,
+            uploaded_bytes,
+        } = self.earlier;
         Totals {
-            downloaded_bytes: self.earlier.downloaded_bytes + self.down.total_bytes(),
-            uploaded_bytes: self.earlier.uploaded_bytes + self.up.total_bytes(),
+            downloaded_bytes: downloaded_bytes.saturating_add(self.down.total_bytes()),
+            uploaded_bytes: uploaded_bytes.saturating_add(self.up.total_bytes()),
         }
     }
 }
@@ -40,4 +44,29 @@ pub struct TorrentBuckets {
     pub up: TokenBucket,
     /// The limits as they were set, for the peers' own buckets and the connection count.
     pub limits: TorrentLimits,
+}
+
+#[cfg(test)]
+mod tests {
+    use dunlin_base::EngineTime;
+
+    use super::*;
+
+    #[test]
+    fn totals_that_no_transfer_can_reach_do_not_overflow() {
+        let mut traffic = Traffic {
+            earlier: Totals {
+                downloaded_bytes: u64::MAX,
+                uploaded_bytes: u64::MAX - 1,
+            },
+            ..Traffic::default()
+        };
+        traffic.down.add(EngineTime::START, 5);
+        traffic.up.add(EngineTime::START, 5);
+        let Totals {
+            downloaded_bytes,
+            uploaded_bytes,
+        } = traffic.totals();
+        assert_eq!((downloaded_bytes, uploaded_bytes), (u64::MAX, u64::MAX));
+    }
 }

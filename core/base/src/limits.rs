@@ -60,6 +60,9 @@ pub const TRACKER_REPLY_BYTES_MAX: usize = 816 * 1024;
 pub const TRACKER_REDIRECTS_MAX: usize = 5;
 /// Most peers taken from one reply.
 pub const TRACKER_PEERS_MAX: usize = 2000;
+/// Lowest port of an address that a tracker names. Below it are the services of third parties, at
+/// which a lying tracker could aim a whole swarm; peers that need such a port can still call us.
+pub const TRACKER_PEER_PORT_MIN: u16 = 1024;
 
 // Engine.
 

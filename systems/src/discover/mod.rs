@@ -2,9 +2,10 @@
 //!
 //! Reads:   `PortInbox` (tracker), `Lifecycle`, `Content`, `Have`, `Traffic`, `Peers`, `Identity`, `Rules`
 //! Writes:  `Trackers`, `Candidates`, `Timers`, `Luck`, `Work`
-//! Emits:   `TrackerCommand::Announce`; `SessionEvent::{TrackerReplied, TrackerFailed}`
+//! Emits:   `TrackerCommand::{Announce, Scrape}`; `SessionEvent::{TrackerReplied, TrackerFailed}`
 //! Cadence: when an answer comes, a timer is due, or a torrent starts, completes or leaves
-//! Spec:    BEP 3 (announces), BEP 12 (tiers), BEP 31 (retry in), BEP 27 (one tracker at a time)
+//! Spec:    BEP 3 (announces), BEP 12 (tiers), BEP 31 (retry in), BEP 27 (one tracker at a time),
+//!          BEP 48 (a scrape when an announce was answered without counts)
 //!
 //! One tracker of a torrent is in use at a time: the first one, tier by tier, that works. It is
 //! asked when its interval has passed and never before its minimum interval; only news (`started`,

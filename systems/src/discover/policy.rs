@@ -5,7 +5,7 @@ use core::time::Duration;
 use dunlin_base::{EngineTime, RngStream};
 use dunlin_components::torrent::{Announced, Tracker};
 use dunlin_port::tracker::{Retry, TrackerError};
-use dunlin_protocol::tracker::AnnounceEvent;
+use dunlin_protocol::tracker::{AnnounceEvent, AnnounceReply};
 
 /// Shortest time between two announces that we believe a tracker to want.
 const INTERVAL_SECS_MIN: u64 = 60;
@@ -170,6 +170,17 @@ pub(super) fn shuffle(list: &mut [Tracker], luck: &mut RngStream) {
             tracker.turn = turn;
         }
     }
+}
+
+/// Whether to ask for the swarm's counts besides (BEP 48): only a tracker that answered without
+/// them, so no more often than it is announced to, and none that ever failed to say.
+pub(super) const fn wants_scrape(
+    tracker: &Tracker,
+    asked: AnnounceEvent,
+    reply: &AnnounceReply,
+) -> bool {
+    let counted = reply.seeders.is_some() && reply.leechers.is_some();
+    !counted && !tracker.no_scrapes && !matches!(asked, AnnounceEvent::Stopped)
 }
 
 /// How many addresses to ask for: many while we look for peers, few when they only replace others,

@@ -4,18 +4,20 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
+use dunlin_base::limits::TRACKER_PEER_PORT_MIN;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::node::{Identity, Luck};
-use dunlin_components::torrent::{Candidates, Lifecycle, NodeOf, Trackers};
+use dunlin_components::torrent::{Candidates, Content, Lifecycle, NodeOf, Trackers};
 use dunlin_components::world::{Now, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::snapshot::{SessionEvent, TrackerCounts};
-use dunlin_port::tracker::{SwarmCounts, TrackerError, TrackerEvent};
+use dunlin_port::tracker::{SwarmCounts, TrackerCommand, TrackerError, TrackerEvent};
 use dunlin_protocol::tracker::{AnnounceEvent, AnnounceReply, PeerFilter, TRACKER_ID_BYTES_MAX};
 
 use super::policy;
 
 type Row = (
     &'static NodeOf,
+    &'static Content,
     &'static Lifecycle,
     &'static mut Trackers,
     &'static mut Candidates,
@@ -41,7 +43,7 @@ pub(super) fn settle_answers(
             .get(torrent)
             .and_then(|entity| torrents.get_mut(entity).ok());
         // The torrent may have been removed while the answer was under way.
-        let Some((&NodeOf(node), lifecycle, mut trackers, mut candidates)) = row else {
+        let Some((&NodeOf(node), content, lifecycle, mut trackers, mut candidates)) = row else {
             continue;
         };
         let Ok((identity, mut luck)) = nodes.get_mut(node) else {
@@ -68,6 +70,14 @@ pub(super) fn settle_answers(
                         let new = add_candidates(&mut candidates, identity, &reply, now.0);
                         if new && lifecycle.is_active() {
                             work.connect.insert(torrent);
+                        }
+                        if policy::wants_scrape(&trackers.list[at], asked, &reply) {
+                            outbox.0.tracker.push(TrackerCommand::Scrape {
+                                torrent,
+                                tracker,
+                                url: trackers.list[at].url.clone(),
+                                info_hash: content.0.info_hash(),
+                            });
                         }
                         accept(&mut trackers, at, asked, reply, now.0, &mut luck);
                     }
@@ -112,7 +122,7 @@ fn add_candidates(
     });
     let filter = PeerFilter {
         own: &own,
-        port_min: 1,
+        port_min: TRACKER_PEER_PORT_MIN,
     };
     let mut new = false;
     for &addr in &reply.peers {
@@ -135,9 +145,14 @@ fn accept(
         say_goodbye(trackers, at, now);
         return;
     }
+    // What an announce leaves out is as it was until a scrape says it anew.
+    let known = |of: fn(&TrackerCounts) -> Option<u32>| match &tracker.last {
+        Some(Ok(last)) => of(last),
+        Some(Err(_)) | None => None,
+    };
     tracker.last = Some(Ok(TrackerCounts {
-        seeders: reply.seeders,
-        leechers: reply.leechers,
+        seeders: reply.seeders.or_else(|| known(|last| last.seeders)),
+        leechers: reply.leechers.or_else(|| known(|last| last.leechers)),
         peers: u32::try_from(reply.peers.len()).unwrap_or(u32::MAX),
     }));
     if let Some(id) = reply.tracker_id
@@ -183,7 +198,11 @@ fn say_goodbye(trackers: &mut Trackers, at: usize, now: EngineTime) {
 
 /// Scraped counts replace announced ones; a scrape that failed says nothing of announces.
 fn count(trackers: &mut Trackers, at: usize, result: Result<SwarmCounts, TrackerError>) {
-    let (Some(tracker), Ok(counts)) = (trackers.list.get_mut(at), result) else {
+    let Some(tracker) = trackers.list.get_mut(at) else {
+        return;
+    };
+    let Ok(counts) = result else {
+        tracker.no_scrapes = true;
         return;
     };
     let peers = match tracker.last {

@@ -3,4 +3,5 @@
 mod bench;
 mod cadence;
 mod farewell;
+mod scrape;
 mod tiers;

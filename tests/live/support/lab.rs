@@ -134,6 +134,13 @@ impl Lab {
         }
     }
 
+    /// Gives the hub one more address: every host reaches it, as it would the internet.
+    pub(crate) fn add_hub_address(&self, address: Ipv4Addr) {
+        let script = format!("addr add {address}/32 dev hub\n");
+        ip(&["-n", &self.0.name, "-batch", "-"], &script)
+            .unwrap_or_else(|error| panic!("cannot add {address} to the hub: {error}"));
+    }
+
     /// Runs `task` on a thread inside the hub: sockets made there live there.
     pub(crate) fn inside_hub<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
         inside(&self.0.name, task)

@@ -90,7 +90,8 @@ impl TorrentState {
     /// The pieces to hash again, given what the files look like now. All other pieces are as
     /// [`Self::have`] says.
     ///
-    /// - Closed properly: the pieces of files that somebody changed since.
+    /// - Closed properly: the pieces of files that somebody changed since, and those whose bytes
+    ///   cannot be there, whatever the database says.
     /// - Killed: the pieces written since the last commit, and those whose files lost their end.
     /// - Nothing known: all that lie in files which are there.
     #[must_use]
@@ -104,7 +105,13 @@ impl TorrentState {
                 }
                 doubt
             }
-            (None, Some(at_rest)) => pieces_of_changed_files(layout, at_rest, now),
+            (None, Some(at_rest)) => {
+                let mut doubt = pieces_of_changed_files(layout, at_rest, now);
+                for piece in pieces_beyond_files(layout, &self.have, now).iter() {
+                    doubt.set(piece);
+                }
+                doubt
+            }
             (None, None) => pieces_on_disk(layout, now),
         }
     }

@@ -150,6 +150,39 @@ fn a_torrent_closed_properly_doubts_only_changed_files() {
     assert_eq!(removed, bits(&layout, &[2, 3, 4, 5, 6]));
 }
 
+/// A database that says of a shortened file that it is as it was left, and whole.
+#[test]
+fn a_bit_is_not_believed_where_no_bytes_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let layout = layout(vec![file("a", 40), file("b", 60)], 16);
+    let bytes = payload(&layout);
+    let all = Bitfield::full(layout.geometry().piece_count());
+    let db = ResumeDb::open(folder.path()).unwrap();
+    let storage = open(root.path(), &layout);
+    for piece in layout.geometry().pieces() {
+        write_piece(&storage, &bytes, piece).unwrap();
+    }
+    let flushed = storage.flush().unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(root.path().join("b"))
+        .unwrap()
+        .set_len(10)
+        .unwrap();
+    let at_rest = storage.stat().unwrap();
+    let closing = Commit {
+        at_rest: Some(&at_rest),
+        ..commit(&layout, &all, &flushed)
+    };
+    db.commit(&[closing]).unwrap();
+    let state = db.load(TORRENT, layout.geometry()).unwrap();
+    assert!(state.is_clean() && state.have == all);
+    // Byte 50 is in piece 3.
+    let doubt = state.pieces_in_doubt(&layout, &storage.stat().unwrap());
+    assert_eq!(doubt, bits(&layout, &[3, 4, 5, 6]));
+}
+
 #[test]
 fn a_killed_torrent_doubts_what_was_written_since_the_commit() {
     let folder = tempfile::tempdir().unwrap();

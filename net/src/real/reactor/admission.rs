@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use dunlin_port::config::LimitsConfig;
+
 /// Strangers in the door in total. Beyond it the one that has waited longest is turned out, since
-/// an honest handshake is there within a round trip.
+/// an honest handshake is there within a round trip. Of few connections it is the half, so that a
+/// crowd of silent ones never holds all.
 pub(super) const PENDING_HANDSHAKES_MAX: usize = 512;
 
 /// Counts the accepted connections without a complete handshake.
@@ -27,10 +30,11 @@ pub(super) enum Verdict {
 }
 
 impl Admission {
-    pub(super) fn new(per_address_max: u32) -> Self {
+    pub(super) fn new(limits: &LimitsConfig) -> Self {
+        let half = limits.connections as usize / 2;
         Self {
-            per_address_max,
-            total_max: PENDING_HANDSHAKES_MAX,
+            per_address_max: limits.pending_handshakes_per_address,
+            total_max: half.clamp(1, PENDING_HANDSHAKES_MAX),
             pending: HashMap::new(),
             total: 0,
         }
@@ -79,10 +83,25 @@ fn origin(from: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn door(per_address: u32, connections: u32) -> Admission {
+        Admission::new(&LimitsConfig {
+            pending_handshakes_per_address: per_address,
+            connections,
+            ..LimitsConfig::default()
+        })
+    }
+
+    #[test]
+    fn a_crowd_in_the_door_leaves_half_of_the_connections() {
+        for (connections, crowd) in [(1, 1), (2, 1), (500, 250), (65_535, 512)] {
+            assert_eq!(door(8, connections).total_max, crowd);
+        }
+    }
+
     #[test]
     fn each_address_and_all_together_are_capped() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let mut door = Admission::new(2);
+        let mut door = door(2, 500);
         door.total_max = 4;
         for from in [
             "192.0.2.1",
@@ -107,7 +126,7 @@ mod tests {
 
     #[test]
     fn loopback_is_only_capped_in_total() {
-        let mut door = Admission::new(1);
+        let mut door = door(1, 500);
         let from = IpAddr::from([127, 0, 0, 1]);
         door.total_max = 3;
         for _ in 0..3 {

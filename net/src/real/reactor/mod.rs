@@ -104,7 +104,7 @@ impl Reactor {
             slots: Slots::default(),
             peers: HashMap::new(),
             accepted: 0,
-            admission: Admission::new(limits.pending_handshakes_per_address),
+            admission: Admission::new(limits),
             connecting: Deadlines::new(Duration::from_secs(config.connect_timeout_secs)),
             greeting_in: Deadlines::new(HANDSHAKE_TIMEOUT),
             greeting_out: Deadlines::new(HANDSHAKE_TIMEOUT),

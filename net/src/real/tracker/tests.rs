@@ -1,6 +1,7 @@
 //! The tracker clients against doubles on loopback that misbehave, and against our own tracker.
 
 mod double;
+mod forgery;
 mod http;
 mod udp;
 

@@ -16,7 +16,7 @@ use dunlin_components::world::{
 };
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::SessionEvent;
-use dunlin_port::tracker::{Retry, TrackerCommand, TrackerError, TrackerEvent};
+use dunlin_port::tracker::{Retry, SwarmCounts, TrackerCommand, TrackerError, TrackerEvent};
 use dunlin_protocol::metainfo::MetainfoBuilder;
 use dunlin_protocol::tracker::{AnnounceEvent, AnnounceReply, AnnounceRequest};
 
@@ -47,6 +47,10 @@ pub(super) struct Bench {
     pub(super) asked: Vec<Asked>,
     pub(super) events: Vec<SessionEvent>,
     pub(super) answers: BTreeMap<String, Answer>,
+    /// Where the double was asked for counts, and when.
+    pub(super) scraped: Vec<(EngineTime, String)>,
+    /// What it says; nothing when it knows of no scrapes.
+    pub(super) counts: Option<SwarmCounts>,
     under_way: Vec<(EngineTime, TrackerEvent)>,
 }
 
@@ -112,6 +116,8 @@ impl Bench {
             asked: Vec::new(),
             events: Vec::new(),
             answers: BTreeMap::new(),
+            scraped: Vec::new(),
+            counts: None,
             under_way: Vec::new(),
         }
     }
@@ -170,15 +176,31 @@ impl Bench {
     }
 
     fn record(&mut self, command: TrackerCommand) {
-        let TrackerCommand::Announce {
-            torrent,
-            tracker,
-            url,
-            request,
-            ..
-        } = command
-        else {
-            panic!("nobody asked for a scrape");
+        let at = self.now();
+        let (torrent, tracker, url, request) = match command {
+            TrackerCommand::Announce {
+                torrent,
+                tracker,
+                url,
+                request,
+                ..
+            } => (torrent, tracker, url, request),
+            TrackerCommand::Scrape {
+                torrent,
+                tracker,
+                url,
+                info_hash,
+            } => {
+                assert_eq!(info_hash, self.info_hash());
+                self.scraped.push((at, url));
+                let no = || TrackerError::Forbidden("no scrapes here".into());
+                let event = TrackerEvent::Scraped {
+                    torrent,
+                    tracker,
+                    result: self.counts.ok_or_else(no),
+                };
+                return self.under_way.push((at + Duration::from_secs(1), event));
+            }
         };
         let error = |retry| TrackerError::Refused {
             reason: "no".into(),
@@ -195,7 +217,6 @@ impl Bench {
             tracker,
             result,
         };
-        let at = self.now();
         self.under_way.push((at + Duration::from_secs(1), event));
         self.asked.push(Asked { at, url, request });
     }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use dunlin_base::EngineTime;
+use dunlin_base::limits::CANDIDATES_MAX;
 use dunlin_components::node::Identity;
 use dunlin_components::torrent::{Lifecycle, NodeOf};
 use dunlin_components::world::{Timers, Work};
@@ -283,6 +284,46 @@ fn addresses_become_candidates_unless_they_are_nonsense_or_ours() {
         Some(&b"mark"[..])
     );
     assert_eq!(bench.asked[0].request.tracker_id, None);
+}
+
+/// What a tracker names is where a whole swarm would call.
+#[test]
+fn a_tracker_cannot_aim_us_at_services_of_others() {
+    let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let named = [
+        "5.5.5.5:22",
+        "5.5.5.5:25",
+        "5.5.5.5:53",
+        "5.5.5.5:1023",
+        "[2606:4700::1]:25",
+        "0.0.0.0:6881",
+        "0.1.2.3:6881",
+        "[::]:6881",
+        "224.0.0.1:6881",
+        "[ff02::1]:6881",
+        "255.255.255.255:6881",
+        "[::ffff:255.255.255.255]:6881",
+        "5.5.5.5:1024",
+    ];
+    let mut bench = bench(Answer::Reply(AnnounceReply {
+        peers: named.into_iter().map(addr).collect(),
+        ..AnnounceReply::default()
+    }));
+    bench.act(start);
+    bench.live(1);
+    assert_eq!(bench.candidates(), [addr("5.5.5.5:1024")]);
+}
+
+#[test]
+fn a_tracker_cannot_fill_our_memory_with_addresses() {
+    let flood = |n: u32| SocketAddr::from(((n + (5 << 24)).to_be_bytes(), 6881));
+    let mut bench = bench(Answer::Reply(AnnounceReply {
+        peers: (0..20_000).map(flood).collect(),
+        ..AnnounceReply::default()
+    }));
+    bench.act(start);
+    bench.live(1);
+    assert_eq!(bench.candidates().len(), CANDIDATES_MAX);
 }
 
 #[test]

@@ -44,6 +44,30 @@ fn holds(config: &EngineConfig, limits: TorrentLimits, rate: u64) {
     );
 }
 
+/// Whatever a settings file says of rates, the engine runs on; with nothing allowed, nothing moves
+/// but what a bucket holds at first.
+#[test]
+fn rates_at_the_ends_of_their_range_do_no_harm() {
+    let ends = [0, 1, u64::MAX - 1, u64::MAX];
+    for (down, up) in ends.iter().flat_map(|down| ends.map(|up| (*down, up))) {
+        let mut config = EngineConfig::default();
+        config.limits.down = Some(ByteSize(down));
+        config.limits.up = Some(ByteSize(up));
+        let limits = TorrentLimits {
+            down_bytes_per_sec: Some(down),
+            up_bytes_per_sec: Some(up),
+            ..TorrentLimits::default()
+        };
+        let sample = Sample::new(24 * PIECE as usize, PIECE);
+        let mut swarm = Swarm::new(2, &config);
+        swarm.add_with(0, &sample, true, &[], |add| add.limits = limits);
+        swarm.add_with(1, &sample, false, &[0], |add| add.limits = limits);
+        swarm.run_for(Duration::from_secs(60));
+        let unlimited = down > 1 && up > 1;
+        assert_eq!(swarm.is_complete(1), unlimited, "{down} {up}");
+    }
+}
+
 #[test]
 fn a_nodes_download_limit_is_held_and_used() {
     let mut config = EngineConfig::default();
