@@ -7,3 +7,5 @@ pub mod arrivals;
 pub mod bound;
 pub mod outcome;
 pub mod schema;
+pub mod summary;
+pub mod tables;
