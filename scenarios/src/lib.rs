@@ -6,6 +6,7 @@
 pub mod arrivals;
 pub mod bound;
 pub mod outcome;
+pub mod report;
 pub mod schema;
 pub mod summary;
 pub mod tables;
