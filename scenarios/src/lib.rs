@@ -9,4 +9,5 @@ pub mod outcome;
 pub mod report;
 pub mod schema;
 pub mod summary;
+pub mod sweep;
 pub mod tables;

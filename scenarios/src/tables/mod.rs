@@ -13,7 +13,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-pub use run_dir::{Run, find_run, read_run, run_name, runs_in, write_run};
+pub use run_dir::{Run, find_run, read_run, read_summary, run_name, runs_in, write_run};
 pub use table::{Column, Table};
 
 /// Tables that cannot be written or read.

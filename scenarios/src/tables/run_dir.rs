@@ -139,20 +139,33 @@ pub fn runs_in(dir: &Path) -> Result<Vec<PathBuf>, TableError> {
     Ok(found)
 }
 
+/// What was run in a folder, and its numbers, without the tables.
+///
+/// # Errors
+/// When a file cannot be read or is not what a run writes.
+pub fn read_summary(folder: &Path) -> Result<(Scenario, Summary), TableError> {
+    read_texts(folder).map(|(_, scenario, whole)| (scenario, whole.summary))
+}
+
+/// The texts of a run: the scenario as it stands there, and as it is meant, and the summary.
+fn read_texts(folder: &Path) -> Result<(String, Scenario, Whole), TableError> {
+    let (scenario_path, summary_path) = (folder.join(SCENARIO), folder.join(SUMMARY));
+    let read =
+        |path: &Path| fs::read_to_string(path).map_err(|source| TableError::io(path, source));
+    let text = read(&scenario_path)?;
+    let scenario = Scenario::parse(SCENARIO, &text, &[])
+        .map_err(|error| TableError::no_run(&scenario_path, error))?;
+    let whole = serde_json::from_str(&read(&summary_path)?)
+        .map_err(|error| TableError::no_run(&summary_path, error))?;
+    Ok((text, scenario, whole))
+}
+
 /// Reads a run back.
 ///
 /// # Errors
 /// When a file cannot be read or is not what a run writes.
 pub fn read_run(folder: &Path) -> Result<Run, TableError> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read_to_string(&path).map_err(|source| TableError::io(&path, source))
-    };
-    let text = read(SCENARIO)?;
-    let scenario = Scenario::parse(SCENARIO, &text, &[])
-        .map_err(|error| TableError::no_run(&folder.join(SCENARIO), error))?;
-    let whole: Whole = serde_json::from_str(&read(SUMMARY)?)
-        .map_err(|error| TableError::no_run(&folder.join(SUMMARY), error))?;
+    let (text, scenario, whole) = read_texts(folder)?;
     let classes: Vec<String> = scenario
         .classes
         .iter()

@@ -38,7 +38,7 @@ pub enum Column {
 
 impl Column {
     /// A column of integers that are all there.
-    pub(super) fn whole(values: impl Iterator<Item = u64>) -> Self {
+    pub(crate) fn whole(values: impl Iterator<Item = u64>) -> Self {
         Self::Integer(values.map(Some).collect())
     }
 
@@ -142,7 +142,7 @@ fn write_values<T: DataType>(
 
 impl Table {
     /// Adds a column.
-    pub(super) fn add(&mut self, name: impl Into<String>, column: Column) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, column: Column) {
         debug_assert!(
             self.columns
                 .first()
