@@ -230,7 +230,7 @@ mod tests {
             assert!(
                 (got / expected - 1.0).abs() < 0.01,
                 "{got}, expected {expected}"
-            )
+            );
         };
         near(fluid.steady().download_secs, 269.0);
         near(fluid.steady().leechers, 53.8);

@@ -6,5 +6,9 @@
 pub mod arrivals;
 pub mod bound;
 pub mod outcome;
+pub mod report;
 pub mod run;
 pub mod schema;
+pub mod summary;
+pub mod sweep;
+pub mod tables;

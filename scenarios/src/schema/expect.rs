@@ -40,14 +40,6 @@ pub enum Expectation {
         /// At most.
         max: Permille,
     },
-    /// Bytes that initial seeds had uploaded when the first leecher was complete, in copies of the
-    /// content.
-    SeedCopies {
-        /// At least.
-        min: Permille,
-        /// At most.
-        max: Permille,
-    },
     /// Downloaded bytes that were of no use, as a share of all downloaded bytes.
     Waste {
         /// At most.

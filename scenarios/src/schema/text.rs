@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ron::extensions::Extensions;
@@ -171,6 +172,27 @@ impl Scenario {
         Err(ScenarioError::Range(
             faults.into_iter().map(place).collect(),
         ))
+    }
+
+    /// The scenario with overrides, checked.
+    ///
+    /// # Errors
+    /// Names the override that does not fit, or every value that is out of range.
+    pub fn with(&self, overrides: &[Override]) -> Result<Self, ScenarioError> {
+        Self::parse(&self.name, &self.to_ron(), overrides)
+    }
+
+    /// Every field that is written out, by path, with its value as RON. What begins with a name,
+    /// as `Fixed(4)` does, is one value.
+    #[must_use]
+    pub fn fields(&self) -> BTreeMap<String, String> {
+        let text = self.to_ron();
+        let leaves = Tree::parse(&text).map_or_else(Vec::new, |tree| tree.leaves(&text));
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        leaves
+            .into_iter()
+            .map(|(path, value)| (path, one_line(value).trim_matches('"').to_owned()))
+            .collect()
     }
 
     /// The scenario as RON, every default written out. It reads back as the same scenario.

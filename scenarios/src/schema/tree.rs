@@ -83,6 +83,48 @@ impl Tree {
         }
     }
 
+    /// The values that have no parts or begin with a name, by path. Items of lists go by their
+    /// `name` where they have one.
+    pub(super) fn leaves<'a>(&self, text: &'a str) -> Vec<(String, &'a str)> {
+        let own = &text[self.span.clone()];
+        let branches: Vec<(String, &Self)> = match &self.parts {
+            Parts::Named(_) | Parts::Ordered(_) if own.starts_with(char::is_alphabetic) => {
+                Vec::new()
+            }
+            Parts::None => Vec::new(),
+            Parts::Named(parts) => parts
+                .iter()
+                .map(|(name, part)| (name.clone(), part))
+                .collect(),
+            Parts::Ordered(parts) => {
+                let name = |(at, part): (usize, &Self)| {
+                    part.name(text)
+                        .map_or_else(|| at.to_string(), str::to_owned)
+                };
+                parts
+                    .iter()
+                    .enumerate()
+                    .map(|item| (name(item), item.1))
+                    .collect()
+            }
+        };
+        if branches.is_empty() {
+            return vec![(String::new(), own)];
+        }
+        let mut leaves = Vec::new();
+        for (name, branch) in branches {
+            for (path, value) in branch.leaves(text) {
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{name}.{path}")
+                };
+                leaves.push((path, value));
+            }
+        }
+        leaves
+    }
+
     /// The deepest value on the way along `path`, as `classes[2].up`.
     pub(super) fn nearest(&self, text: &str, path: &str) -> &Self {
         let mut here = self;

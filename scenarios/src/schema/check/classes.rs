@@ -55,7 +55,7 @@ impl Scenario {
                     );
                 }
                 Some(StrategyChoice::Inline(strategy)) => {
-                    check_strategy(strategy, &format!("{path}.strategy"), faults)
+                    check_strategy(strategy, &format!("{path}.strategy"), faults);
                 }
                 _ => {}
             }
@@ -83,7 +83,6 @@ impl Scenario {
         faults.range(format!("{path}.loss_ppm"), class.loss_ppm, 0, 500_000);
         let region = format!("{path}.region");
         match (&self.rtt, &class.region) {
-            (Rtt::Uniform(_), None) => {}
             (Rtt::Uniform(_), Some(_)) => faults.add(region, "is set, but rtt has no regions"),
             (Rtt::Regions { names, .. }, None) => {
                 faults.add(
@@ -97,7 +96,7 @@ impl Scenario {
                     format!("is {name:?}, expected one of {}", names.join(", ")),
                 );
             }
-            (Rtt::Regions { .. }, Some(_)) => {}
+            (Rtt::Uniform(_), None) | (Rtt::Regions { .. }, Some(_)) => {}
         }
     }
 
@@ -173,14 +172,13 @@ fn check_span(span: Span, path: String, faults: &mut Faults) {
 fn check_behaviour(class: &Class, path: &str, faults: &mut Faults) {
     let is_seed = class.role == Role::Seed;
     match class.behaviour {
-        Behaviour::Honest => {}
         Behaviour::FreeRider if is_seed => {
             faults.add(
                 format!("{path}.behaviour"),
                 "is FreeRider, but a seed does nothing else than serve",
             );
         }
-        Behaviour::FreeRider => {}
+        Behaviour::Honest | Behaviour::FreeRider => {}
         Behaviour::Poisoner { one_in } => {
             faults.range(format!("{path}.behaviour.one_in"), one_in, 1, 1_000_000);
         }

@@ -1,0 +1,131 @@
+//! Whether a run came out as its scenario expects.
+
+use super::{Summary, Times};
+use crate::outcome::RunRecord;
+use crate::schema::{Completion, Expectation, Permille, Scenario, Yardstick};
+
+/// One expectation and how it came out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Whether it was met.
+    pub met: bool,
+    /// What was expected and what was found, for a person.
+    pub text: String,
+}
+
+impl Summary {
+    /// Judges every expectation of `scenario`, in order. What cannot be computed is not met.
+    #[must_use]
+    pub fn verdicts(&self, record: &RunRecord, scenario: &Scenario) -> Vec<Verdict> {
+        let judge = |expectation| self.judge(expectation, record);
+        scenario.expect.iter().map(judge).collect()
+    }
+
+    fn judge(&self, expectation: &Expectation, record: &RunRecord) -> Verdict {
+        let nothing = Permille(0);
+        match expectation {
+            Expectation::AllComplete => self.all_complete(),
+            Expectation::Ratio {
+                of,
+                class,
+                to,
+                min,
+                max,
+            } => {
+                let times = class
+                    .as_ref()
+                    .map_or(Some(&self.times), |name| self.times_of(name));
+                let time = times.and_then(|times| times.pick(*of));
+                let (unit, unit_name) = match to {
+                    Yardstick::KumarRoss => (self.bound_s, "the Kumar-Ross bound".to_owned()),
+                    Yardstick::Time(time) => (Some(super::secs(time.0)), time.to_string()),
+                };
+                let found = time.zip(unit).map(|(time, unit)| time / unit);
+                let of_class = class
+                    .as_ref()
+                    .map(|name| format!(" of {name}"))
+                    .unwrap_or_default();
+                within(
+                    &format!("{of:?} completion{of_class} over {unit_name}"),
+                    found,
+                    *min,
+                    *max,
+                )
+            }
+            Expectation::Utilisation { min, max } => within(
+                "upload utilisation from 5 % to 90 % of the run",
+                self.utilisation_busy,
+                *min,
+                *max,
+            ),
+            Expectation::ShareRatio { class, min, max } => {
+                let found = self.classes.iter().find(|known| known.name == *class);
+                within(
+                    &format!("share ratio of {class}"),
+                    found.and_then(|class| class.share_ratio),
+                    *min,
+                    *max,
+                )
+            }
+            Expectation::Waste { max } => {
+                within("wasted share of the download", self.wasted, nothing, *max)
+            }
+            Expectation::Leechers { from, min, max } => {
+                let rows = || record.series.iter().filter(|row| row.at_us > from.0);
+                let leechers: Vec<f64> = rows().map(|row| row.leechers.into()).collect();
+                let found = super::statistics::mean(&leechers);
+                let (min, max) = (u64::from(*min) * 1000, u64::from(*max) * 1000);
+                within(
+                    &format!("leechers present from {from}"),
+                    found,
+                    Permille(min),
+                    Permille(max),
+                )
+            }
+        }
+    }
+
+    fn times_of(&self, class: &str) -> Option<&Times> {
+        let found = self.classes.iter().find(|known| known.name == class);
+        found.map(|class| &class.times)
+    }
+
+    fn all_complete(&self) -> Verdict {
+        let Times {
+            leechers,
+            completed,
+            gone,
+            ..
+        } = self.times;
+        Verdict {
+            met: completed + gone == leechers,
+            text: format!("{completed} of {leechers} leechers complete, {gone} gone before"),
+        }
+    }
+}
+
+impl Times {
+    fn pick(&self, of: Completion) -> Option<f64> {
+        match of {
+            Completion::Mean => self.mean,
+            Completion::Median => self.median,
+            Completion::P95 => self.p95,
+            Completion::P99 => self.p99,
+            Completion::Last => self.last,
+        }
+    }
+}
+
+fn within(what: &str, found: Option<f64>, min: Permille, max: Permille) -> Verdict {
+    let edge = |ratio: Permille| ratio.0 as f64 / 1000.0;
+    let Some(found) = found else {
+        return Verdict {
+            met: false,
+            text: format!("{what} is unknown: nothing was there to count, expected {min} to {max}"),
+        };
+    };
+    Verdict {
+        met: (edge(min)..=edge(max)).contains(&found),
+        text: format!("{what} is {found:.3}, expected {min} to {max}"),
+    }
+}
