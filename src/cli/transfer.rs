@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use dunlin::{NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
+use dunlin::{Mark, NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
 use dunlin_port::config::Config;
 use dunlin_port::snapshot::{TorrentState, TorrentView};
 use dunlin_protocol::metainfo::Info;
@@ -89,6 +89,8 @@ pub(super) struct Transfer {
     interrupts: Interrupts,
     started: Instant,
     items: Vec<Item>,
+    /// When the tables were last looked at.
+    mark: Option<Mark>,
     flags: SessionArgs,
     reloads: Option<Reloads>,
 }
@@ -120,6 +122,7 @@ impl Transfer {
             interrupts,
             started: Instant::now(),
             items,
+            mark: None,
             flags,
             reloads,
         })
@@ -136,18 +139,32 @@ impl Transfer {
     /// # Errors
     /// When the session refuses it.
     pub(super) fn add(&mut self, info: Arc<Info>, new: NewTorrent) -> Result<(), Failure> {
-        let key = self.session.add(new).map_err(Failure::failed)?;
-        self.items.push(Item {
-            key,
-            info,
-            view: None,
-            slow_since: None,
-            complete_since: None,
-            failed: None,
-            news: false,
-            opened: false,
-            fetched: false,
-        });
+        self.add_all(vec![(info, new)])
+    }
+
+    /// Adds torrents.
+    ///
+    /// # Errors
+    /// When the session refuses one.
+    pub(super) fn add_all(
+        &mut self,
+        torrents: Vec<(Arc<Info>, NewTorrent)>,
+    ) -> Result<(), Failure> {
+        let (infos, torrents): (Vec<_>, Vec<_>) = torrents.into_iter().unzip();
+        let keys = self.session.add_all(torrents);
+        for (info, key) in infos.into_iter().zip(keys) {
+            self.items.push(Item {
+                key: key.map_err(Failure::failed)?,
+                info,
+                view: None,
+                slow_since: None,
+                complete_since: None,
+                failed: None,
+                news: false,
+                opened: false,
+                fetched: false,
+            });
+        }
         Ok(())
     }
 
@@ -227,7 +244,8 @@ impl Transfer {
 
     /// Takes a copy of the tables and tells how far everything is.
     fn look(&mut self) -> Result<(), Failure> {
-        let snapshot = self.session.snapshot().map_err(Failure::failed)?;
+        let (snapshot, mark) = self.session.changes(self.mark).map_err(Failure::failed)?;
+        self.mark = Some(mark);
         for view in snapshot.torrents {
             let Some(item) = find(&mut self.items, view.torrent) else {
                 continue;

@@ -12,6 +12,7 @@ use dunlin_port::snapshot::Snapshot;
 use dunlin_port::{Inbox, Outbox};
 
 use crate::ingest::Sweep;
+use crate::observe::Mark;
 use crate::schedule;
 
 /// A node to run.
@@ -134,6 +135,14 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&mut self) -> Snapshot {
         crate::observe::snapshot(&mut self.world)
+    }
+
+    /// A copy of the torrents that move, and of those that changed since `since`; all of them
+    /// without a mark, or with one that is older than a minute. And the mark for the next look.
+    /// Torrents that are gone are told by events alone.
+    #[must_use]
+    pub fn changes(&mut self, since: Option<Mark>) -> (Snapshot, Mark) {
+        crate::observe::changes(&mut self.world, since)
     }
 
     /// The world, for tests that look at single rows.

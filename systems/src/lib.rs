@@ -25,3 +25,4 @@ mod swarm;
 mod verify;
 
 pub use engine::{Engine, NodeSettings};
+pub use observe::Mark;

@@ -6,6 +6,7 @@
 //! Cadence: when a viewer asks, never by itself
 //! Spec:    none; client names after the conventions of BEP 20
 
+mod changes;
 mod client;
 mod peers;
 mod progress;
@@ -14,6 +15,8 @@ mod snapshot;
 mod tests;
 mod why;
 
+pub use changes::Mark;
+pub(crate) use changes::changes;
 pub(crate) use snapshot::snapshot;
 
 use bevy_ecs::prelude::*;
