@@ -19,3 +19,4 @@ pub use dunlin_port::disk::Check;
 pub use dunlin_port::snapshot::{self, SessionEvent, Snapshot};
 pub use dunlin_port::user::{FilePriority, TorrentLimits};
 pub use dunlin_protocol::{magnet, metainfo};
+pub use dunlin_systems::Mark;

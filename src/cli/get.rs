@@ -88,6 +88,7 @@ impl GetArgs {
         if self.files {
             transfer = transfer.with_files();
         }
+        let mut all = Vec::with_capacity(torrents.len());
         for (metainfo, priorities) in torrents.into_iter().zip(selections) {
             let info = metainfo.info.clone();
             let mut new = NewTorrent::new(metainfo, &root)
@@ -99,8 +100,9 @@ impl GetArgs {
             if self.no_trackers {
                 new = new.trackers(Vec::new());
             }
-            transfer.add(info, new)?;
+            all.push((info, new));
         }
+        transfer.add_all(all)?;
         transfer.run(Goal {
             seed_time: self.seed_time.map(Duration::from_secs),
             ratio: self.ratio,

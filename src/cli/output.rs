@@ -98,15 +98,17 @@ impl Output {
         }
     }
 
-    /// Tells how far everything is, when it is time.
-    pub(super) fn progress(&mut self, items: &[Item]) -> Result<(), Failure> {
+    /// Tells how far everything is that moved since, when it is time.
+    pub(super) fn progress(&mut self, items: &mut [Item]) -> Result<(), Failure> {
         match &mut self.form {
             Form::Json => {
-                let views = items
-                    .iter()
-                    .filter_map(|item| Some((item, item.view.as_ref()?)));
-                for (item, view) in views {
-                    print(progress_fact(item, view, self.files))?;
+                for item in items {
+                    if !std::mem::take(&mut item.news) {
+                        continue;
+                    }
+                    if let Some(view) = &item.view {
+                        print(progress_fact(item, view, self.files))?;
+                    }
                 }
             }
             Form::Bars(bars) => bars.show(items),
@@ -117,11 +119,10 @@ impl Output {
                 if now >= due {
                     *next = Some(now + LINE_EVERY);
                     for item in items {
-                        print(format_args!(
-                            "{}: {}",
-                            plain(item.info.name()),
-                            status(item)
-                        ))?;
+                        if std::mem::take(&mut item.news) {
+                            let name = plain(item.info.name());
+                            print(format_args!("{name}: {}", status(item)))?;
+                        }
                     }
                 }
             }

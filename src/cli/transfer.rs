@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use dunlin::{NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
+use dunlin::{Mark, NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
 use dunlin_port::config::Config;
 use dunlin_port::snapshot::{TorrentState, TorrentView};
 use dunlin_protocol::metainfo::Info;
@@ -21,6 +21,8 @@ use super::{Exit, Failure, Global, Outcome};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an event is waited for before signals are looked at.
 const WAIT: Duration = Duration::from_millis(100);
+/// Events that are taken in a row before signals are looked at.
+const EVENTS_IN_A_ROW: usize = 4096;
 /// How long trackers may take to hear that we stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Below this rate a download counts as slow.
@@ -47,6 +49,8 @@ pub(super) struct Item {
     pub(super) complete_since: Option<Instant>,
     /// Why it will not be complete.
     pub(super) failed: Option<String>,
+    /// Whether the view differs from the one that was told of last.
+    pub(super) news: bool,
     opened: bool,
     fetched: bool,
 }
@@ -85,6 +89,8 @@ pub(super) struct Transfer {
     interrupts: Interrupts,
     started: Instant,
     items: Vec<Item>,
+    /// When the tables were last looked at.
+    mark: Option<Mark>,
     flags: SessionArgs,
     reloads: Option<Reloads>,
 }
@@ -116,6 +122,7 @@ impl Transfer {
             interrupts,
             started: Instant::now(),
             items,
+            mark: None,
             flags,
             reloads,
         })
@@ -132,17 +139,32 @@ impl Transfer {
     /// # Errors
     /// When the session refuses it.
     pub(super) fn add(&mut self, info: Arc<Info>, new: NewTorrent) -> Result<(), Failure> {
-        let key = self.session.add(new).map_err(Failure::failed)?;
-        self.items.push(Item {
-            key,
-            info,
-            view: None,
-            slow_since: None,
-            complete_since: None,
-            failed: None,
-            opened: false,
-            fetched: false,
-        });
+        self.add_all(vec![(info, new)])
+    }
+
+    /// Adds torrents.
+    ///
+    /// # Errors
+    /// When the session refuses one.
+    pub(super) fn add_all(
+        &mut self,
+        torrents: Vec<(Arc<Info>, NewTorrent)>,
+    ) -> Result<(), Failure> {
+        let (infos, torrents): (Vec<_>, Vec<_>) = torrents.into_iter().unzip();
+        let keys = self.session.add_all(torrents);
+        for (info, key) in infos.into_iter().zip(keys) {
+            self.items.push(Item {
+                key: key.map_err(Failure::failed)?,
+                info,
+                view: None,
+                slow_since: None,
+                complete_since: None,
+                failed: None,
+                news: false,
+                opened: false,
+                fetched: false,
+            });
+        }
         Ok(())
     }
 
@@ -155,9 +177,16 @@ impl Transfer {
         let mut interrupted = false;
         loop {
             let mut due = false;
-            if let Some(event) = self.events.next(WAIT) {
-                due = self.take(&event, goal)?;
-            } else if self.events.is_over() {
+            // Thousands of torrents open at once, and one look serves all of them.
+            let mut wait = WAIT;
+            for _ in 0..EVENTS_IN_A_ROW {
+                let Some(event) = self.events.next(wait) else {
+                    break;
+                };
+                due |= self.take(&event, goal)?;
+                wait = Duration::ZERO;
+            }
+            if self.events.is_over() {
                 return Err(Failure::failed(dunlin::Ended));
             }
             self.reload();
@@ -181,7 +210,7 @@ impl Transfer {
         let Some(key) = torrent_of(event) else {
             return Ok(false);
         };
-        let Some(item) = self.items.iter_mut().find(|item| item.key == key) else {
+        let Some(item) = find(&mut self.items, key) else {
             return Ok(false);
         };
         match event {
@@ -215,19 +244,19 @@ impl Transfer {
 
     /// Takes a copy of the tables and tells how far everything is.
     fn look(&mut self) -> Result<(), Failure> {
-        let mut snapshot = self.session.snapshot().map_err(Failure::failed)?;
-        for item in &mut self.items {
-            let at = snapshot
-                .torrents
-                .iter()
-                .position(|view| view.torrent == item.key);
-            let Some(view) = at.map(|at| snapshot.torrents.swap_remove(at)) else {
+        let (snapshot, mark) = self.session.changes(self.mark).map_err(Failure::failed)?;
+        self.mark = Some(mark);
+        for view in snapshot.torrents {
+            let Some(item) = find(&mut self.items, view.torrent) else {
                 continue;
             };
             let slow = view.state == TorrentState::Downloading
                 && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
             item.slow_since = slow.then(|| item.slow_since.unwrap_or_else(Instant::now));
             let seeds = view.state == TorrentState::Seeding;
+            // Also what stands still while it should move is told again and again.
+            let moves = view.state == TorrentState::Downloading;
+            item.news |= moves || item.view.as_ref() != Some(&view);
             item.view = Some(view);
             // Nothing was fetched, so there is nothing to be committed before it is complete.
             if item.complete_since.is_none() && item.opened && !item.fetched && seeds {
@@ -235,7 +264,7 @@ impl Transfer {
                 self.output.complete(item)?;
             }
         }
-        self.output.progress(&self.items)
+        self.output.progress(&mut self.items)
     }
 
     /// Takes a configuration that was changed while running, with our flags on top.
@@ -279,6 +308,12 @@ impl Transfer {
         debug_assert!(failed, "a run ends complete, failed or interrupted");
         Ok(Exit::Failed)
     }
+}
+
+/// A torrent of this run. Keys ascend in the order in which torrents are added.
+fn find(items: &mut [Item], key: TorrentKey) -> Option<&mut Item> {
+    let at = items.binary_search_by_key(&key, |item| item.key).ok()?;
+    items.get_mut(at)
 }
 
 fn watch(named: Option<&Path>, in_force: Config) -> Option<Reloads> {

@@ -10,6 +10,8 @@ use dunlin_port::disk::Check;
 use dunlin_port::user::{FilePriority, TorrentLimits};
 use dunlin_protocol::metainfo::{Metainfo, MetainfoError};
 
+use super::AddError;
+
 /// A torrent to add, made from a [`Metainfo`], the bytes of a .torrent file, or its path.
 ///
 /// Files come to be in the folder `root`: a torrent of one file as a file in it, one of several as
@@ -123,6 +125,21 @@ impl NewTorrent {
     #[must_use]
     pub fn info_hash(&self) -> InfoHash {
         self.metainfo.info.info_hash()
+    }
+
+    /// Its info hash, when it can be added.
+    pub(super) fn check_addable(&self) -> Result<InfoHash, AddError> {
+        let info = &self.metainfo.info;
+        if !info.version().has_v1() {
+            return Err(AddError::OnlyV2 {
+                name: info.name().to_owned(),
+            });
+        }
+        let (got, files) = (self.file_priorities.len(), info.files().len());
+        if got != 0 && got != files {
+            return Err(AddError::Priorities { got, files });
+        }
+        Ok(info.info_hash())
     }
 
     /// Announces to these trackers, in tiers (BEP 12), instead of those in the torrent.

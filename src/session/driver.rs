@@ -10,7 +10,7 @@ use dunlin_port::Outbox;
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::{SessionEvent, Snapshot};
 use dunlin_port::user::UserCommand;
-use dunlin_systems::Engine;
+use dunlin_systems::{Engine, Mark};
 
 use super::{NODE, Shared};
 
@@ -22,8 +22,26 @@ pub(super) enum Message {
     Configure(Box<EngineConfig>),
     /// A copy of the tables is wanted.
     Snapshot(Sender<Snapshot>),
+    /// A copy of what changed since the mark is wanted.
+    Changes(Option<Mark>, Sender<(Snapshot, Mark)>),
     /// End in order, but no later than this.
     Stop(Instant),
+}
+
+/// A look at the tables that is answered after the tick.
+enum Look {
+    All(Sender<Snapshot>),
+    Changes(Option<Mark>, Sender<(Snapshot, Mark)>),
+}
+
+impl Look {
+    fn answer(self, engine: &mut Engine) {
+        // Who asked may have gone; then nobody misses the answer.
+        match self {
+            Self::All(reply) => _ = reply.send(engine.snapshot()),
+            Self::Changes(since, reply) => _ = reply.send(engine.changes(since)),
+        }
+    }
 }
 
 /// Everything that lives on the engine's thread.
@@ -40,11 +58,10 @@ impl Driver {
     /// Runs until the engine has stopped, or was to stop and did not in time.
     pub(super) fn run(mut self) -> bool {
         loop {
-            let snapshots = self.take_messages();
+            let looks = self.take_messages();
             self.engine.tick(self.ports.clock());
-            for reply in snapshots {
-                // Who asked may have gone; then nobody misses the answer.
-                _ = reply.send(self.engine.snapshot());
+            for look in looks {
+                look.answer(&mut self.engine);
             }
             std::mem::swap(&mut self.outbox, self.engine.outbox());
             let stopped = self.publish();
@@ -66,8 +83,8 @@ impl Driver {
     }
 
     /// Puts what the owner said into the inbox; who wants a snapshot gets it after the tick.
-    fn take_messages(&mut self) -> Vec<Sender<Snapshot>> {
-        let mut snapshots = Vec::new();
+    fn take_messages(&mut self) -> Vec<Look> {
+        let mut looks = Vec::new();
         loop {
             let command = match self.messages.try_recv() {
                 Ok(Message::User(command)) => command,
@@ -76,21 +93,25 @@ impl Driver {
                     UserCommand::Configure { node: NODE, config }
                 }
                 Ok(Message::Snapshot(reply)) => {
-                    snapshots.push(reply);
+                    looks.push(Look::All(reply));
+                    continue;
+                }
+                Ok(Message::Changes(since, reply)) => {
+                    looks.push(Look::Changes(since, reply));
                     continue;
                 }
                 Ok(Message::Stop(deadline)) => {
                     self.stop_by = Some(deadline);
                     UserCommand::Stop
                 }
-                Err(TryRecvError::Empty) => return snapshots,
+                Err(TryRecvError::Empty) => return looks,
                 Err(TryRecvError::Disconnected) => {
                     // The owner is gone without a word, so nobody waits for trackers.
                     if self.stop_by.is_none() {
                         self.stop_by = Some(Instant::now());
                         self.engine.inbox().user.push_back(UserCommand::Stop);
                     }
-                    return snapshots;
+                    return looks;
                 }
             };
             self.engine.inbox().user.push_back(command);

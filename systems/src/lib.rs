@@ -25,4 +25,8 @@ mod swarm;
 mod verify;
 
 pub use engine::{Engine, NodeSettings};
+<<<<<<< HEAD
 pub use observe::RowDigest;
+=======
+pub use observe::Mark;
+>>>>>>> 50662331dd834bd0de826f4099cb896dbd6dc3af

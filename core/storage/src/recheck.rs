@@ -1,11 +1,12 @@
 //! Hashes what is on disk: all pieces of a torrent, or those in doubt.
 
 use std::io::IoSliceMut;
+use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use dunlin_base::{Bitfield, PieceIndex};
+use dunlin_base::{Bitfield, Geometry, PieceIndex};
 use dunlin_hash::{Sha1Digest, Sha1Stream, sha1_batch};
 
 use crate::{ErrorKind, Flushed, Storage, StorageError};
@@ -109,7 +110,7 @@ pub fn recheck<H: PieceHashes + ?Sized>(
 
 /// Hashes the pieces of `which`. A piece in a file that is missing or short is not good, which is
 /// no error. Takes two buffers of 16 MiB however large the pieces are: one is read by a second
-/// thread while the other is hashed.
+/// thread while the other is hashed, unless one is enough.
 ///
 /// # Errors
 /// When the disk fails in another way, or `cancelled` becomes true, which is seen after each buffer.
@@ -135,6 +136,43 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
             good: 0,
         },
     };
+    let bytes = u64::from(which.count()) * u64::from(storage.layout().geometry().piece_bytes());
+    if bytes <= BATCH_BYTES as u64 {
+        judge_at_once(storage, which, &mut verdicts, progress)?;
+    } else {
+        judge_read_ahead(storage, which, cancelled, &mut verdicts, progress)?;
+    }
+    Ok(Rechecked {
+        flushed: storage.flush_all()?,
+        good: verdicts.good,
+    })
+}
+
+/// Checks what fits into one batch.
+fn judge_at_once<H: PieceHashes + ?Sized>(
+    storage: &dyn Storage,
+    which: &Bitfield,
+    verdicts: &mut Verdicts<'_, H>,
+    progress: &mut dyn FnMut(RecheckProgress),
+) -> Result<(), RecheckError> {
+    let mut pieces = which.iter().peekable();
+    let mut batch = Batch::default();
+    batch.fill(storage.layout().geometry(), &mut pieces, &mut 0);
+    assert!(pieces.peek().is_none(), "one batch is enough");
+    batch.read(storage)?;
+    verdicts.judge(&batch);
+    progress(verdicts.progress);
+    Ok(())
+}
+
+/// Checks batch by batch, while the next one is read.
+fn judge_read_ahead<H: PieceHashes + ?Sized>(
+    storage: &dyn Storage,
+    which: &Bitfield,
+    cancelled: &AtomicBool,
+    verdicts: &mut Verdicts<'_, H>,
+    progress: &mut dyn FnMut(RecheckProgress),
+) -> Result<(), RecheckError> {
     thread::scope(|scope| {
         // The reader ends when either channel is closed, so both live in this scope.
         let (empty_in, empty_out) = sync_channel(BATCHES);
@@ -160,10 +198,6 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
             _ = empty_in.send(batch);
         }
         Ok(())
-    })?;
-    Ok(Rechecked {
-        flushed: storage.flush_all()?,
-        good: verdicts.good,
     })
 }
 
@@ -200,29 +234,7 @@ fn read_ahead(
     let mut done_of_piece = 0;
     while pieces.peek().is_some() {
         let Ok(mut batch) = empty.recv() else { return };
-        batch.runs.clear();
-        let mut room = BATCH_BYTES;
-        while let Some(&piece) = pieces.peek() {
-            let rest = geometry.piece_len(piece) as usize - done_of_piece;
-            if rest > room && room < BATCH_BYTES {
-                break;
-            }
-            let len = rest.min(room);
-            let continues = len < rest;
-            batch.runs.push(Run {
-                piece,
-                offset: geometry.piece_start(piece) + done_of_piece as u64,
-                start: BATCH_BYTES - room,
-                len,
-                continues,
-                there: false,
-            });
-            room -= len;
-            done_of_piece = if continues { done_of_piece + len } else { 0 };
-            if !continues {
-                pieces.next();
-            }
-        }
+        batch.fill(geometry, &mut pieces, &mut done_of_piece);
         let read = batch.read(storage).map(|()| batch);
         let failed = read.is_err();
         if full.send(read).is_err() || failed {
@@ -232,6 +244,39 @@ fn read_ahead(
 }
 
 impl Batch {
+    /// Takes the next pieces, as many as fit. `done_of_piece` bytes of the first one were in the
+    /// batch before.
+    fn fill(
+        &mut self,
+        geometry: &Geometry,
+        pieces: &mut Peekable<impl Iterator<Item = PieceIndex>>,
+        done_of_piece: &mut usize,
+    ) {
+        self.runs.clear();
+        let mut room = BATCH_BYTES;
+        while let Some(&piece) = pieces.peek() {
+            let rest = geometry.piece_len(piece) as usize - *done_of_piece;
+            if rest > room && room < BATCH_BYTES {
+                break;
+            }
+            let len = rest.min(room);
+            let continues = len < rest;
+            self.runs.push(Run {
+                piece,
+                offset: geometry.piece_start(piece) + *done_of_piece as u64,
+                start: BATCH_BYTES - room,
+                len,
+                continues,
+                there: false,
+            });
+            room -= len;
+            *done_of_piece = if continues { *done_of_piece + len } else { 0 };
+            if !continues {
+                pieces.next();
+            }
+        }
+    }
+
     /// Reads every run; bytes that are not there are no error.
     fn read(&mut self, storage: &dyn Storage) -> Result<(), StorageError> {
         let len = self.runs.last().map_or(0, |run| run.start + run.len);

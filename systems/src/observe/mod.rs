@@ -6,6 +6,7 @@
 //! Cadence: when a viewer asks, never by itself
 //! Spec:    none; client names after the conventions of BEP 20
 
+mod changes;
 mod client;
 mod digest;
 mod peers;
@@ -15,6 +16,8 @@ mod snapshot;
 mod tests;
 mod why;
 
+pub use changes::Mark;
+pub(crate) use changes::changes;
 pub use digest::RowDigest;
 pub(crate) use digest::{digest, rows};
 pub(crate) use snapshot::snapshot;

@@ -38,15 +38,16 @@ impl Detail {
 
 /// Everything.
 pub(crate) fn snapshot(world: &mut World) -> Snapshot {
-    copy(world, Detail::All)
+    copy(world, Detail::All, &|_| true)
 }
 
-/// Every torrent's row, and the details that are asked for.
-pub(super) fn copy(world: &mut World, detail: Detail) -> Snapshot {
+/// Every row of `which` torrents, and the details that are asked for.
+pub(super) fn copy(world: &mut World, detail: Detail, which: &dyn Fn(&Entity) -> bool) -> Snapshot {
     let attempts = count_attempts(world);
     let at = world.resource::<Now>().0;
     let torrents = world.resource::<TorrentIndex>().by_key.iter();
     let torrents = torrents
+        .filter(|(_, entity)| which(entity))
         .filter_map(|(&key, &entity)| {
             let attempts = attempts.get(&entity).copied().unwrap_or(0);
             view(world, key, entity, attempts, detail.covers(key))

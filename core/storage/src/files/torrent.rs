@@ -142,6 +142,12 @@ impl TorrentFiles {
         self.place().root.clone()
     }
 
+    /// Which files are wanted, in the order of the metainfo.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<bool> {
+        self.place().wanted.clone()
+    }
+
     /// The run of one open file that holds the bytes from `offset` in the torrent on, at most `len`
     /// of them, for `sendfile`. `None` when there is none: at padding, and for no bytes.
     ///

@@ -1,13 +1,13 @@
 //! [`ResumeDb`]: records and bits in a database, metainfo and journals in files beside it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use dunlin_base::{Bitfield, Geometry, InfoHash, PieceIndex, limits};
+use dunlin_base::{Bitfield, Geometry, InfoHash, PieceIndex};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use super::journal::Journal;
@@ -31,7 +31,7 @@ const CACHE_BYTES: usize = 16 << 20;
 /// - `written/<info hash>.written`: pieces written since the last commit.
 #[derive(Debug)]
 pub struct ResumeDb {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// `None` after a failure: the next call opens it anew, which repairs it.
     db: Mutex<Option<Database>>,
     journals: Mutex<BTreeMap<InfoHash, Arc<Mutex<Journal>>>>,
@@ -52,6 +52,8 @@ pub struct Commit<'a> {
     pub flushed: &'a Flushed,
     /// The small record, when it changed.
     pub record: Option<&'a ResumeRecord>,
+    /// Pieces that were hashed again: once the good ones are committed, none of them is in doubt.
+    pub checked: Option<&'a Bitfield>,
     /// What the files look like, when the torrent is closed and nothing will be written any more.
     pub at_rest: Option<&'a StatSnapshot>,
 }
@@ -206,50 +208,6 @@ impl ResumeDb {
         ResumeRecord::decode(&bytes).map_err(|source| ResumeError::Record { torrent, source })
     }
 
-    /// Stores the metainfo of a torrent: the bytes of a .torrent file, or of an info dictionary.
-    ///
-    /// # Errors
-    /// When it is larger than [`limits::TORRENT_FILE_BYTES_MAX`], or the file cannot be written.
-    pub fn put_metainfo(&self, torrent: InfoHash, bytes: &[u8]) -> Result<(), ResumeError> {
-        if bytes.len() > limits::TORRENT_FILE_BYTES_MAX {
-            let what = "metainfo";
-            return Err(ResumeError::Unstorable { torrent, what });
-        }
-        let path = self.metainfo_path(torrent);
-        replace_file(&path, bytes).map_err(io_error(&path))
-    }
-
-    /// The metainfo of a torrent, when it is stored. It is as hostile as one from elsewhere.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is too large.
-    pub fn metainfo(&self, torrent: InfoHash) -> Result<Option<Vec<u8>>, ResumeError> {
-        let path = self.metainfo_path(torrent);
-        let max = limits::TORRENT_FILE_BYTES_MAX;
-        match read_bounded(&path, max) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error(&path)(error)),
-        }
-    }
-
-    /// Every torrent whose metainfo is stored, in order: more than [`Self::list`] has after a
-    /// damaged database was moved aside.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn metainfo_list(&self) -> Result<Vec<InfoHash>, ResumeError> {
-        let path = self.folder.join("torrents");
-        let mut torrents = Vec::new();
-        for entry in fs::read_dir(&path).map_err(io_error(&path))? {
-            let name = entry.map_err(io_error(&path))?.file_name();
-            let hash = name.to_str().and_then(|name| name.strip_suffix(".torrent"));
-            torrents.extend(hash.and_then(|hash| hash.parse::<InfoHash>().ok()));
-        }
-        torrents.sort_unstable();
-        Ok(torrents)
-    }
-
     /// Forgets a torrent.
     ///
     /// # Errors
@@ -262,10 +220,11 @@ impl ResumeDb {
             }
             Ok(transaction.commit()?)
         })?;
-        let journal = self.journal(torrent)?;
-        let removed = lock(&journal).remove();
-        removed.map_err(io_error(&self.journal_path(torrent)))?;
-        lock(&self.journals).remove(&torrent);
+        if let Some(journal) = self.journal_if_there(torrent)? {
+            let removed = lock(&journal).remove();
+            removed.map_err(io_error(&self.journal_path(torrent)))?;
+            lock(&self.journals).remove(&torrent);
+        }
         let path = self.metainfo_path(torrent);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&path)(error)),
@@ -293,11 +252,13 @@ impl ResumeDb {
         })?;
         let pieces = geometry.piece_count();
         let have = have.filter(|have| have.len() == pieces);
-        let journal = self.journal(torrent)?;
-        let journal = lock(&journal);
-        let written = journal.is_there().then(|| {
+        let journal = self.journal_if_there(torrent)?;
+        let written = journal.map(|journal| {
             let mut written = Bitfield::empty(pieces);
-            for piece in journal.outstanding().filter(|piece| piece.0 < pieces) {
+            for piece in lock(&journal)
+                .outstanding()
+                .filter(|piece| piece.0 < pieces)
+            {
                 written.set(piece);
             }
             written
@@ -327,13 +288,16 @@ impl ResumeDb {
     /// # Errors
     /// When the journal cannot be changed.
     pub fn settle(&self, torrent: InfoHash, checked: &Bitfield) -> Result<(), ResumeError> {
-        let journal = self.journal(torrent)?;
+        let Some(journal) = self.journal_if_there(torrent)? else {
+            return Ok(());
+        };
         let settled = lock(&journal).settle(checked);
         settled.map_err(io_error(&self.journal_path(torrent)))
     }
 
-    /// Commits many torrents in one durable transaction. Returns for each the bits that are
-    /// committed now: those of `have` that were committed before or are covered by `flushed`.
+    /// Commits many torrents in one durable transaction, or without one when nothing changed.
+    /// Returns for each the bits that are committed now: those of `have` that were committed before
+    /// or are covered by `flushed`.
     ///
     /// # Errors
     /// When nothing, or not everything, could be committed; the call can be repeated.
@@ -353,6 +317,7 @@ impl ResumeDb {
         let committed = self.with(|db| {
             let transaction = db.begin_write()?;
             let mut committed = Vec::with_capacity(commits.len());
+            let mut changes = false;
             {
                 let mut have_table = transaction.open_table(HAVE)?;
                 let mut record_table = transaction.open_table(RECORDS)?;
@@ -364,21 +329,35 @@ impl ResumeDb {
                     let have = commit.provable(before.as_ref());
                     if before.as_ref() != Some(&have) {
                         have_table.insert(key, &*encode_have(&have))?;
+                        changes = true;
                     }
                     if let Some(record) = record {
                         record_table.insert(key, &**record)?;
+                        changes = true;
                     }
-                    if let Some(at_rest) = commit.at_rest {
-                        snapshot_table.insert(key, &*encode_snapshot(at_rest))?;
+                    if let Some(at_rest) = commit.at_rest.map(encode_snapshot) {
+                        let known = snapshot_table.get(key)?;
+                        let known = known.is_some_and(|known| known.value() == &*at_rest);
+                        if !known {
+                            snapshot_table.insert(key, &*at_rest)?;
+                            changes = true;
+                        }
                     }
                     committed.push(have);
                 }
             }
-            transaction.commit()?;
+            if changes {
+                transaction.commit()?;
+            } else {
+                transaction.abort()?;
+            }
             Ok(committed)
         })?;
         for (commit, have) in commits.iter().zip(&committed) {
             self.settle(commit.torrent, have)?;
+            if let Some(checked) = commit.checked {
+                self.settle(commit.torrent, checked)?;
+            }
             if commit.at_rest.is_some() {
                 self.close_journal(commit.torrent)?;
             }
@@ -387,14 +366,16 @@ impl ResumeDb {
     }
 
     fn close_journal(&self, torrent: InfoHash) -> Result<(), ResumeError> {
-        let journal = self.journal(torrent)?;
+        let Some(journal) = self.journal_if_there(torrent)? else {
+            return Ok(());
+        };
         let closed = lock(&journal).close();
         closed.map_err(io_error(&self.journal_path(torrent)))?;
         lock(&self.journals).remove(&torrent);
         Ok(())
     }
 
-    fn metainfo_path(&self, torrent: InfoHash) -> PathBuf {
+    pub(super) fn metainfo_path(&self, torrent: InfoHash) -> PathBuf {
         self.folder
             .join("torrents")
             .join(format!("{torrent}.torrent"))
@@ -406,15 +387,35 @@ impl ResumeDb {
             .join(format!("{torrent}.written"))
     }
 
+    /// A torrent's journal, in whose file the next write may be noted.
     fn journal(&self, torrent: InfoHash) -> Result<Arc<Mutex<Journal>>, ResumeError> {
         if let Some(journal) = lock(&self.journals).get(&torrent) {
             return Ok(Arc::clone(journal));
         }
+        Ok(self.keep_journal(torrent, self.read_journal(torrent)?))
+    }
+
+    /// A torrent's journal, when it has one. What only seeds has none, and is not remembered here.
+    fn journal_if_there(
+        &self,
+        torrent: InfoHash,
+    ) -> Result<Option<Arc<Mutex<Journal>>>, ResumeError> {
+        if let Some(journal) = lock(&self.journals).get(&torrent) {
+            return Ok(lock(journal).is_there().then(|| Arc::clone(journal)));
+        }
+        let journal = self.read_journal(torrent)?;
+        let there = journal.is_there();
+        Ok(there.then(|| self.keep_journal(torrent, journal)))
+    }
+
+    fn read_journal(&self, torrent: InfoHash) -> Result<Journal, ResumeError> {
         let path = self.journal_path(torrent);
-        let journal = Journal::open(path.clone()).map_err(io_error(&path))?;
+        Journal::open(path.clone()).map_err(io_error(&path))
+    }
+
+    fn keep_journal(&self, torrent: InfoHash, journal: Journal) -> Arc<Mutex<Journal>> {
         let journal = Arc::new(Mutex::new(journal));
-        let mut journals = lock(&self.journals);
-        Ok(Arc::clone(journals.entry(torrent).or_insert(journal)))
+        Arc::clone(lock(&self.journals).entry(torrent).or_insert(journal))
     }
 
     /// Runs `action` on the open database. After an error it is closed, and opened again by the
@@ -515,7 +516,7 @@ fn database_error(path: &Path, error: redb::Error) -> ResumeError {
     }
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> ResumeError {
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> ResumeError {
     move |source| ResumeError::Io {
         path: path.to_path_buf(),
         source,
@@ -543,28 +544,4 @@ fn encode_have(have: &Bitfield) -> Vec<u8> {
 fn decode_have(bytes: &[u8]) -> Option<Bitfield> {
     let (len, bits) = bytes.split_first_chunk()?;
     Bitfield::from_wire(bits, u32::from_le_bytes(*len)).ok()
-}
-
-/// Puts a whole file in the place of an old one, at once and durably.
-fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut file = File::open(path)?.take(bytes_max as u64 + 1);
-    file.read_to_end(&mut bytes)?;
-    if bytes.len() > bytes_max {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
 }

@@ -4,6 +4,7 @@ mod codec;
 mod db;
 mod error;
 mod journal;
+mod metainfo;
 mod record;
 
 pub use db::{Commit, Listed, ResumeDb, TorrentState};

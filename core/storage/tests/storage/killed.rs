@@ -51,6 +51,7 @@ fn write_until_killed() {
             have: &have,
             flushed: &flushed,
             record: None,
+            checked: None,
             at_rest: None,
         };
         db.commit(&[commit]).unwrap();

@@ -34,6 +34,7 @@ fn commit<'a>(layout: &'a FileLayout, have: &'a Bitfield, flushed: &'a Flushed) 
         have,
         flushed,
         record: None,
+        checked: None,
         at_rest: None,
     }
 }
@@ -131,6 +132,7 @@ fn a_torrent_closed_properly_doubts_only_changed_files() {
         let flushed = storage.flush().unwrap();
         let at_rest = storage.stat().unwrap();
         let closing = Commit {
+            checked: None,
             at_rest: Some(&at_rest),
             ..commit(&layout, &all, &flushed)
         };

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dunlin_base::{Bitfield, TorrentKey};
-use dunlin_port::disk::{DiskError, Totals};
+use dunlin_port::disk::{DiskError, DiskEvent, Totals};
 use dunlin_storage::{Flushed, Storage as _};
 
 use super::records::{Facts, Records};
@@ -22,13 +22,23 @@ pub(super) struct Line {
 
 #[derive(Default)]
 struct Waiting {
-    facts: VecDeque<(TorrentKey, Facts)>,
+    facts: VecDeque<(TorrentKey, Facts, Then)>,
     /// Whether a thread carries out commits, ours among them.
     led: bool,
 }
 
+/// What a commit was for.
+pub(super) enum Then {
+    /// To be told of.
+    Committed,
+    /// A check, of which this is told.
+    Opened(DiskEvent, Arc<OpenTorrent>),
+    /// The last one of a torrent.
+    Closed,
+}
+
 /// How a torrent's commit ended.
-pub(super) type Outcome = (TorrentKey, Result<(), DiskError>);
+pub(super) type Outcome = (TorrentKey, Then, Result<(), DiskError>);
 
 /// Flushes a torrent's files, after their last touch when they are complete.
 pub(super) fn flush(
@@ -54,6 +64,7 @@ pub(super) fn flush(
         have,
         flushed,
         state,
+        checked: None,
         at_rest: None,
     })
 }
@@ -70,17 +81,18 @@ fn merged(earlier: Option<Flushed>, later: Flushed) -> Flushed {
 }
 
 /// Commits what was flushed of some torrents, or keeps the proof for the next try.
-pub(super) fn settle(records: Option<&Records>, batch: Vec<(TorrentKey, Facts)>) -> Vec<Outcome> {
+fn settle(records: Option<&Records>, batch: Vec<(TorrentKey, Facts, Then)>) -> Vec<Outcome> {
+    let good = |(key, _, then)| (key, then, Ok(()));
     let Some(records) = records else {
-        return batch.into_iter().map(|(key, _)| (key, Ok(()))).collect();
+        return batch.into_iter().map(good).collect();
     };
-    let all: Vec<_> = batch.iter().map(|(_, facts)| facts).collect();
+    let all: Vec<_> = batch.iter().map(|(_, facts, _)| facts).collect();
     if records.commit(&all).is_ok() {
-        return batch.into_iter().map(|(key, _)| (key, Ok(()))).collect();
+        return batch.into_iter().map(good).collect();
     }
     // One that cannot be stored must not hold up the others.
-    let one = |(key, facts): (TorrentKey, Facts)| match records.commit(&[&facts]) {
-        Ok(()) => (key, Ok(())),
+    let one = |(key, facts, then): (_, Facts, _)| match records.commit(&[&facts]) {
+        Ok(()) => (key, then, Ok(())),
         Err(error) => {
             let mut ledger = facts.torrent.ledger();
             // Another flush may have come between.
@@ -89,7 +101,7 @@ pub(super) fn settle(records: Option<&Records>, batch: Vec<(TorrentKey, Facts)>)
                 merged(Some(facts.flushed.clone()), between)
             });
             ledger.unproven = Some(proof);
-            (key, Err(trouble::of_resume(&error)))
+            (key, then, Err(trouble::of_resume(&error)))
         }
     };
     batch.into_iter().map(one).collect()
@@ -102,11 +114,12 @@ impl Line {
         &self,
         key: TorrentKey,
         facts: Facts,
+        then: Then,
         records: Option<&Records>,
         tell: impl Fn(Outcome),
     ) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.facts.push_back((key, facts));
+        waiting.facts.push_back((key, facts, then));
         if waiting.led {
             return;
         }

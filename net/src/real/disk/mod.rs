@@ -18,10 +18,10 @@ use dunlin_port::disk::{DiskCommand, DiskEvent, Totals};
 use dunlin_storage::{FilePool, ResumeDb, ResumeError, ResumeRecord};
 
 use super::mailbox::{Mailbox, Wake};
-use commit::{Line, Outcome};
-use open::{Desk, Opening};
+use commit::{Line, Outcome, Then};
+use open::{Checked, Desk, Opening};
 use queue::{Ended, Job, Known, PieceWrite, Queue, Work};
-use records::Records;
+use records::{Facts, Records};
 use torrent::OpenTorrent;
 pub use torrent::layout_of;
 
@@ -234,8 +234,12 @@ impl Shared {
                         cancelled: &cancelled,
                         tell: &|event| self.events.put([event]),
                     };
-                    let ended = alone(&desk, torrent, known.as_deref(), command);
-                    self.end(key, ended);
+                    let long = queue::takes_long(&command);
+                    let left = alone(&desk, torrent, known.as_deref(), command);
+                    if long {
+                        self.lock().queue.nearly_ended();
+                    }
+                    self.settle(key, left);
                 }
             }
         }
@@ -246,6 +250,9 @@ impl Shared {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.take() {
+                if state.queue.has_ready() {
+                    self.changed.notify_one();
+                }
                 return Some(job);
             }
             if state.stop && state.queue.is_idle() {
@@ -283,25 +290,72 @@ impl Shared {
         have: Bitfield,
         state: (Totals, bool),
     ) {
-        let tell = |(key, result): Outcome| {
-            let event = match result {
-                Ok(()) => DiskEvent::Committed { torrent: key },
-                Err(error) => DiskEvent::Failed {
-                    torrent: key,
-                    error,
-                },
-            };
-            self.events.put([event]);
-            self.end(key, Ended::Commit);
-        };
         let flushed = match torrent {
             Some(torrent) => commit::flush(torrent, have, Some(state)),
             None => Err(trouble::not_open()),
         };
         match flushed {
-            Ok(facts) => self.commits.commit(key, facts, self.records.as_ref(), tell),
-            Err(error) => tell((key, Err(error))),
+            Ok(facts) => self.line_up(key, facts, Then::Committed),
+            Err(error) => self.committed((key, Then::Committed, Err(error))),
         }
+    }
+
+    /// Ends a command that ran alone, after what is left of it is committed.
+    fn settle(&self, key: TorrentKey, left: Left) {
+        let (facts, then) = match left {
+            Left::Nothing(torrent) => {
+                let closed = false;
+                return self.end(key, Ended::Alone { torrent, closed });
+            }
+            Left::Checked(Checked {
+                torrent,
+                opened,
+                facts,
+            }) => (facts, Then::Opened(opened, torrent)),
+            Left::Closed(facts) => (facts, Then::Closed),
+        };
+        match facts {
+            Some(facts) => self.line_up(key, facts, then),
+            None => self.committed((key, then, Ok(()))),
+        }
+    }
+
+    fn line_up(&self, key: TorrentKey, facts: Facts, then: Then) {
+        // A commit takes its time, in which others can do what waits.
+        self.wake_another();
+        let records = self.records.as_ref();
+        self.commits.commit(key, facts, then, records, |outcome| {
+            self.committed(outcome);
+            self.wake_another();
+        });
+    }
+
+    /// Tells how a commit ended, and lets what waited for it begin.
+    fn committed(&self, (key, then, result): Outcome) {
+        let good = result.is_ok();
+        let failed = result.err().map(|error| DiskEvent::Failed {
+            torrent: key,
+            error,
+        });
+        let (event, ended) = match then {
+            Then::Committed => (
+                good.then_some(DiskEvent::Committed { torrent: key }),
+                Ended::Commit,
+            ),
+            Then::Opened(opened, torrent) => {
+                let (torrent, closed) = (good.then_some(torrent), false);
+                (good.then_some(opened), Ended::Alone { torrent, closed })
+            }
+            Then::Closed => {
+                let (torrent, closed) = (None, true);
+                (
+                    Some(DiskEvent::ClosedFiles { torrent: key }),
+                    Ended::Alone { torrent, closed },
+                )
+            }
+        };
+        self.events.put(failed.into_iter().chain(event));
+        self.end(key, ended);
     }
 
     fn starve(&self, read: DiskCommand) {
@@ -311,10 +365,30 @@ impl Shared {
         }
     }
 
+    /// Lets what waited for a piece of work begin. The thread that did it takes the next itself.
     fn end(&self, key: TorrentKey, ended: Ended) {
-        self.lock().queue.end(key, ended);
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.queue.end(key, ended);
+        if state.stop {
+            self.changed.notify_all();
+        }
     }
+
+    fn wake_another(&self) {
+        if self.lock().queue.has_ready() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// What is left of a command that ran alone.
+enum Left {
+    /// Nothing; what is open now.
+    Nothing(Option<Arc<OpenTorrent>>),
+    /// What it found is to be committed and told.
+    Checked(Checked),
+    /// The torrent is closed when this is committed.
+    Closed(Option<Facts>),
 }
 
 /// Carries out a command that runs alone.
@@ -323,10 +397,8 @@ fn alone(
     torrent: Option<Arc<OpenTorrent>>,
     known: Option<&Known>,
     command: DiskCommand,
-) -> Ended {
-    let long = queue::takes_long(&command);
-    let closed = matches!(command, DiskCommand::Close { .. });
-    let torrent = match command {
+) -> Left {
+    match command {
         DiskCommand::Open {
             info,
             root,
@@ -334,36 +406,31 @@ fn alone(
             wanted,
             check,
             ..
-        } => desk.open(Opening {
-            info,
-            root,
-            preallocation,
-            wanted,
-            check,
-        }),
+        } => {
+            let opened = desk.open(Opening {
+                info,
+                root,
+                preallocation,
+                wanted,
+                check,
+            });
+            opened.map_or(Left::Nothing(None), Left::Checked)
+        }
         DiskCommand::Select { wanted, .. } => {
             desk.select(torrent.as_ref(), wanted);
-            torrent
+            Left::Nothing(torrent)
         }
         DiskCommand::Move { root, .. } => {
             desk.relocate(torrent.as_ref(), known, &root);
-            torrent
+            Left::Nothing(torrent)
         }
         DiskCommand::Recheck { .. } => {
-            desk.recheck(torrent.as_ref());
-            torrent
+            let checked = desk.recheck(torrent.as_ref());
+            checked.map_or(Left::Nothing(torrent), Left::Checked)
         }
-        DiskCommand::Close { keep, .. } => {
-            desk.close(torrent.as_ref(), known, keep);
-            None
-        }
+        DiskCommand::Close { keep, .. } => Left::Closed(desk.close(torrent.as_ref(), known, keep)),
         DiskCommand::Write { .. } | DiskCommand::Read { .. } | DiskCommand::Commit { .. } => {
             unreachable!("these run beside others")
         }
-    };
-    Ended::Alone {
-        long,
-        torrent,
-        closed,
     }
 }

@@ -9,15 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dunlin_base::{Bitfield, InfoHash, TorrentKey};
 use dunlin_port::config::Preallocation;
 use dunlin_port::disk::{Check, DiskError, DiskEvent, Keep, Totals};
-use dunlin_port::user::FilePriority;
 use dunlin_protocol::metainfo::Info;
 use dunlin_storage::{
     FilePool, Flushed, RecheckProgress, ResumeRecord, Storage as _, TorrentFiles, recheck_pieces,
 };
 
-use super::commit::{flush, settle};
+use super::commit::flush;
 use super::queue::Known;
-use super::records::{Facts, Records};
+use super::records::{Facts, Records, choose};
 use super::torrent::{OpenTorrent, layout_of, preallocation};
 use super::trouble;
 
@@ -30,8 +29,29 @@ pub(super) struct Desk<'a> {
     pub(super) tell: &'a dyn Fn(DiskEvent),
 }
 
-/// What [`DiskEvent::Opened`] says, or why it does not come; `None` when the opening was cancelled.
-type Checked = Result<(), Option<DiskError>>;
+/// Bytes to hash above which a new torrent is remembered before its check and not with what it
+/// finds: who kills us meanwhile shall not have to add it again.
+const CHECK_BYTES_UNREMEMBERED_MAX: u64 = 64 << 20;
+
+/// What a check found.
+pub(super) struct Checked {
+    pub(super) torrent: Arc<OpenTorrent>,
+    /// What is told when it is committed.
+    pub(super) opened: DiskEvent,
+    /// What is to be committed, unless it is known already.
+    pub(super) facts: Option<Facts>,
+}
+
+/// Why there is no check; `None` when it was cancelled.
+type Unchecked = Option<DiskError>;
+
+/// What is known of a torrent before it is opened.
+struct Before {
+    check: Check,
+    totals: Totals,
+    /// Whether it has no record yet.
+    fresh: bool,
+}
 
 /// The facts of [`dunlin_port::disk::DiskCommand::Open`].
 pub(super) struct Opening {
@@ -43,14 +63,27 @@ pub(super) struct Opening {
 }
 
 impl Desk<'_> {
-    /// Opens a torrent and tells what is there.
-    pub(super) fn open(&self, opening: Opening) -> Option<Arc<OpenTorrent>> {
-        self.try_open(opening)
-            .map_err(|error| self.fail(error))
-            .ok()
+    /// Opens a torrent and finds out what is there.
+    pub(super) fn open(&self, opening: Opening) -> Option<Checked> {
+        let (hash, root, wanted) = (
+            opening.info.info_hash(),
+            opening.root.clone(),
+            opening.wanted.clone(),
+        );
+        match self.try_open(opening) {
+            Ok(checked) => Some(checked),
+            Err(error) => {
+                self.fail(error);
+                // It stays known, to be tried again.
+                if let Err(error) = self.place(hash, &root, &wanted) {
+                    self.fail(Some(error));
+                }
+                None
+            }
+        }
     }
 
-    fn try_open(&self, opening: Opening) -> Result<Arc<OpenTorrent>, Option<DiskError>> {
+    fn try_open(&self, opening: Opening) -> Result<Checked, Unchecked> {
         let Opening {
             info,
             root,
@@ -74,10 +107,10 @@ impl Desk<'_> {
             // its disk is not mounted, which a new folder would hide.
             None => fs::create_dir_all(&root).map_err(|error| folder_error(&root, &error))?,
         }
-        self.edit(hash, &root, |record| {
-            record.root.clone_from(&root);
-            choose(record, &wanted);
-        })?;
+        let fresh = record.is_none();
+        if !fresh {
+            self.place(hash, &root, &wanted)?;
+        }
         let pool = Arc::clone(self.files);
         let files = TorrentFiles::open(
             root,
@@ -95,43 +128,64 @@ impl Desk<'_> {
         {
             self.move_files(&torrent, target);
         }
-        let fresh = record.is_none();
         let totals = record.map_or_else(Totals::default, |record| Totals {
             downloaded_bytes: record.downloaded_bytes,
             uploaded_bytes: record.uploaded_bytes,
         });
-        self.check(&torrent, check, fresh, totals)?;
-        Ok(torrent)
-    }
-
-    /// Hashes everything again and tells what is there.
-    pub(super) fn recheck(&self, torrent: Option<&Arc<OpenTorrent>>) {
-        let Some(torrent) = torrent else {
-            return self.fail(Some(trouble::not_open()));
+        let before = Before {
+            check,
+            totals,
+            fresh,
         };
-        // The engine counts on from totals that it has.
-        if let Err(error) = self.check(torrent, Check::Full, false, Totals::default()) {
-            self.fail(error);
-        }
+        self.check(torrent, before)
     }
 
-    /// Finds out which pieces are there, commits them and tells.
-    fn check(
-        &self,
-        torrent: &Arc<OpenTorrent>,
-        check: Check,
-        fresh: bool,
-        totals: Totals,
-    ) -> Checked {
+    /// Notes where a torrent is and which of its files are wanted.
+    fn place(&self, hash: InfoHash, root: &Path, wanted: &[bool]) -> Result<(), DiskError> {
+        self.edit(hash, root, |record| {
+            record.root = root.to_path_buf();
+            choose(record, wanted);
+        })
+    }
+
+    /// Hashes everything again.
+    pub(super) fn recheck(&self, torrent: Option<&Arc<OpenTorrent>>) -> Option<Checked> {
+        let Some(torrent) = torrent else {
+            self.fail(Some(trouble::not_open()));
+            return None;
+        };
+        let before = Before {
+            check: Check::Full,
+            // The engine counts on from totals that it has.
+            totals: Totals::default(),
+            fresh: false,
+        };
+        let checked = self.check(Arc::clone(torrent), before);
+        checked.map_err(|error| self.fail(error)).ok()
+    }
+
+    /// Finds out which pieces are there.
+    fn check(&self, torrent: Arc<OpenTorrent>, before: Before) -> Result<Checked, Unchecked> {
+        let Before {
+            check,
+            totals,
+            fresh,
+        } = before;
         let pieces = torrent.layout.geometry().piece_count();
         let (mut have, doubt) = match check {
             Check::Trusted => (Bitfield::full(pieces), Bitfield::empty(pieces)),
             Check::Full => (Bitfield::empty(pieces), Bitfield::full(pieces)),
-            Check::Quick => self.remembered(torrent)?,
+            Check::Quick => self.remembered(&torrent)?,
         };
         let mut flushed = None;
         if doubt.count() > 0 {
-            let (good, proof) = self.hash(torrent, &doubt)?;
+            let bytes =
+                u64::from(doubt.count()) * u64::from(torrent.layout.geometry().piece_bytes());
+            if fresh && bytes > CHECK_BYTES_UNREMEMBERED_MAX {
+                let files = &torrent.files;
+                self.place(torrent.info_hash(), &files.root(), &files.wanted())?;
+            }
+            let (good, proof) = self.hash(&torrent, &doubt)?;
             flushed = Some(proof);
             for piece in doubt.iter() {
                 if good.has(piece) {
@@ -149,16 +203,22 @@ impl Desk<'_> {
         }
         torrent.ledger().have.clone_from(&have);
         // What is as it was when it was last committed needs no flush: thousands start like that.
-        if fresh || check != Check::Quick || doubt.count() > 0 {
-            self.settle_check(torrent, &have, &doubt, flushed)?;
-        }
-        (self.tell)(DiskEvent::Opened {
+        let facts = if fresh || check != Check::Quick || doubt.count() > 0 {
+            self.facts_of_check(&torrent, &have, &doubt, flushed)?
+        } else {
+            None
+        };
+        let opened = DiskEvent::Opened {
             torrent: self.key,
             have,
             checked: doubt.count(),
             totals,
-        });
-        Ok(())
+        };
+        Ok(Checked {
+            torrent,
+            opened,
+            facts,
+        })
     }
 
     /// The pieces that the last run committed, and those to hash again.
@@ -214,17 +274,17 @@ impl Desk<'_> {
         Ok((checked.good, checked.flushed))
     }
 
-    /// Commits what a check found, so that the next start need not find it again.
-    fn settle_check(
+    /// What a check found, to be committed so that the next start need not find it again.
+    fn facts_of_check(
         &self,
         torrent: &Arc<OpenTorrent>,
         have: &Bitfield,
         doubt: &Bitfield,
         flushed: Option<Flushed>,
-    ) -> Result<(), DiskError> {
-        let Some(records) = self.records else {
-            return Ok(());
-        };
+    ) -> Result<Option<Facts>, DiskError> {
+        if self.records.is_none() {
+            return Ok(None);
+        }
         let flushed = match flushed {
             Some(flushed) => flushed,
             None => torrent
@@ -236,19 +296,14 @@ impl Desk<'_> {
             .files
             .stat()
             .map_err(|error| trouble::of_storage(&error))?;
-        // Pieces that were hashed are in doubt no longer, good or bad, once the good are committed.
-        let facts = |at_rest| Facts {
+        Ok(Some(Facts {
             torrent: Arc::clone(torrent),
             have: have.clone(),
-            flushed: flushed.clone(),
+            flushed,
             state: None,
-            at_rest,
-        };
-        let settled = records
-            .commit(&[&facts(None)])
-            .and_then(|()| records.db.settle(torrent.info_hash(), doubt))
-            .and_then(|()| records.commit(&[&facts(Some(at_rest))]));
-        settled.map_err(|error| trouble::of_resume(&error))
+            checked: Some(doubt.clone()),
+            at_rest: Some(at_rest),
+        }))
     }
 
     /// Changes which files are wanted.
@@ -320,42 +375,31 @@ impl Desk<'_> {
         });
     }
 
-    /// Ends a torrent: whatever fails, its files are closed afterwards.
+    /// Ends a torrent: whatever fails, its files are closed afterwards. What is left to be committed
+    /// of it, if anything.
     pub(super) fn close(
         &self,
         torrent: Option<&Arc<OpenTorrent>>,
         known: Option<&Known>,
         keep: Keep,
-    ) {
+    ) -> Option<Facts> {
         let closed = match (torrent, keep) {
-            (Some(torrent), Keep::All) => self.commit_at_rest(torrent),
-            (None, Keep::All) => Ok(()),
-            (_, Keep::Files) => self.forget(known),
+            (Some(torrent), Keep::All) => facts_at_rest(torrent).map(Some),
+            (None, Keep::All) => Ok(None),
+            (_, Keep::Files) => self.forget(known).map(|()| None),
             (Some(torrent), Keep::Nothing) => {
                 let removed = torrent.files.remove_data();
                 removed
                     .map_err(|error| trouble::of_storage(&error))
                     .and(self.forget(known))
+                    .map(|()| None)
             }
             (None, Keep::Nothing) => self.forget(known).and(Err(trouble::not_open())),
         };
-        if let Err(error) = closed {
+        closed.unwrap_or_else(|error| {
             self.fail(Some(error));
-        }
-        (self.tell)(DiskEvent::ClosedFiles { torrent: self.key });
-    }
-
-    fn commit_at_rest(&self, torrent: &Arc<OpenTorrent>) -> Result<(), DiskError> {
-        let have = torrent.ledger().have.clone();
-        let mut facts = flush(torrent, have, None)?;
-        facts.at_rest = Some(
-            torrent
-                .files
-                .stat()
-                .map_err(|error| trouble::of_storage(&error))?,
-        );
-        let outcomes = settle(self.records, vec![(self.key, facts)]);
-        outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
+            None
+        })
     }
 
     fn forget(&self, known: Option<&Known>) -> Result<(), DiskError> {
@@ -392,19 +436,12 @@ impl Desk<'_> {
     }
 }
 
-/// Keeps the levels of a record's priorities as far as they agree with which files are wanted.
-fn choose(record: &mut ResumeRecord, wanted: &[bool]) {
-    let (skip, normal) = (FilePriority::Skip as u8, FilePriority::Normal as u8);
-    let known = std::mem::take(&mut record.priorities);
-    if known.is_empty() && wanted.iter().all(|wanted| *wanted) {
-        return;
-    }
-    let level = |(at, &wanted): (usize, &bool)| match known.get(at) {
-        Some(&level) if wanted == (level != skip) => level,
-        _ if wanted => normal,
-        _ => skip,
-    };
-    record.priorities = wanted.iter().enumerate().map(level).collect();
+fn facts_at_rest(torrent: &Arc<OpenTorrent>) -> Result<Facts, DiskError> {
+    let have = torrent.ledger().have.clone();
+    let mut facts = flush(torrent, have, None)?;
+    let at_rest = torrent.files.stat();
+    facts.at_rest = Some(at_rest.map_err(|error| trouble::of_storage(&error))?);
+    Ok(facts)
 }
 
 fn folder_error(path: &Path, error: &std::io::Error) -> DiskError {

@@ -60,7 +60,6 @@ pub(super) enum Ended {
     Commit,
     /// A command that ran alone; what is open now.
     Alone {
-        long: bool,
         torrent: Option<Arc<OpenTorrent>>,
         closed: bool,
     },
@@ -184,6 +183,17 @@ impl Queue {
         None
     }
 
+    /// Lets the next command begin that takes long: of one that runs only its commit is left.
+    pub(super) fn nearly_ended(&mut self) {
+        self.long_running -= 1;
+        self.ready.extend(self.long_waiting.pop_front());
+    }
+
+    /// Whether another thread could take something.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     pub(super) fn end(&mut self, key: TorrentKey, ended: Ended) {
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
@@ -196,19 +206,11 @@ impl Queue {
             }
             Ended::Read => lane.reads -= 1,
             Ended::Commit => lane.committing = false,
-            Ended::Alone {
-                long,
-                torrent,
-                closed,
-            } => {
+            Ended::Alone { torrent, closed } => {
                 lane.alone = false;
                 lane.torrent = torrent;
                 if closed {
                     lane.known = None;
-                }
-                if long {
-                    self.long_running -= 1;
-                    self.ready.extend(self.long_waiting.pop_front());
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dunlin_base::{Bitfield, InfoHash};
 use dunlin_port::disk::Totals;
+use dunlin_port::user::FilePriority;
 use dunlin_storage::{Commit, Flushed, ResumeDb, ResumeError, ResumeRecord, StatSnapshot};
 
 use super::torrent::OpenTorrent;
@@ -24,6 +25,8 @@ pub(super) struct Facts {
     pub(super) flushed: Flushed,
     /// Totals, and whether it is paused, when they may have changed.
     pub(super) state: Option<(Totals, bool)>,
+    /// The pieces that a check hashed.
+    pub(super) checked: Option<Bitfield>,
     /// What the files look like, when nothing will be written for now.
     pub(super) at_rest: Option<StatSnapshot>,
 }
@@ -78,6 +81,7 @@ impl Records {
                 have: &facts.have,
                 flushed: &facts.flushed,
                 record: record.as_ref(),
+                checked: facts.checked.as_ref(),
                 at_rest: facts.at_rest.as_ref(),
             })
             .collect();
@@ -85,16 +89,17 @@ impl Records {
     }
 
     fn changed_record(&self, facts: &Facts) -> Result<Option<ResumeRecord>, ResumeError> {
-        let Some((totals, paused)) = facts.state else {
-            return Ok(None);
-        };
         let old = self.find(facts.torrent.info_hash())?;
-        let mut record = old
-            .clone()
-            .unwrap_or_else(|| new_record(&facts.torrent.files.root()));
-        record.downloaded_bytes = totals.downloaded_bytes;
-        record.uploaded_bytes = totals.uploaded_bytes;
-        record.paused = paused;
+        let mut record = old.clone().unwrap_or_else(|| {
+            let mut record = new_record(&facts.torrent.files.root());
+            choose(&mut record, &facts.torrent.files.wanted());
+            record
+        });
+        if let Some((totals, paused)) = facts.state {
+            record.downloaded_bytes = totals.downloaded_bytes;
+            record.uploaded_bytes = totals.uploaded_bytes;
+            record.paused = paused;
+        }
         Ok((old.as_ref() != Some(&record)).then_some(record))
     }
 }
@@ -108,4 +113,19 @@ fn new_record(root: &Path) -> ResumeRecord {
         added_unix_secs: i64::try_from(now).unwrap_or(i64::MAX),
         ..ResumeRecord::default()
     }
+}
+
+/// Keeps the levels of a record's priorities as far as they agree with which files are wanted.
+pub(super) fn choose(record: &mut ResumeRecord, wanted: &[bool]) {
+    let (skip, normal) = (FilePriority::Skip as u8, FilePriority::Normal as u8);
+    let known = std::mem::take(&mut record.priorities);
+    if known.is_empty() && wanted.iter().all(|wanted| *wanted) {
+        return;
+    }
+    let level = |(at, &wanted): (usize, &bool)| match known.get(at) {
+        Some(&level) if wanted == (level != skip) => level,
+        _ if wanted => normal,
+        _ => skip,
+    };
+    record.priorities = wanted.iter().enumerate().map(level).collect();
 }

@@ -24,6 +24,7 @@ use dunlin_port::user::FilePriority;
 use dunlin_protocol::metainfo::{MetainfoBuilder, NewFile};
 use dunlin_protocol::wire::Reserved;
 
+use crate::observe::changes::changes;
 use crate::observe::snapshot::{Detail, copy, snapshot};
 
 const KEY: TorrentKey = TorrentKey(4);
@@ -189,10 +190,12 @@ fn a_row_alone_is_cheap_and_says_the_same() {
     let mut bench = Bench::new(Lifecycle::Downloading, &[0]);
     bench.peer(1, Bitfield::full(3));
     let full = bench.look();
-    let row = copy(&mut bench.world, Detail::Of(None)).torrents.remove(0);
+    let row = copy(&mut bench.world, Detail::Of(None), &|_| true)
+        .torrents
+        .remove(0);
     assert!(row.peers.is_empty() && row.file_done_bytes.is_empty());
     assert_eq!((row.done_bytes, &row.why), (full.done_bytes, &full.why));
-    let chosen = copy(&mut bench.world, Detail::Of(Some(KEY)));
+    let chosen = copy(&mut bench.world, Detail::Of(Some(KEY)), &|_| true);
     assert_eq!(chosen.torrents[0], full);
 }
 
@@ -301,4 +304,30 @@ fn states_are_those_of_the_torrent() {
     ] {
         assert_eq!(Bench::new(lifecycle, &[]).look().state, state);
     }
+}
+
+#[test]
+fn a_torrent_at_rest_is_copied_when_it_changes_and_when_the_mark_is_old() {
+    let mut bench = Bench::new(Lifecycle::Seeding, &[0, 1, 2]);
+    let (all, mark) = changes(&mut bench.world, None);
+    assert_eq!(all, snapshot(&mut bench.world));
+    assert_eq!(all.torrents.len(), 1);
+    let (nothing, mark) = changes(&mut bench.world, Some(mark));
+    assert_eq!(nothing.torrents, []);
+
+    *bench.world.get_mut::<Lifecycle>(bench.torrent).unwrap() = Lifecycle::Paused;
+    let (paused, mark) = changes(&mut bench.world, Some(mark));
+    assert_eq!(paused.torrents[0].state, TorrentState::Paused);
+    assert_eq!(changes(&mut bench.world, Some(mark)).0.torrents, []);
+
+    bench.world.resource_mut::<Now>().0 = EngineTime::from_secs(161);
+    assert_eq!(changes(&mut bench.world, Some(mark)).0.torrents.len(), 1);
+}
+
+#[test]
+fn a_torrent_that_moves_is_copied_every_time() {
+    let mut bench = Bench::new(Lifecycle::Downloading, &[0]);
+    let (_, mark) = changes(&mut bench.world, None);
+    let (copied, _) = changes(&mut bench.world, Some(mark));
+    assert_eq!(copied, snapshot(&mut bench.world));
 }

@@ -55,12 +55,16 @@ fn pieces(pieces: &[u32]) -> Vec<PieceIndex> {
     pieces.iter().copied().map(PieceIndex).collect()
 }
 
-fn alone() -> Ended {
-    Ended::Alone {
-        long: true,
-        torrent: None,
-        closed: false,
-    }
+/// Ends a command that took long.
+fn end_long(queue: &mut Queue, key: TorrentKey) {
+    queue.nearly_ended();
+    queue.end(
+        key,
+        Ended::Alone {
+            torrent: None,
+            closed: false,
+        },
+    );
 }
 
 #[test]
@@ -105,7 +109,7 @@ fn inside_a_torrent_effects_are_in_order() {
     queue.end(key, Ended::Read);
     assert_eq!(next(&mut queue), "1 recheck");
     assert_eq!(next(&mut queue), "nothing");
-    queue.end(key, alone());
+    end_long(&mut queue, key);
     assert_eq!(next(&mut queue), "1 read");
     assert!(!queue.is_idle());
     queue.end(key, Ended::Read);
@@ -131,12 +135,12 @@ fn checks_leave_threads_to_others() {
     assert_eq!(next(&mut queue), "2 recheck");
     assert_eq!(next(&mut queue), "5 read");
     assert_eq!(next(&mut queue), "nothing");
-    queue.end(TorrentKey(1), alone());
+    end_long(&mut queue, TorrentKey(1));
     assert_eq!(next(&mut queue), "3 recheck");
-    queue.end(TorrentKey(3), alone());
-    queue.end(TorrentKey(2), alone());
+    end_long(&mut queue, TorrentKey(3));
+    end_long(&mut queue, TorrentKey(2));
     assert_eq!(next(&mut queue), "4 recheck");
-    queue.end(TorrentKey(4), alone());
+    end_long(&mut queue, TorrentKey(4));
     queue.end(TorrentKey(5), Ended::Read);
     assert!(queue.is_idle());
 }
@@ -156,7 +160,7 @@ fn at_the_end_nothing_waits_for_a_check_that_never_comes() {
     assert_eq!(next(&mut queue), "2 close");
     assert_eq!(next(&mut queue), "3 close");
     assert_eq!(next(&mut queue), "4 close");
-    queue.end(TorrentKey(1), alone());
+    end_long(&mut queue, TorrentKey(1));
     assert_eq!(next(&mut queue), "1 close");
 }
 
@@ -171,7 +175,7 @@ fn closing_ends_a_check_early() {
         keep: Keep::All,
     });
     assert!(job.cancelled.load(Ordering::Relaxed));
-    queue.end(TorrentKey(1), alone());
+    end_long(&mut queue, TorrentKey(1));
     assert_eq!(next(&mut queue), "1 close");
 }
 
