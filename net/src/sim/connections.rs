@@ -103,11 +103,16 @@ pub(super) enum Arrival {
 /// One direction of a connection.
 #[derive(Debug)]
 pub(super) struct Pipe {
+    /// What leaves now.
+    leaving: Option<Item>,
+    /// Messages that go before the next block.
+    hurried: VecDeque<Item>,
+    /// Blocks, and what must stay behind them.
     queue: VecDeque<Item>,
-    /// Line bytes of the queue that have not left.
+    /// Line bytes that have not left.
     pub(super) backlog: u64,
-    /// Line bytes of the first item that have left.
-    head_done: u64,
+    /// Line bytes of what leaves now that have left.
+    leaving_done: u64,
     /// Line bytes that may be under way: slow start raises it.
     window: u64,
     /// Line bytes per second that loss allows.
@@ -119,9 +124,11 @@ pub(super) struct Pipe {
 impl Pipe {
     pub(super) const fn new(cap_bytes_per_sec: u64) -> Self {
         Self {
+            leaving: None,
+            hurried: VecDeque::new(),
             queue: VecDeque::new(),
             backlog: 0,
-            head_done: 0,
+            leaving_done: 0,
             window: WINDOW_START_BYTES,
             cap_bytes_per_sec,
             listed: false,
@@ -134,7 +141,12 @@ impl Pipe {
 
     pub(super) fn push(&mut self, item: Item) {
         self.backlog += item.line_bytes();
-        self.queue.push_back(item);
+        match &item {
+            Item::Message(message) if message.may_overtake_blocks() => self.hurried.push_back(item),
+            Item::Message(_) | Item::Handshake(_) | Item::Block { .. } => {
+                self.queue.push_back(item);
+            }
+        }
     }
 
     /// Bytes that may leave in a tick.
@@ -161,20 +173,32 @@ impl Pipe {
         // Every byte that is acknowledged opens the window by itself: it doubles in a round trip.
         self.window = (self.window + bytes).min(WINDOW_MAX_BYTES);
         self.backlog -= bytes;
-        self.head_done += bytes;
-        while let Some(head) = self.queue.front()
-            && head.line_bytes() <= self.head_done
-        {
-            self.head_done -= head.line_bytes();
-            left(self.queue.pop_front().expect("it has a front"));
+        self.leaving_done += bytes;
+        while let Some(item) = self.next_leaving() {
+            let len = item.line_bytes();
+            if len > self.leaving_done {
+                self.leaving = Some(item);
+                return;
+            }
+            self.leaving_done -= len;
+            left(item);
         }
+    }
+
+    fn next_leaving(&mut self) -> Option<Item> {
+        self.leaving
+            .take()
+            .or_else(|| self.hurried.pop_front())
+            .or_else(|| self.queue.pop_front())
     }
 
     /// Throws away what waits.
     pub(super) fn clear(&mut self) {
-        self.queue = VecDeque::new();
-        self.backlog = 0;
-        self.head_done = 0;
+        *self = Self {
+            listed: self.listed,
+            window: self.window,
+            ..Self::new(self.cap_bytes_per_sec)
+        };
     }
 }
 
@@ -249,6 +273,33 @@ mod tests {
         assert!(matches!(left[..], [Item::Message(Message::Have(0))]));
         pipe.drain(2 * each - 1, |item| left.push(item));
         assert!(pipe.is_idle() && left.len() == 3);
+    }
+
+    #[test]
+    fn a_request_does_not_wait_for_blocks_but_a_choke_does() {
+        let block = |piece| Item::Block {
+            piece,
+            begin: 0,
+            len: 16_384,
+            mark: 0,
+        };
+        let mut pipe = Pipe::new(u64::MAX);
+        pipe.push(block(0));
+        pipe.push(block(1));
+        pipe.drain(1, drop);
+        pipe.push(Item::Message(Message::Choke));
+        pipe.push(Item::Message(Message::Have(7)));
+        let mut left = Vec::new();
+        pipe.drain(pipe.backlog, |item| left.push(item));
+        assert!(matches!(
+            left[..],
+            [
+                Item::Block { piece: 0, .. },
+                Item::Message(Message::Have(7)),
+                Item::Block { piece: 1, .. },
+                Item::Message(Message::Choke),
+            ]
+        ));
     }
 
     #[test]

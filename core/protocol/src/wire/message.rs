@@ -81,6 +81,22 @@ pub enum Message {
 }
 
 impl Message {
+    /// Whether the message may go before blocks that wait to be sent, which on a slow line spares
+    /// it seconds. What the receiver reads against the blocks around it (choke, unchoke, reject)
+    /// may not; nor what is only right as the first word.
+    #[must_use]
+    pub const fn may_overtake_blocks(&self) -> bool {
+        matches!(
+            self,
+            Self::Request(_)
+                | Self::Cancel(_)
+                | Self::Have(_)
+                | Self::Interested
+                | Self::NotInterested
+                | Self::KeepAlive
+        )
+    }
+
     /// Appends the message as it goes over the wire.
     ///
     /// [`Message::Unknown`] is written without a body, since none was kept.
