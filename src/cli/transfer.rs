@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use dunlin::{NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
+use dunlin::{InfoHash, NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
 use dunlin_port::config::Config;
 use dunlin_port::snapshot::{TorrentState, TorrentView};
 use dunlin_protocol::metainfo::Info;
@@ -13,6 +13,7 @@ use dunlin_protocol::metainfo::Info;
 use super::config_layers::LoadError;
 use super::config_watch::{self, ConfigWatch};
 use super::output::Output;
+use super::selection::{self, Selector};
 use super::session_args::SessionArgs;
 use super::signals::Interrupts;
 use super::{Exit, Failure, Global, Outcome};
@@ -39,7 +40,13 @@ pub(super) struct Goal {
 /// A torrent of this run.
 pub(super) struct Item {
     pub(super) key: TorrentKey,
-    pub(super) info: Arc<Info>,
+    pub(super) info_hash: InfoHash,
+    /// What a link calls it, as long as its own name is not known.
+    link_name: Option<String>,
+    /// What it contains, once that is known.
+    pub(super) info: Option<Arc<Info>>,
+    /// Files to choose when they are known; empty for all.
+    select: Vec<Selector>,
     pub(super) view: Option<TorrentView>,
     /// Since when it is slow.
     pub(super) slow_since: Option<Instant>,
@@ -52,6 +59,19 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// What it is called; its info hash when nobody says.
+    pub(super) fn name(&self) -> String {
+        let own = self.info.as_ref().map(|info| info.name().to_owned());
+        own.or_else(|| self.link_name.clone())
+            .unwrap_or_else(|| self.info_hash.to_string())
+    }
+
+    /// How many pieces it has; none before that is known.
+    pub(super) fn pieces(&self) -> u32 {
+        let info = self.info.as_ref();
+        info.map_or(0, |info| info.geometry().piece_count())
+    }
+
     fn is_done(&self, goal: Goal) -> bool {
         let Some(since) = self.complete_since else {
             return self.failed.is_some();
@@ -132,18 +152,43 @@ impl Transfer {
     /// # Errors
     /// When the session refuses it.
     pub(super) fn add(&mut self, info: Arc<Info>, new: NewTorrent) -> Result<(), Failure> {
+        let item = self.begin(new)?;
+        item.info = Some(info);
+        Ok(())
+    }
+
+    /// Adds a torrent of a magnet link, with the files to choose when they are known.
+    ///
+    /// # Errors
+    /// When the session refuses it.
+    pub(super) fn add_link(
+        &mut self,
+        name: Option<String>,
+        select: Vec<Selector>,
+        new: NewTorrent,
+    ) -> Result<(), Failure> {
+        let item = self.begin(new)?;
+        item.link_name = name;
+        item.select = select;
+        Ok(())
+    }
+
+    fn begin(&mut self, new: NewTorrent) -> Result<&mut Item, Failure> {
+        let info_hash = new.info_hash();
         let key = self.session.add(new).map_err(Failure::failed)?;
-        self.items.push(Item {
+        Ok(self.items.push_mut(Item {
             key,
-            info,
+            info_hash,
+            link_name: None,
+            info: None,
+            select: Vec::new(),
             view: None,
             slow_since: None,
             complete_since: None,
             failed: None,
             opened: false,
             fetched: false,
-        });
-        Ok(())
+        }))
     }
 
     /// Runs until every torrent has reached its goal or failed, or somebody interrupts.
@@ -185,9 +230,13 @@ impl Transfer {
             return Ok(false);
         };
         match event {
+            SessionEvent::MetadataCame { info, .. } => {
+                item.info = Some(Arc::clone(info));
+                choose(&self.session, item, info)?;
+            }
             SessionEvent::Opened { have_pieces, .. } => {
                 item.opened = true;
-                let pieces = item.info.geometry().piece_count();
+                let pieces = item.pieces();
                 if goal.seeds_on && *have_pieces < pieces {
                     let missing = pieces - have_pieces;
                     item.failed = Some(format!(
@@ -209,7 +258,9 @@ impl Transfer {
         self.output.event(item, event)?;
         Ok(matches!(
             event,
-            SessionEvent::Opened { .. } | SessionEvent::Completed { .. }
+            SessionEvent::MetadataCame { .. }
+                | SessionEvent::Opened { .. }
+                | SessionEvent::Completed { .. }
         ))
     }
 
@@ -224,8 +275,11 @@ impl Transfer {
             let Some(view) = at.map(|at| snapshot.torrents.swap_remove(at)) else {
                 continue;
             };
-            let slow = view.state == TorrentState::Downloading
-                && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
+            let fetching = matches!(
+                view.state,
+                TorrentState::Metadata { .. } | TorrentState::Downloading
+            );
+            let slow = fetching && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
             item.slow_since = slow.then(|| item.slow_since.unwrap_or_else(Instant::now));
             let seeds = view.state == TorrentState::Seeding;
             item.view = Some(view);
@@ -296,9 +350,27 @@ fn watch(named: Option<&Path>, in_force: Config) -> Option<Reloads> {
     }
 }
 
+/// Chooses the files of a link that were asked for, now that they are known.
+fn choose(session: &Session, item: &mut Item, info: &Info) -> Result<(), Failure> {
+    if item.select.is_empty() {
+        return Ok(());
+    }
+    match selection::priorities(&item.select, info) {
+        Ok(priorities) => {
+            session
+                .set_file_priorities(item.key, priorities)
+                .and_then(|()| session.resume(item.key))
+                .map_err(Failure::failed)?;
+        }
+        Err(nothing) => item.failed = Some(nothing),
+    }
+    Ok(())
+}
+
 fn torrent_of(event: &SessionEvent) -> Option<TorrentKey> {
     Some(match *event {
-        SessionEvent::Opened { torrent, .. }
+        SessionEvent::MetadataCame { torrent, .. }
+        | SessionEvent::Opened { torrent, .. }
         | SessionEvent::PieceDone { torrent, .. }
         | SessionEvent::Completed { torrent }
         | SessionEvent::HashFailed { torrent, .. }

@@ -3,6 +3,7 @@
 mod add;
 mod driver;
 mod error;
+mod magnet;
 mod restore;
 mod start;
 mod subscribers;
@@ -21,10 +22,11 @@ use dunlin_base::{InfoHash, NodeKey, TorrentKey};
 use dunlin_net::real::Wake;
 use dunlin_port::BlockPool;
 use dunlin_port::config::{Config, ConfigError, EngineConfig, PickStrategy};
-use dunlin_port::snapshot::Snapshot;
+use dunlin_port::snapshot::{SessionEvent, Snapshot};
 use dunlin_port::user::{AddTorrent, FilePriority, TorrentLimits, UserCommand};
 use dunlin_storage::ResumeDb;
 
+use add::Source;
 use driver::Message;
 use subscribers::Subscribers;
 
@@ -97,6 +99,8 @@ struct Shared {
 struct Registry {
     next: u32,
     by_hash: BTreeMap<InfoHash, TorrentKey>,
+    /// Trackers of torrents whose metadata has not come, to be stored with it.
+    magnets: BTreeMap<TorrentKey, Vec<Vec<String>>>,
 }
 
 impl Shared {
@@ -105,7 +109,9 @@ impl Shared {
     }
 
     fn forget(&self, torrent: TorrentKey) {
-        self.registry().by_hash.retain(|_, key| *key != torrent);
+        let mut registry = self.registry();
+        registry.by_hash.retain(|_, key| *key != torrent);
+        registry.magnets.remove(&torrent);
     }
 }
 
@@ -119,9 +125,13 @@ impl Session {
     /// Adds a torrent and says by which key it is known in this session.
     ///
     /// # Errors
-    /// When it is there already, cannot be downloaded, or cannot be remembered.
+    /// When it is there already, cannot be downloaded, or cannot be remembered. A magnet link is
+    /// remembered from when its metadata has come.
     pub fn add(&self, new: NewTorrent) -> Result<TorrentKey, AddError> {
-        let info = Arc::clone(&new.metainfo.info);
+        let Source::Metainfo(metainfo) = &new.source else {
+            return self.add_magnet(new);
+        };
+        let info = Arc::clone(&metainfo.info);
         let (hash, files) = (info.info_hash(), info.files().len());
         if !info.version().has_v1() {
             return Err(AddError::OnlyV2 {
@@ -137,7 +147,7 @@ impl Session {
             return Err(AddError::Duplicate(hash));
         }
         if let Some(resume) = &self.resume {
-            resume.put_metainfo(hash, &new.metainfo.write())?;
+            resume.put_metainfo(hash, &metainfo.write())?;
         }
         let torrent = TorrentKey(registry.next);
         registry.next += 1;
@@ -152,7 +162,7 @@ impl Session {
             torrent,
             node: NODE,
             info,
-            trackers: new.tiers.unwrap_or(new.metainfo.tiers),
+            trackers: new.tiers.unwrap_or_else(|| metainfo.tiers.clone()),
             root: new.root,
             file_priorities: new.file_priorities,
             strategy: new.strategy.unwrap_or(config.pick.strategy),
@@ -163,6 +173,11 @@ impl Session {
             peers: new.peers,
         };
         drop(config);
+        if new.by_link {
+            let info = Arc::clone(&add.info);
+            let came = SessionEvent::MetadataCame { torrent, info };
+            self.shared.subscribers.tell(vec![came]);
+        }
         self.tell(UserCommand::Add(Box::new(add)))?;
         Ok(torrent)
     }

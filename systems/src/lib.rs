@@ -15,6 +15,7 @@ mod endgame;
 mod engine;
 mod ingest;
 mod lifecycle;
+mod metadata;
 mod observe;
 mod pick;
 mod receive;

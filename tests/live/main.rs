@@ -13,6 +13,7 @@ mod announce;
 mod crash;
 mod files;
 mod harness;
+mod magnet;
 mod matrix;
 mod poison;
 mod swarm;

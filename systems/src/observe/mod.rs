@@ -7,6 +7,7 @@
 //! Spec:    none; client names after the conventions of BEP 20
 
 mod client;
+mod metadata;
 mod peers;
 mod progress;
 mod snapshot;
