@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, EngineTime};
-use dunlin_components::peer::{EarlyHaves, MetadataRequests, RemoteHave};
+use dunlin_components::peer::{EarlyHaves, Hello, MetadataRequests, RemoteHave};
 use dunlin_components::torrent::{
     Candidates, Content, Have, Lifecycle, MetadataFetch, NodeOf, Peers, Place, Selection,
     SwarmHash, Torrent, Wanted,
@@ -18,7 +18,7 @@ use dunlin_port::user::{AddMagnet, FilePriority, MagnetFiles};
 use dunlin_protocol::metainfo::Info;
 
 use super::add::{buckets, node_of};
-use super::rest;
+use super::{rest, select};
 
 /// Adds a torrent without content. As with other torrents, its caller looks info hashes up first.
 pub(super) fn add(world: &mut World, add: AddMagnet) {
@@ -146,23 +146,23 @@ fn introduce_again(world: &mut World, entity: Entity, pieces: u32) {
         peers.0.iter().map(|(&peer, &row)| (peer, row)).collect()
     });
     let mut heard = Vec::new();
-    for (peer, row) in peers {
-        let mut row_mut = world.entity_mut(row);
-        let early = row_mut.take::<EarlyHaves>().unwrap_or_default();
-        row_mut.remove::<MetadataRequests>();
-        row_mut.insert(RemoteHave {
+    for &(peer, row) in &peers {
+        let mut row = world.entity_mut(row);
+        let early = row.take::<EarlyHaves>().unwrap_or_default();
+        row.remove::<MetadataRequests>();
+        row.insert(RemoteHave {
             bits: Bitfield::empty(pieces),
             counted_as_seed: false,
             told: false,
         });
-        heard.extend(
-            early
-                .into_messages()
-                .into_iter()
-                .map(|message| (peer, message)),
-        );
+        let messages = early.into_messages().into_iter();
+        heard.extend(messages.map(|message| (peer, message)));
+    }
+    // What is wanted has to be known before anybody is told whether anything is.
+    select::apply_selection(world, entity);
+    for (peer, row) in peers {
         let speaks = world
-            .get::<dunlin_components::peer::Hello>(row)
+            .get::<Hello>(row)
             .is_some_and(|hello| hello.reserved.extension_protocol());
         if speaks && let Some(message) = crate::connect::extension_handshake(world, row, entity) {
             let send = NetCommand::Send { peer, message };
@@ -170,10 +170,8 @@ fn introduce_again(world: &mut World, entity: Entity, pieces: u32) {
         }
     }
     // Before what has come since.
-    world
-        .resource_mut::<RoutedEvents>()
-        .haves
-        .splice(0..0, heard);
+    let haves = &mut world.resource_mut::<RoutedEvents>().into_inner().haves;
+    haves.splice(0..0, heard);
 }
 
 /// How much each file is wanted, now that there are files.
