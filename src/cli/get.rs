@@ -90,7 +90,7 @@ impl GetArgs {
             match wanted {
                 Wanted::Torrent(metainfo, priorities) => {
                     let info = metainfo.info.clone();
-                    let new = NewTorrent::new(metainfo, &root).file_priorities(priorities);
+                    let new = NewTorrent::new(*metainfo, &root).file_priorities(priorities);
                     transfer.add(info, self.dress(new, Vec::new()))?;
                 }
                 Wanted::Link(magnet) => {
@@ -141,7 +141,7 @@ impl GetArgs {
                     false => selection::priorities(&self.select, &metainfo.info)
                         .map_err(Failure::usage)?,
                 };
-                Ok(Wanted::Torrent(metainfo, priorities))
+                Ok(Wanted::Torrent(Box::new(metainfo), priorities))
             }
         }
     }
@@ -171,7 +171,7 @@ impl GetArgs {
 /// What to download.
 enum Wanted {
     /// A torrent, with how much each file is wanted; empty for all alike.
-    Torrent(Metainfo, Vec<FilePriority>),
+    Torrent(Box<Metainfo>, Vec<FilePriority>),
     /// A link.
     Link(Box<Magnet>),
 }

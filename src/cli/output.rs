@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dunlin::SessionEvent;
-use dunlin_port::snapshot::{TorrentState, TorrentView};
+use dunlin_port::snapshot::{Reason, TorrentState, TorrentView};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -220,7 +220,10 @@ pub(super) fn status(item: &Item) -> String {
         return "opening".to_owned();
     };
     match &view.state {
-        TorrentState::Metadata { .. } => metadata(view),
+        TorrentState::Metadata {
+            done_bytes,
+            of_bytes,
+        } => metadata(view, *done_bytes, *of_bytes),
         TorrentState::Checking { done, of } => format!("checking {done} of {of} pieces"),
         TorrentState::Paused => "paused".to_owned(),
         TorrentState::Stopped { reason } => format!("stopped: {}", plain(reason)),
@@ -234,11 +237,19 @@ pub(super) fn status(item: &Item) -> String {
     }
 }
 
-/// Whom the metadata is asked of, or why of nobody.
-fn metadata(view: &TorrentView) -> String {
+/// Whom the metadata is asked of and how much has come, or why it is asked of nobody.
+fn metadata(view: &TorrentView, done_bytes: u32, of_bytes: u32) -> String {
+    if let Some(Reason::MetadataAsked { peers }) = view.why.first() {
+        return format!(
+            "metadata from {}, {} of {}",
+            count(u64::from(*peers), "peer"),
+            size(done_bytes.into()),
+            size(of_bytes.into()),
+        );
+    }
     let reasons = view.why.iter().map(|reason| plain(&reason.to_string()));
     let reasons: Vec<String> = reasons.collect();
-    format!("metadata: {}", reasons.join("; "))
+    format!("no metadata yet: {}", reasons.join("; "))
 }
 
 fn downloading(item: &Item, view: &TorrentView) -> String {

@@ -259,7 +259,7 @@ impl std::fmt::Display for Reason {
                     "nobody connected yet: {attempts} attempts under way, {candidates} addresses left"
                 )
             }
-            Self::MetadataAsked { peers } => write!(f, "metadata from {peers} peers"),
+            Self::MetadataAsked { peers } => write!(f, "{peers} peers are asked for the metadata"),
             Self::MetadataNotOffered { peers } => {
                 write!(f, "none of {peers} peers has the metadata")
             }

@@ -38,6 +38,7 @@ pub(crate) fn exchange_metadata(world: &mut World) {
             continue;
         };
         match event {
+            MetadataFamily::Greeted if world.get::<MetadataFetch>(torrent).is_none() => continue,
             MetadataFamily::Greeted => {}
             MetadataFamily::Message(payload) => {
                 hear(
