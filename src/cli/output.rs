@@ -144,6 +144,11 @@ impl Output {
         let Some(view) = &item.view else {
             return Ok(());
         };
+        if item.info.is_none() {
+            return print(format_args!(
+                "{name}: incomplete, nobody has told what it contains, {seconds:.1} s"
+            ));
+        }
         if self.files {
             for line in file_lines(item, view) {
                 print(line)?;
