@@ -13,7 +13,7 @@ use dunlin_port::user::{FilePriority, MagnetFiles, UserCommand};
 use dunlin_protocol::magnet::FileSelection;
 
 use super::{dials, knows, node, sample, size, state};
-use crate::swarm::puppet::able;
+use crate::swarm::puppet::{Puppet, able, puppet_addr};
 use crate::swarm::{Sample, Swarm};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -88,6 +88,23 @@ fn what_peers_said_of_their_pieces_before_is_heard() {
     assert_eq!(have, [1, pieces]);
     assert!(swarm.closed.contains(&liar), "no such piece");
     assert_eq!(view.copies, 1);
+}
+
+#[test]
+fn who_was_just_called_when_the_metadata_came_is_called_again_at_once() {
+    let sample = sample();
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    let silent = puppet_addr(1);
+    swarm.place_puppet(silent, Puppet::Silent);
+    swarm.add(0, &sample, true, &[]);
+    swarm.add_magnet_with(1, &sample, &[0], |add| add.peers.push(silent));
+    assert!(swarm.run_until(MINUTE, |swarm| knows(swarm, 1, &sample)));
+    let came_at = swarm.now;
+    swarm.run_for(Duration::from_millis(50));
+    let calls = swarm.dials.iter().filter(|(_, _, addr)| *addr == silent);
+    let calls: Vec<_> = calls.map(|(at, ..)| *at).collect();
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(calls[1] - came_at < Duration::from_millis(20));
 }
 
 #[test]
