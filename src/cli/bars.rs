@@ -70,8 +70,8 @@ impl TorrentBars {
         let whole = all.add(bar(
             "{prefix:16!} {bar:12} {bytes}/{total_bytes} {wide_msg}",
         ));
-        whole.set_prefix(plain(item.info.name()));
-        let listed = item.info.files().iter().enumerate();
+        whole.set_prefix(plain(&item.name()));
+        let listed = item.info.iter().flat_map(|info| info.files()).enumerate();
         let listed =
             listed.filter(|(_, file)| with_files && !file.attributes.padding && file.length > 0);
         let files = listed.take(FILE_BARS_MAX).map(|(at, file)| {

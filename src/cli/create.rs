@@ -167,7 +167,8 @@ fn say(metainfo: &Metainfo, path: &Path, as_json: bool) -> Result<(), Failure> {
         count(info.files().len() as u64, "file"),
         count(geometry.piece_count().into(), "piece"),
         size(geometry.piece_bytes().into()),
-    ))
+    ))?;
+    print(plain(&Magnet::of(metainfo).to_string()))
 }
 
 /// How long pieces shall be; `None` leaves it to the content's size.

@@ -1,17 +1,18 @@
 //! `dunlin get`: downloads torrents.
 
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgAction;
 use dunlin::{FilePriority, NewTorrent};
 use dunlin_port::config::PickStrategy;
-use dunlin_protocol::magnet::Magnet;
+use dunlin_protocol::magnet::{Magnet, MagnetPeer};
 use dunlin_protocol::metainfo::Metainfo;
 
-use super::selection::Selector;
+use super::selection::{self, Selector};
 use super::session_args::{SessionArgs, folder};
-use super::transfer::{Goal, Transfer};
+use super::transfer::{Addition, Goal, Transfer};
 use super::{Failure, Global, Outcome, torrent_file};
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,7 @@ Exit codes: 0 complete and verified, 1 failed, 2 bad usage, 130 interrupted with
 
 Examples:
   dunlin get debian.torrent -o ~/Downloads
+  dunlin get 'magnet:?xt=urn:btih:...&tr=http://tracker.example/announce'
   dunlin get album.torrent --select '*.flac' --select 12
   dunlin get film.torrent --sequential --down-limit 2M --ratio 1.5
   dunlin get set.torrent --peer 192.0.2.7:6881 --no-trackers --json";
@@ -28,7 +30,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct GetArgs {
-    /// Torrent files
+    /// Torrent files and magnet links
     #[arg(required = true, value_name = "WHAT")]
     what: Vec<String>,
     /// Folder to download into [default: as configured, or the current folder]
@@ -68,16 +70,12 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
 impl GetArgs {
     pub(crate) fn run(self, global: &Global) -> Outcome {
         // Everything that can be wrong with what was typed, before anything starts.
-        let torrents: Vec<Metainfo> = self
+        let wanted: Vec<Wanted> = self
             .what
             .iter()
-            .map(|what| read(what))
+            .map(|what| self.read(what))
             .collect::<Result<_, _>>()?;
         let config = self.session.config(global)?;
-        let selections: Vec<_> = torrents
-            .iter()
-            .map(|metainfo| self.priorities(metainfo))
-            .collect::<Result<_, _>>()?;
         let download_dir = self
             .output
             .clone()
@@ -88,19 +86,24 @@ impl GetArgs {
         if self.files {
             transfer = transfer.with_files();
         }
-        let mut all = Vec::with_capacity(torrents.len());
-        for (metainfo, priorities) in torrents.into_iter().zip(selections) {
-            let info = metainfo.info.clone();
-            let mut new = NewTorrent::new(metainfo, &root)
-                .file_priorities(priorities)
-                .peers(self.session.peer.clone());
-            if self.sequential {
-                new = new.strategy(PickStrategy::Sequential);
-            }
-            if self.no_trackers {
-                new = new.trackers(Vec::new());
-            }
-            all.push((info, new));
+        let mut all = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            all.push(match wanted {
+                Wanted::Torrent(metainfo, priorities) => {
+                    let info = metainfo.info.clone();
+                    let new = NewTorrent::new(*metainfo, &root).file_priorities(priorities);
+                    Addition::known(info, self.dress(new, Vec::new()))
+                }
+                Wanted::Link(magnet) => {
+                    let (name, peers) = (magnet.name.clone(), magnet_peers(&magnet));
+                    let mut new =
+                        NewTorrent::from_magnet(*magnet, &root).map_err(Failure::usage)?;
+                    if !self.select.is_empty() {
+                        new = new.decide_files_later();
+                    }
+                    Addition::link(name, self.select.clone(), self.dress(new, peers))
+                }
+            });
         }
         transfer.add_all(all)?;
         transfer.run(Goal {
@@ -110,68 +113,79 @@ impl GetArgs {
         })
     }
 
-    /// How much each file is wanted; empty when nothing was selected.
-    fn priorities(&self, metainfo: &Metainfo) -> Result<Vec<FilePriority>, Failure> {
-        if self.select.is_empty() {
-            return Ok(Vec::new());
+    /// What all torrents of this run have in common.
+    fn dress(&self, mut new: NewTorrent, mut peers: Vec<SocketAddr>) -> NewTorrent {
+        peers.extend(&self.session.peer);
+        new = new.peers(peers);
+        if self.sequential {
+            new = new.strategy(PickStrategy::Sequential);
         }
-        let info = &metainfo.info;
-        let shown = info
-            .files()
-            .iter()
-            .filter(|file| !file.attributes.padding)
-            .count();
-        let mut number = 0;
-        let priorities: Vec<_> = info
-            .files()
-            .iter()
-            .map(|file| {
-                number += usize::from(!file.attributes.padding);
-                let wanted = !file.attributes.padding
-                    && self
-                        .select
-                        .iter()
-                        .any(|selector| selector.matches(number, file.path.as_str()));
-                if wanted {
-                    FilePriority::Normal
-                } else {
-                    FilePriority::Skip
-                }
-            })
-            .collect();
-        if priorities
-            .iter()
-            .all(|priority| *priority == FilePriority::Skip)
-        {
-            return Err(Failure::usage(format_args!(
-                "--select matches none of the {shown} files of `{}`; `dunlin show` lists them",
-                info.name()
-            )));
+        if self.no_trackers {
+            new = new.trackers(Vec::new());
         }
-        Ok(priorities)
+        new
+    }
+
+    fn read(&self, what: &str) -> Result<Wanted, Failure> {
+        let scheme = what
+            .split_once(':')
+            .map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("magnet") => self.read_link(what),
+            Some("http" | "https") => Err(Failure::usage(
+                "torrents are read from files, not from the web yet; download the .torrent file \
+                 first",
+            )),
+            _ => {
+                let metainfo = torrent_file::read(Path::new(what))?;
+                let priorities = match self.select.is_empty() {
+                    true => Vec::new(),
+                    false => selection::priorities(&self.select, &metainfo.info)
+                        .map_err(Failure::usage)?,
+                };
+                Ok(Wanted::Torrent(Box::new(metainfo), priorities))
+            }
+        }
+    }
+
+    fn read_link(&self, what: &str) -> Result<Wanted, Failure> {
+        let magnet: Magnet = what.parse().map_err(|error| {
+            Failure::usage(format_args!("this is no usable magnet link: {error}"))
+        })?;
+        if magnet.info_hash.is_none() {
+            return Err(Failure::usage(
+                "this link is to a torrent of version 2 alone, which cannot be downloaded yet: get \
+                 the link to its version 1 or hybrid torrent (with xt=urn:btih:)",
+            ));
+        }
+        let trackers = !magnet.trackers.is_empty() && !self.no_trackers;
+        if !trackers && magnet.peers.is_empty() && self.session.peer.is_empty() {
+            return Err(Failure::usage(
+                "nobody can be asked what is in this torrent: the link names no tracker and no \
+                 peer that may be used, and finding peers without either (DHT) is not there yet; \
+                 name a peer with --peer IP:PORT, or take a link with a tracker (tr=)",
+            ));
+        }
+        Ok(Wanted::Link(Box::new(magnet)))
     }
 }
 
-fn read(what: &str) -> Result<Metainfo, Failure> {
-    let scheme = what
-        .split_once(':')
-        .map(|(scheme, _)| scheme.to_ascii_lowercase());
-    match scheme.as_deref() {
-        Some("magnet") => {
-            let magnet: Magnet = what.parse().map_err(|error| {
-                Failure::usage(format_args!("this is no usable magnet link: {error}"))
-            })?;
-            let name = magnet
-                .swarm_hash()
-                .map_or_else(String::new, |hash| format!(" {hash}"));
-            Err(Failure::usage(format_args!(
-                "a magnet link names a torrent{name} without its list of pieces, and asking peers \
-                 for that list (BEP 9) is not there yet; give its .torrent file instead"
-            )))
+/// What to download.
+enum Wanted {
+    /// A torrent, with how much each file is wanted; empty for all alike.
+    Torrent(Box<Metainfo>, Vec<FilePriority>),
+    /// A link.
+    Link(Box<Magnet>),
+}
+
+/// The addresses of a link's peers, those that are named looked up. Who cannot be found is left out.
+fn magnet_peers(magnet: &Magnet) -> Vec<SocketAddr> {
+    let find = |peer: &MagnetPeer| match (peer.host.as_str(), peer.port).to_socket_addrs() {
+        Ok(found) => found.collect(),
+        Err(error) => {
+            tracing::warn!("the peer {peer} of the link cannot be found: {error}");
+            Vec::new()
         }
-        Some("http" | "https") => Err(Failure::usage(
-            "torrents are read from files, not from the web yet; download the .torrent file first",
-        )),
-        _ => torrent_file::read(Path::new(what)),
-    }
+    };
+    magnet.peers.iter().flat_map(find).collect()
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dunlin::SessionEvent;
-use dunlin_port::snapshot::{TorrentState, TorrentView};
+use dunlin_port::snapshot::{Reason, TorrentState, TorrentView};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -85,7 +85,7 @@ impl Output {
 
     /// Tells that everything is there.
     pub(super) fn complete(&self, item: &Item) -> Result<(), Failure> {
-        let hash = item.info.info_hash().to_string();
+        let hash = item.info_hash.to_string();
         match &self.form {
             Form::Json => {
                 print(json!({ "type": "completed", "info_hash": hash }))?;
@@ -93,7 +93,7 @@ impl Output {
             }
             _ => self.say(format_args!(
                 "{}: complete and verified",
-                plain(item.info.name())
+                plain(&item.name())
             )),
         }
     }
@@ -120,8 +120,7 @@ impl Output {
                     *next = Some(now + LINE_EVERY);
                     for item in items {
                         if std::mem::take(&mut item.news) {
-                            let name = plain(item.info.name());
-                            print(format_args!("{name}: {}", status(item)))?;
+                            print(format_args!("{}: {}", plain(&item.name()), status(item)))?;
                         }
                     }
                 }
@@ -142,13 +141,18 @@ impl Output {
         if let Form::Json = self.form {
             return print(summary_fact(item, seconds));
         }
-        let name = plain(item.info.name());
+        let name = plain(&item.name());
         if let Some(reason) = &item.failed {
             return print(format_args!("{name}: failed: {}", plain(reason)));
         }
         let Some(view) = &item.view else {
             return Ok(());
         };
+        if item.info.is_none() {
+            return print(format_args!(
+                "{name}: incomplete, nobody has told what it contains, {seconds:.1} s"
+            ));
+        }
         if self.files {
             for line in file_lines(item, view) {
                 print(line)?;
@@ -181,12 +185,20 @@ impl Output {
 
     /// An event as a line for a person, if it is worth one.
     fn line(&self, item: &Item, event: &SessionEvent) -> Result<(), Failure> {
-        let name = plain(item.info.name());
+        let name = plain(&item.name());
         match event {
+            SessionEvent::MetadataCame { info, .. } => {
+                let files = info.files().iter().filter(|file| !file.attributes.padding);
+                self.say(format_args!(
+                    "{name}: {} in {}",
+                    size(info.geometry().total_bytes()),
+                    count(files.count() as u64, "file"),
+                ))
+            }
             SessionEvent::Opened { have_pieces, .. } if *have_pieces > 0 => self.say(format_args!(
                 "{name}: {} of {} are there already",
                 grouped(u64::from(*have_pieces)),
-                count(u64::from(item.info.geometry().piece_count()), "piece"),
+                count(u64::from(item.pieces()), "piece"),
             )),
             SessionEvent::Completed { .. } => self.complete(item),
             SessionEvent::PeerBanned { addr, reason, .. } => {
@@ -217,6 +229,10 @@ pub(super) fn status(item: &Item) -> String {
         return "opening".to_owned();
     };
     match &view.state {
+        TorrentState::Metadata {
+            done_bytes,
+            of_bytes,
+        } => metadata(view, *done_bytes, *of_bytes),
         TorrentState::Checking { done, of } => format!("checking {done} of {of} pieces"),
         TorrentState::Paused => "paused".to_owned(),
         TorrentState::Stopped { reason } => format!("stopped: {}", plain(reason)),
@@ -228,6 +244,21 @@ pub(super) fn status(item: &Item) -> String {
         ),
         TorrentState::Downloading => downloading(item, view),
     }
+}
+
+/// Whom the metadata is asked of and how much has come, or why it is asked of nobody.
+fn metadata(view: &TorrentView, done_bytes: u32, of_bytes: u32) -> String {
+    if let Some(Reason::MetadataAsked { peers }) = view.why.first() {
+        return format!(
+            "metadata from {}, {} of {}",
+            count(u64::from(*peers), "peer"),
+            size(done_bytes.into()),
+            size(of_bytes.into()),
+        );
+    }
+    let reasons = view.why.iter().map(|reason| plain(&reason.to_string()));
+    let reasons: Vec<String> = reasons.collect();
+    format!("no metadata yet: {}", reasons.join("; "))
 }
 
 fn downloading(item: &Item, view: &TorrentView) -> String {
@@ -266,7 +297,11 @@ fn clock(secs: u64) -> String {
 
 /// Files that are wanted, padding and empty ones aside, each with its bytes done.
 pub(super) fn file_lines(item: &Item, view: &TorrentView) -> Vec<String> {
-    let files = item.info.files().iter().zip(&view.file_done_bytes);
+    let files = item
+        .info
+        .iter()
+        .flat_map(|info| info.files())
+        .zip(&view.file_done_bytes);
     files
         .filter(|(file, _)| !file.attributes.padding && file.length > 0)
         .map(|(file, done)| {
@@ -280,8 +315,17 @@ pub(super) fn file_lines(item: &Item, view: &TorrentView) -> Vec<String> {
 }
 
 fn fact(item: &Item, event: &SessionEvent) -> Option<Value> {
-    let hash = item.info.info_hash().to_string();
+    let hash = item.info_hash.to_string();
     Some(match event {
+        SessionEvent::MetadataCame { info, .. } => json!({
+            "type": "metadata",
+            "info_hash": hash,
+            "name": info.name(),
+            "total_bytes": info.geometry().total_bytes(),
+            "pieces": info.geometry().piece_count(),
+            "files": info.files().len(),
+            "private": info.is_private(),
+        }),
         SessionEvent::Opened {
             have_pieces,
             checked_pieces,
@@ -291,7 +335,7 @@ fn fact(item: &Item, event: &SessionEvent) -> Option<Value> {
             "info_hash": hash,
             "have_pieces": have_pieces,
             "checked_pieces": checked_pieces,
-            "pieces": item.info.geometry().piece_count(),
+            "pieces": item.pieces(),
         }),
         SessionEvent::HashFailed { piece, .. } => {
             json!({ "type": "hash_failed", "info_hash": hash, "piece": piece })
@@ -332,7 +376,11 @@ fn progress_fact(item: &Item, view: &TorrentView, files: bool) -> Value {
         "why": view.why.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     if files {
-        let files = item.info.files().iter().zip(&view.file_done_bytes);
+        let files = item
+            .info
+            .iter()
+            .flat_map(|info| info.files())
+            .zip(&view.file_done_bytes);
         let files = files.filter(|(file, _)| !file.attributes.padding).map(|(file, done)| {
             json!({ "path": file.path.as_str(), "done_bytes": done, "bytes": file.length })
         });
@@ -343,6 +391,7 @@ fn progress_fact(item: &Item, view: &TorrentView, files: bool) -> Value {
 
 const fn state_word(state: &TorrentState) -> &'static str {
     match state {
+        TorrentState::Metadata { .. } => "metadata",
         TorrentState::Checking { .. } => "checking",
         TorrentState::Downloading => "downloading",
         TorrentState::Seeding => "seeding",
@@ -358,14 +407,14 @@ fn summary_fact(item: &Item, seconds: f64) -> Value {
         "type": "summary",
         "complete": item.complete_since.is_some(),
         "error": item.failed,
-        "info_hash": item.info.info_hash().to_string(),
-        "name": item.info.name(),
+        "info_hash": item.info_hash.to_string(),
+        "name": item.name(),
         "downloaded_bytes": number(|view| view.totals.downloaded_bytes),
         "uploaded_bytes": number(|view| view.totals.uploaded_bytes),
         "wasted_bytes": number(|view| view.wasted_bytes),
         "corrupt_bytes": number(|view| view.corrupt_bytes),
         "have_pieces": number(|view| view.have_pieces.into()),
-        "pieces": item.info.geometry().piece_count(),
+        "pieces": item.pieces(),
         "seconds": seconds,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use dunlin::FilePriority;
+use dunlin_protocol::metainfo::Info;
 use glob::{MatchOptions, Pattern};
 
 /// One file by its number, or all that match a pattern.
@@ -50,6 +52,35 @@ impl Selector {
             }
         }
     }
+}
+
+/// How much each file is wanted when these are meant.
+///
+/// # Errors
+/// When they are none of the torrent's, in words.
+pub(crate) fn priorities(select: &[Selector], info: &Info) -> Result<Vec<FilePriority>, String> {
+    let mut number = 0;
+    let priorities: Vec<_> = info
+        .files()
+        .iter()
+        .map(|file| {
+            let shown = !file.attributes.padding;
+            number += usize::from(shown);
+            let mut meant = select.iter();
+            if shown && meant.any(|selector| selector.matches(number, file.path.as_str())) {
+                FilePriority::Normal
+            } else {
+                FilePriority::Skip
+            }
+        })
+        .collect();
+    if priorities.contains(&FilePriority::Normal) {
+        return Ok(priorities);
+    }
+    Err(format!(
+        "--select matches none of the {number} files of `{}`; `dunlin show` lists them",
+        info.name()
+    ))
 }
 
 #[cfg(test)]

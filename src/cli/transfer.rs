@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use dunlin::{Mark, NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
+use dunlin::{InfoHash, Mark, NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
 use dunlin_port::config::Config;
 use dunlin_port::snapshot::{TorrentState, TorrentView};
 use dunlin_protocol::metainfo::Info;
@@ -13,6 +13,7 @@ use dunlin_protocol::metainfo::Info;
 use super::config_layers::LoadError;
 use super::config_watch::{self, ConfigWatch};
 use super::output::Output;
+use super::selection::{self, Selector};
 use super::session_args::SessionArgs;
 use super::signals::Interrupts;
 use super::{Exit, Failure, Global, Outcome};
@@ -41,7 +42,13 @@ pub(super) struct Goal {
 /// A torrent of this run.
 pub(super) struct Item {
     pub(super) key: TorrentKey,
-    pub(super) info: Arc<Info>,
+    pub(super) info_hash: InfoHash,
+    /// What a link calls it, as long as its own name is not known.
+    link_name: Option<String>,
+    /// What it contains, once that is known.
+    pub(super) info: Option<Arc<Info>>,
+    /// Files to choose when they are known; empty for all.
+    select: Vec<Selector>,
     pub(super) view: Option<TorrentView>,
     /// Since when it is slow.
     pub(super) slow_since: Option<Instant>,
@@ -56,6 +63,19 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// What it is called; its info hash when nobody says.
+    pub(super) fn name(&self) -> String {
+        let own = self.info.as_ref().map(|info| info.name().to_owned());
+        own.or_else(|| self.link_name.clone())
+            .unwrap_or_else(|| self.info_hash.to_string())
+    }
+
+    /// How many pieces it has; none before that is known.
+    pub(super) fn pieces(&self) -> u32 {
+        let info = self.info.as_ref();
+        info.map_or(0, |info| info.geometry().piece_count())
+    }
+
     fn is_done(&self, goal: Goal) -> bool {
         let Some(since) = self.complete_since else {
             return self.failed.is_some();
@@ -72,6 +92,41 @@ impl Item {
             (None, None) => true,
             (time, ratio) => time == Some(true) || ratio == Some(true),
         }
+    }
+}
+
+/// A torrent that a session is given, and how it is followed.
+pub(super) struct Addition {
+    new: NewTorrent,
+    item: Item,
+}
+
+impl Addition {
+    /// One of which everything is known.
+    pub(super) fn known(info: Arc<Info>, new: NewTorrent) -> Self {
+        let mut addition = Self::link(None, Vec::new(), new);
+        addition.item.info = Some(info);
+        addition
+    }
+
+    /// One by its link, with the files to choose when they are known.
+    pub(super) fn link(name: Option<String>, select: Vec<Selector>, new: NewTorrent) -> Self {
+        let item = Item {
+            // Until the session gives it one.
+            key: TorrentKey(u32::MAX),
+            info_hash: new.info_hash(),
+            link_name: name,
+            info: None,
+            select,
+            view: None,
+            slow_since: None,
+            complete_since: None,
+            failed: None,
+            news: false,
+            opened: false,
+            fetched: false,
+        };
+        Self { new, item }
     }
 }
 
@@ -139,31 +194,22 @@ impl Transfer {
     /// # Errors
     /// When the session refuses it.
     pub(super) fn add(&mut self, info: Arc<Info>, new: NewTorrent) -> Result<(), Failure> {
-        self.add_all(vec![(info, new)])
+        self.add_all(vec![Addition::known(info, new)])
     }
 
     /// Adds torrents.
     ///
     /// # Errors
     /// When the session refuses one.
-    pub(super) fn add_all(
-        &mut self,
-        torrents: Vec<(Arc<Info>, NewTorrent)>,
-    ) -> Result<(), Failure> {
-        let (infos, torrents): (Vec<_>, Vec<_>) = torrents.into_iter().unzip();
+    pub(super) fn add_all(&mut self, additions: Vec<Addition>) -> Result<(), Failure> {
+        let (torrents, items): (Vec<_>, Vec<_>) = additions
+            .into_iter()
+            .map(|addition| (addition.new, addition.item))
+            .unzip();
         let keys = self.session.add_all(torrents);
-        for (info, key) in infos.into_iter().zip(keys) {
-            self.items.push(Item {
-                key: key.map_err(Failure::failed)?,
-                info,
-                view: None,
-                slow_since: None,
-                complete_since: None,
-                failed: None,
-                news: false,
-                opened: false,
-                fetched: false,
-            });
+        for (mut item, key) in items.into_iter().zip(keys) {
+            item.key = key.map_err(Failure::failed)?;
+            self.items.push(item);
         }
         Ok(())
     }
@@ -214,9 +260,13 @@ impl Transfer {
             return Ok(false);
         };
         match event {
+            SessionEvent::MetadataCame { info, .. } => {
+                item.info = Some(Arc::clone(info));
+                choose(&self.session, item, info)?;
+            }
             SessionEvent::Opened { have_pieces, .. } => {
                 item.opened = true;
-                let pieces = item.info.geometry().piece_count();
+                let pieces = item.pieces();
                 if goal.seeds_on && *have_pieces < pieces {
                     let missing = pieces - have_pieces;
                     item.failed = Some(format!(
@@ -238,7 +288,9 @@ impl Transfer {
         self.output.event(item, event)?;
         Ok(matches!(
             event,
-            SessionEvent::Opened { .. } | SessionEvent::Completed { .. }
+            SessionEvent::MetadataCame { .. }
+                | SessionEvent::Opened { .. }
+                | SessionEvent::Completed { .. }
         ))
     }
 
@@ -250,8 +302,11 @@ impl Transfer {
             let Some(item) = find(&mut self.items, view.torrent) else {
                 continue;
             };
-            let slow = view.state == TorrentState::Downloading
-                && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
+            let fetching = matches!(
+                view.state,
+                TorrentState::Metadata { .. } | TorrentState::Downloading
+            );
+            let slow = fetching && view.down_bytes_per_sec < SLOW_BYTES_PER_SEC;
             item.slow_since = slow.then(|| item.slow_since.unwrap_or_else(Instant::now));
             let seeds = view.state == TorrentState::Seeding;
             // Also what stands still while it should move is told again and again.
@@ -331,9 +386,27 @@ fn watch(named: Option<&Path>, in_force: Config) -> Option<Reloads> {
     }
 }
 
+/// Chooses the files of a link that were asked for, now that they are known.
+fn choose(session: &Session, item: &mut Item, info: &Info) -> Result<(), Failure> {
+    if item.select.is_empty() {
+        return Ok(());
+    }
+    match selection::priorities(&item.select, info) {
+        Ok(priorities) => {
+            session
+                .set_file_priorities(item.key, priorities)
+                .and_then(|()| session.resume(item.key))
+                .map_err(Failure::failed)?;
+        }
+        Err(nothing) => item.failed = Some(nothing),
+    }
+    Ok(())
+}
+
 fn torrent_of(event: &SessionEvent) -> Option<TorrentKey> {
     Some(match *event {
-        SessionEvent::Opened { torrent, .. }
+        SessionEvent::MetadataCame { torrent, .. }
+        | SessionEvent::Opened { torrent, .. }
         | SessionEvent::PieceDone { torrent, .. }
         | SessionEvent::Completed { torrent }
         | SessionEvent::HashFailed { torrent, .. }

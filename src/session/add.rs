@@ -7,18 +7,22 @@ use std::path::{Path, PathBuf};
 use dunlin_base::{InfoHash, limits};
 use dunlin_port::config::{PickStrategy, Preallocation};
 use dunlin_port::disk::Check;
-use dunlin_port::user::{FilePriority, TorrentLimits};
-use dunlin_protocol::metainfo::{Metainfo, MetainfoError};
+use dunlin_port::user::{FilePriority, MagnetFiles, TorrentLimits};
+use dunlin_protocol::magnet::Magnet;
+use dunlin_protocol::metainfo::{Info, Metainfo, MetainfoError};
 
 use super::AddError;
 
-/// A torrent to add, made from a [`Metainfo`], the bytes of a .torrent file, or its path.
+/// A torrent to add, made from a [`Metainfo`], the bytes of a .torrent file, its path, or a magnet
+/// link.
 ///
 /// Files come to be in the folder `root`: a torrent of one file as a file in it, one of several as
 /// a folder in it.
 #[derive(Clone, Debug)]
 pub struct NewTorrent {
-    pub(super) metainfo: Metainfo,
+    pub(super) source: Source,
+    /// Whether it was added by a link, so that somebody waits to hear what it contains.
+    pub(super) by_link: bool,
     pub(super) root: PathBuf,
     pub(super) tiers: Option<Vec<Vec<String>>>,
     pub(super) file_priorities: Vec<FilePriority>,
@@ -28,6 +32,20 @@ pub struct NewTorrent {
     pub(super) paused: bool,
     pub(super) limits: TorrentLimits,
     pub(super) peers: Vec<SocketAddr>,
+}
+
+/// What names a torrent to add.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// All that there is to know of it.
+    Metainfo(Metainfo),
+    /// Its hash, and where to ask for the rest.
+    Magnet {
+        info_hash: InfoHash,
+        name: Option<String>,
+        trackers: Vec<String>,
+        files: MagnetFiles,
+    },
 }
 
 /// A .torrent file cannot be used.
@@ -91,9 +109,61 @@ impl NewTorrent {
     /// This torrent, in the folder `root`.
     #[must_use]
     pub fn new(metainfo: Metainfo, root: impl Into<PathBuf>) -> Self {
+        Self::of(Source::Metainfo(metainfo), root.into())
+    }
+
+    /// The torrent of this magnet link, with its trackers, the peers that it names by address, and
+    /// the files that it selects. [`SessionEvent::MetadataCame`] tells when it is known what the
+    /// torrent contains; priorities of files cannot be given before.
+    ///
+    /// [`SessionEvent::MetadataCame`]: crate::SessionEvent::MetadataCame
+    ///
+    /// # Errors
+    /// When it has no v1 hash.
+    pub fn from_magnet(magnet: Magnet, root: impl Into<PathBuf>) -> Result<Self, AddError> {
+        let Some(info_hash) = magnet.info_hash else {
+            let name = magnet.name.or_else(|| {
+                let hash = magnet.info_hash_v2?;
+                Some(hash.to_string())
+            });
+            let name = name.unwrap_or_default();
+            return Err(AddError::OnlyV2 { name });
+        };
+        let peers = magnet.peers.iter().filter_map(|peer| {
+            let ip = peer.address()?;
+            Some(SocketAddr::new(ip, peer.port))
+        });
+        let peers = peers.collect();
+        let files = magnet
+            .select_only
+            .map_or(MagnetFiles::All, MagnetFiles::Only);
+        let source = Source::Magnet {
+            info_hash,
+            name: magnet.name,
+            trackers: magnet.trackers,
+            files,
+        };
+        let mut new = Self::of(source, root.into()).peers(peers);
+        new.by_link = true;
+        Ok(new)
+    }
+
+    /// Wants no file of a magnet link before somebody has seen which there are: when they are known,
+    /// the torrent rests until [`crate::Session::set_file_priorities`] and
+    /// [`crate::Session::resume`]. Changes nothing when the files are known from the start.
+    #[must_use]
+    pub fn decide_files_later(mut self) -> Self {
+        if let Source::Magnet { files, .. } = &mut self.source {
+            *files = MagnetFiles::Undecided;
+        }
+        self
+    }
+
+    fn of(source: Source, root: PathBuf) -> Self {
         Self {
-            metainfo,
-            root: root.into(),
+            source,
+            by_link: false,
+            root,
             tiers: None,
             file_priorities: Vec::new(),
             strategy: None,
@@ -124,12 +194,14 @@ impl NewTorrent {
     /// Its info hash.
     #[must_use]
     pub fn info_hash(&self) -> InfoHash {
-        self.metainfo.info.info_hash()
+        match &self.source {
+            Source::Metainfo(metainfo) => metainfo.info.info_hash(),
+            Source::Magnet { info_hash, .. } => *info_hash,
+        }
     }
 
     /// Its info hash, when it can be added.
-    pub(super) fn check_addable(&self) -> Result<InfoHash, AddError> {
-        let info = &self.metainfo.info;
+    pub(super) fn check_addable(&self, info: &Info) -> Result<InfoHash, AddError> {
         if !info.version().has_v1() {
             return Err(AddError::OnlyV2 {
                 name: info.name().to_owned(),

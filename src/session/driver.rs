@@ -12,6 +12,7 @@ use dunlin_port::snapshot::{SessionEvent, Snapshot};
 use dunlin_port::user::UserCommand;
 use dunlin_systems::{Engine, Mark};
 
+use super::magnet::Archive;
 use super::{NODE, Shared};
 
 /// What the session's owner tells the engine's thread.
@@ -52,6 +53,7 @@ pub(super) struct Driver {
     pub(super) shared: Arc<Shared>,
     pub(super) outbox: Outbox,
     pub(super) stop_by: Option<Instant>,
+    pub(super) archive: Archive,
 }
 
 impl Driver {
@@ -125,8 +127,13 @@ impl Driver {
         }
         let events = std::mem::take(&mut self.outbox.session);
         for event in &events {
-            if let SessionEvent::Removed { torrent } = event {
-                self.shared.forget(*torrent);
+            match event {
+                SessionEvent::Removed { torrent } => self.shared.forget(*torrent),
+                SessionEvent::MetadataCame { torrent, info } => {
+                    let tiers = self.shared.registry().magnets.remove(torrent);
+                    self.archive.keep(info, tiers.unwrap_or_default());
+                }
+                _ => {}
             }
         }
         let stopped = events.contains(&SessionEvent::Stopped);

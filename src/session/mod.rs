@@ -3,6 +3,7 @@
 mod add;
 mod driver;
 mod error;
+mod magnet;
 mod restore;
 mod start;
 mod subscribers;
@@ -21,11 +22,13 @@ use dunlin_base::{InfoHash, NodeKey, TorrentKey};
 use dunlin_net::real::Wake;
 use dunlin_port::BlockPool;
 use dunlin_port::config::{Config, ConfigError, EngineConfig, PickStrategy};
-use dunlin_port::snapshot::Snapshot;
+use dunlin_port::snapshot::{SessionEvent, Snapshot};
 use dunlin_port::user::{AddTorrent, FilePriority, TorrentLimits, UserCommand};
+use dunlin_protocol::metainfo::Metainfo;
 use dunlin_storage::ResumeDb;
 use dunlin_systems::Mark;
 
+use add::Source;
 use driver::Message;
 use subscribers::Subscribers;
 
@@ -100,6 +103,8 @@ struct Shared {
 struct Registry {
     next: u32,
     by_hash: BTreeMap<InfoHash, TorrentKey>,
+    /// Trackers of torrents whose metadata has not come, to be stored with it.
+    magnets: BTreeMap<TorrentKey, Vec<Vec<String>>>,
 }
 
 impl Shared {
@@ -108,7 +113,9 @@ impl Shared {
     }
 
     fn forget(&self, torrent: TorrentKey) {
-        self.registry().by_hash.retain(|_, key| *key != torrent);
+        let mut registry = self.registry();
+        registry.by_hash.retain(|_, key| *key != torrent);
+        registry.magnets.remove(&torrent);
     }
 }
 
@@ -122,7 +129,8 @@ impl Session {
     /// Adds a torrent and says by which key it is known in this session.
     ///
     /// # Errors
-    /// When it is there already, cannot be downloaded, or cannot be remembered.
+    /// When it is there already, cannot be downloaded, or cannot be remembered. A magnet link is
+    /// remembered from when its metadata has come.
     pub fn add(&self, new: NewTorrent) -> Result<TorrentKey, AddError> {
         let key = self.add_all(vec![new]).into_iter().next();
         key.unwrap_or(Err(AddError::Ended(Ended)))
@@ -133,23 +141,36 @@ impl Session {
     /// it is much faster than one call for each, because they become durable together.
     pub fn add_all(&self, torrents: Vec<NewTorrent>) -> Vec<Result<TorrentKey, AddError>> {
         let mut keys = Vec::with_capacity(torrents.len());
-        let mut rest = torrents.into_iter().peekable();
-        while rest.peek().is_some() {
-            keys.extend(self.add_some(rest.by_ref().take(ADDED_TOGETHER_MAX).collect()));
+        let mut together = Vec::new();
+        for new in torrents {
+            match &new.source {
+                Source::Metainfo(metainfo) => {
+                    let metainfo = metainfo.clone();
+                    together.push((metainfo, new));
+                    if together.len() == ADDED_TOGETHER_MAX {
+                        keys.extend(self.add_some(std::mem::take(&mut together)));
+                    }
+                }
+                Source::Magnet { .. } => {
+                    keys.extend(self.add_some(std::mem::take(&mut together)));
+                    keys.push(self.add_magnet(new));
+                }
+            }
         }
+        keys.extend(self.add_some(together));
         keys
     }
 
-    fn add_some(&self, torrents: Vec<NewTorrent>) -> Vec<Result<TorrentKey, AddError>> {
+    fn add_some(&self, torrents: Vec<(Metainfo, NewTorrent)>) -> Vec<Result<TorrentKey, AddError>> {
         let mut registry = self.shared.registry();
         let mut fresh = BTreeMap::new();
-        let mut admit = |new: NewTorrent| {
-            let hash = new.check_addable()?;
+        let mut admit = |(metainfo, new): (Metainfo, NewTorrent)| {
+            let hash = new.check_addable(&metainfo.info)?;
             if registry.by_hash.contains_key(&hash) || fresh.contains_key(&hash) {
                 return Err(AddError::Duplicate(hash));
             }
-            fresh.insert(hash, self.resume.as_ref().map(|_| new.metainfo.write()));
-            Ok(new)
+            fresh.insert(hash, self.resume.as_ref().map(|_| metainfo.write()));
+            Ok((metainfo, new))
         };
         let admitted: Vec<_> = torrents.into_iter().map(&mut admit).collect();
         let mut unstored = BTreeMap::new();
@@ -161,30 +182,36 @@ impl Session {
                 unstored.extend(failed);
             }
         }
-        let mut register = |new: NewTorrent| {
-            let hash = new.info_hash();
+        let mut register = |(metainfo, new): (Metainfo, NewTorrent)| {
+            let hash = metainfo.info.info_hash();
             if let Some(error) = unstored.remove(&hash) {
                 return Err(error.into());
             }
             let torrent = TorrentKey(registry.next);
             registry.next += 1;
             registry.by_hash.insert(hash, torrent);
-            Ok((torrent, new))
+            Ok((torrent, metainfo, new))
         };
         let registered: Vec<_> = admitted
             .into_iter()
             .map(|new| new.and_then(&mut register))
             .collect();
         drop(registry);
-        let tell = |(torrent, new)| self.tell_of(torrent, new).map(|()| torrent);
+        let tell =
+            |(torrent, metainfo, new)| self.tell_of(torrent, &metainfo, new).map(|()| torrent);
         registered
             .into_iter()
             .map(|new| new.and_then(|new| tell(new).map_err(AddError::from)))
             .collect()
     }
 
-    fn tell_of(&self, torrent: TorrentKey, new: NewTorrent) -> Result<(), Ended> {
-        let info = Arc::clone(&new.metainfo.info);
+    fn tell_of(
+        &self,
+        torrent: TorrentKey,
+        metainfo: &Metainfo,
+        new: NewTorrent,
+    ) -> Result<(), Ended> {
+        let (info, by_link) = (Arc::clone(&metainfo.info), new.by_link);
         // However small the pool, one piece must become whole.
         let piece_bytes = info.geometry().piece_bytes() as usize;
         self.pool.ensure_capacity(piece_bytes + self.slack_bytes);
@@ -192,8 +219,8 @@ impl Session {
         let add = AddTorrent {
             torrent,
             node: NODE,
-            info,
-            trackers: new.tiers.unwrap_or(new.metainfo.tiers),
+            info: Arc::clone(&info),
+            trackers: new.tiers.unwrap_or_else(|| metainfo.tiers.clone()),
             root: new.root,
             file_priorities: new.file_priorities,
             strategy: new.strategy.unwrap_or(config.pick.strategy),
@@ -204,6 +231,10 @@ impl Session {
             peers: new.peers,
         };
         drop(config);
+        if by_link {
+            let came = SessionEvent::MetadataCame { torrent, info };
+            self.shared.subscribers.tell(vec![came]);
+        }
         self.tell(UserCommand::Add(Box::new(add)))
     }
 

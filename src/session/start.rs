@@ -13,6 +13,7 @@ use dunlin_port::{BlockPool, Outbox};
 use dunlin_systems::{Engine, NodeSettings};
 
 use super::driver::Driver;
+use super::magnet::Archive;
 use super::{NODE, Session, SessionSettings, Shared, StartError};
 
 /// What the client calls itself in peer ids (BEP 20), before the random part.
@@ -88,6 +89,7 @@ impl Session {
             shared: Arc::clone(&shared),
             outbox: Outbox::default(),
             stop_by: None,
+            archive: Archive::new(resume.clone(), pool.clone(), memory.slack_bytes),
         };
         let subscribers = Arc::clone(&shared);
         let thread = thread::Builder::new()

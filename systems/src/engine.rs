@@ -13,11 +13,7 @@ use dunlin_port::snapshot::Snapshot;
 use dunlin_port::{Inbox, Outbox};
 
 use crate::ingest::Sweep;
-<<<<<<< HEAD
-use crate::observe::RowDigest;
-=======
-use crate::observe::Mark;
->>>>>>> 50662331dd834bd0de826f4099cb896dbd6dc3af
+use crate::observe::{Mark, RowDigest};
 use crate::schedule;
 
 /// A node to run.
@@ -142,7 +138,6 @@ impl Engine {
         crate::observe::snapshot(&mut self.world)
     }
 
-<<<<<<< HEAD
     /// Payload of a torrent that came and was of no use, bytes: it was there already, nobody had
     /// asked for it, or it failed its hash. `None` without such a torrent.
     #[must_use]
@@ -163,14 +158,14 @@ impl Engine {
     #[must_use]
     pub fn row_digests(&mut self) -> Vec<RowDigest> {
         crate::observe::rows(&mut self.world)
-=======
+    }
+
     /// A copy of the torrents that move, and of those that changed since `since`; all of them
     /// without a mark, or with one that is older than a minute. And the mark for the next look.
     /// Torrents that are gone are told by events alone.
     #[must_use]
     pub fn changes(&mut self, since: Option<Mark>) -> (Snapshot, Mark) {
         crate::observe::changes(&mut self.world, since)
->>>>>>> 50662331dd834bd0de826f4099cb896dbd6dc3af
     }
 
     /// The world, for tests that look at single rows.

@@ -15,6 +15,7 @@ mod endgame;
 mod engine;
 mod ingest;
 mod lifecycle;
+mod metadata;
 mod observe;
 mod pick;
 mod receive;
@@ -25,8 +26,4 @@ mod swarm;
 mod verify;
 
 pub use engine::{Engine, NodeSettings};
-<<<<<<< HEAD
-pub use observe::RowDigest;
-=======
-pub use observe::Mark;
->>>>>>> 50662331dd834bd0de826f4099cb896dbd6dc3af
+pub use observe::{Mark, RowDigest};

@@ -4,6 +4,7 @@
 
 mod check;
 mod disk;
+mod magnet;
 pub(crate) mod puppet;
 mod tests;
 

@@ -14,6 +14,7 @@ mod crash;
 mod files;
 mod forgery;
 mod harness;
+mod magnet;
 mod matrix;
 mod poison;
 mod swarm;

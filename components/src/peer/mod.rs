@@ -1,5 +1,6 @@
 //! One end of a peer connection.
 
+mod metadata;
 mod requests;
 mod upload;
 
@@ -12,6 +13,7 @@ use dunlin_base::{
 };
 use dunlin_protocol::wire::Reserved;
 
+pub use metadata::{EarlyHaves, MetadataRequests, MetadataUploads};
 pub use requests::{REQUESTS_UNSAID, Request, Requests};
 pub use upload::UploadQueue;
 
@@ -170,6 +172,10 @@ pub struct Extensions {
     pub upload_only: bool,
     /// Its number for `lt_donthave` (BEP 54).
     pub dont_have: Option<u8>,
+    /// Its number for `ut_metadata` (BEP 9).
+    pub ut_metadata: Option<u8>,
+    /// Length of the info dictionary that it can send, as it first said, bytes.
+    pub metadata_size: Option<u32>,
 }
 
 /// What a peer did wrong, by kind. Enough of one kind ends the connection.

@@ -6,6 +6,8 @@ use dunlin_base::EngineTime;
 /// The state of a torrent. A field and not a marker: it changes rarely, but many systems ask.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Lifecycle {
+    /// Peers are asked what it contains (BEP 9): it has no `Content` yet.
+    Metadata,
     /// The disk is opening and checking its files.
     Opening {
         /// Pieces hashed so far.
@@ -36,6 +38,6 @@ impl Lifecycle {
     /// Whether it takes part in its swarm.
     #[must_use]
     pub const fn is_active(&self) -> bool {
-        matches!(self, Self::Downloading | Self::Seeding)
+        matches!(self, Self::Metadata | Self::Downloading | Self::Seeding)
     }
 }

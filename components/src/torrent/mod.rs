@@ -3,6 +3,7 @@
 mod availability;
 mod candidates;
 mod lifecycle;
+mod metadata;
 mod pick_order;
 mod suspects;
 mod trackers;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::{Component, Entity};
-use dunlin_base::{Bitfield, EngineTime, PeerKey, PieceIndex, TorrentKey};
+use dunlin_base::{Bitfield, EngineTime, InfoHash, PeerKey, PieceIndex, TorrentKey};
 use dunlin_port::config::{PickStrategy, Preallocation};
 use dunlin_port::user::FilePriority;
 use dunlin_protocol::metainfo::Info;
@@ -21,6 +22,7 @@ use dunlin_protocol::metainfo::Info;
 pub use availability::Availability;
 pub use candidates::{Candidate, CandidateState, Candidates};
 pub use lifecycle::Lifecycle;
+pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, MetadataPart};
 pub use pick_order::{PickOrder, PieceRank};
 pub use suspects::{SuspectBlock, Suspects};
 pub use trackers::{Announced, Tracker, Trackers};
@@ -37,7 +39,13 @@ pub struct Torrent(pub TorrentKey);
 #[component(immutable)]
 pub struct NodeOf(pub Entity);
 
-/// What a torrent contains.
+/// The hash that trackers and peers know a torrent by.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(immutable)]
+pub struct SwarmHash(pub InfoHash);
+
+/// What a torrent contains. One that was added by its info hash alone has none, nor `Have` and
+/// `Wanted`, before its [`MetadataFetch`] is done.
 #[derive(Component, Clone, Debug)]
 #[component(immutable)]
 pub struct Content(pub Arc<Info>);

@@ -43,6 +43,8 @@ pub enum TimerKind {
     Commit,
     /// A torrent that its surroundings stopped tries again.
     Retry,
+    /// Metadata may be asked for again, or sent on.
+    Metadata,
 }
 
 /// Timers of torrents: an idle torrent costs nothing until its time comes.

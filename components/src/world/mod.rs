@@ -8,6 +8,7 @@ mod work;
 pub use clock::{Now, TimerKind, Timers, Wake};
 pub use index::{NodeIndex, PeerIndex, TorrentIndex};
 pub use ports::{
-    ChokeFamily, ExtensionFamily, HaveFamily, PortInbox, PortOutbox, RequestFamily, RoutedEvents,
+    ChokeFamily, ExtensionFamily, HaveFamily, MetadataFamily, PortInbox, PortOutbox, RequestFamily,
+    RoutedEvents,
 };
 pub use work::{MemoryBudget, Work};

@@ -29,6 +29,8 @@ pub struct RoutedEvents {
     pub requests: Vec<(PeerKey, RequestFamily)>,
     /// Extension messages (BEP 10).
     pub extensions: Vec<(PeerKey, ExtensionFamily)>,
+    /// Offers of metadata and messages of its exchange (BEP 9).
+    pub metadata: Vec<(PeerKey, MetadataFamily)>,
     /// Payload that left.
     pub sent: Vec<(PeerKey, u32)>,
     /// Connections that are gone.
@@ -98,4 +100,13 @@ pub struct ExtensionFamily {
     pub id: u8,
     /// Its payload.
     pub payload: Box<[u8]>,
+}
+
+/// What a peer says of metadata (BEP 9).
+#[derive(Debug)]
+pub enum MetadataFamily {
+    /// Its extension handshake came: it may offer metadata.
+    Greeted,
+    /// Payload of a message of the exchange.
+    Message(Box<[u8]>),
 }

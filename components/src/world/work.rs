@@ -42,6 +42,8 @@ pub struct Work {
     pub commit: BTreeSet<TorrentKey>,
     /// Torrents that their surroundings stopped and that try again.
     pub retry: BTreeSet<TorrentKey>,
+    /// Torrents whose metadata may be asked for, or sent on to somebody who waits for it.
+    pub metadata: BTreeSet<TorrentKey>,
     /// Torrents whose completeness may have changed.
     pub completion: BTreeSet<TorrentKey>,
     /// Torrents whose files are closed and that go when their trackers know, or at this instant.
@@ -69,6 +71,7 @@ impl Work {
             &self.announce,
             &self.commit,
             &self.retry,
+            &self.metadata,
             &self.completion,
         ];
         let lists = [

@@ -52,6 +52,19 @@ pub const PEER_REJECTS_MAX: u32 = 50;
 /// Largest extended message but metadata.
 pub const EXTENDED_BYTES_MAX: usize = 128 * 1024;
 
+// Metadata exchange (BEP 9).
+
+/// Bytes that copies of one torrent's info dictionary may come to while they are fetched.
+pub const METADATA_COPIES_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Parts of it that we ask of one peer at a time.
+pub const METADATA_REQUESTS_OUT_MAX: usize = 8;
+/// Requests for parts that we keep queued for one peer: the largest info dictionary once.
+pub const METADATA_REQUESTS_IN_MAX: usize = TORRENT_FILE_BYTES_MAX / (16 * 1024);
+/// Requests for parts that we reject before we drop a peer.
+pub const METADATA_REJECTS_MAX: u32 = 2000;
+/// Bytes of messages on what a peer has that we keep until the number of pieces is known.
+pub const EARLY_HAVES_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX as usize;
+
 // Trackers.
 
 /// Largest tracker reply after inflation.
@@ -73,3 +86,4 @@ pub const INGEST_EVENTS_PER_TICK_MAX: usize = 4096;
 
 const _: () = assert!(BLOCK_BYTES <= REQUEST_BYTES_MAX);
 const _: () = assert!(PIECES_MAX / 8 < MESSAGE_BYTES_MAX);
+const _: () = assert!(TORRENT_FILE_BYTES_MAX as u64 <= METADATA_COPIES_BYTES_MAX);

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dunlin_base::{EngineTime, InfoHash, PeerKey, TorrentKey};
+use dunlin_protocol::metainfo::Info;
 
 use crate::disk::Totals;
 
@@ -62,6 +64,14 @@ pub struct TorrentView {
 /// What a torrent is doing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TorrentState {
+    /// Asking peers what the torrent contains (BEP 9): of its info dictionary so many bytes of so
+    /// many have come. Both are 0 before a peer has offered it.
+    Metadata {
+        /// Bytes of the copy that is furthest.
+        done_bytes: u32,
+        /// Its length, as a peer says.
+        of_bytes: u32,
+    },
     /// Looking at what is on disk.
     Checking {
         /// Pieces hashed so far.
@@ -168,6 +178,16 @@ pub enum Reason {
         /// Addresses still to try.
         candidates: u32,
     },
+    /// What the torrent contains is being asked of peers.
+    MetadataAsked {
+        /// Peers that offer it.
+        peers: u32,
+    },
+    /// No connected peer says that it knows what the torrent contains.
+    MetadataNotOffered {
+        /// Connected peers.
+        peers: u32,
+    },
     /// Peers that have what we need choke us.
     Choked {
         /// How many.
@@ -239,6 +259,10 @@ impl std::fmt::Display for Reason {
                     "nobody connected yet: {attempts} attempts under way, {candidates} addresses left"
                 )
             }
+            Self::MetadataAsked { peers } => write!(f, "{peers} peers are asked for the metadata"),
+            Self::MetadataNotOffered { peers } => {
+                write!(f, "none of {peers} peers has the metadata")
+            }
             Self::Choked { by, of } => {
                 write!(f, "choked by {by} of {of} peers that have what we need")
             }
@@ -261,6 +285,13 @@ impl std::fmt::Display for Reason {
 /// Something that happened and that a subscriber may want to know at once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SessionEvent {
+    /// What a torrent contains has come from peers and is what its info hash says (BEP 9).
+    MetadataCame {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// What it contains.
+        info: Arc<Info>,
+    },
     /// A torrent's files are open and checked.
     Opened {
         /// Which torrent.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dunlin_base::{NodeKey, TorrentKey};
+use dunlin_base::{InfoHash, NodeKey, TorrentKey};
+use dunlin_protocol::magnet::FileSelection;
 use dunlin_protocol::metainfo::Info;
 
 use crate::config::{EngineConfig, PickStrategy, Preallocation};
@@ -15,6 +16,8 @@ use crate::disk::Check;
 pub enum UserCommand {
     /// Start a torrent.
     Add(Box<AddTorrent>),
+    /// Start a torrent of which only the info hash is known: peers are asked for the rest (BEP 9).
+    AddMagnet(Box<AddMagnet>),
     /// Stop a torrent and forget it.
     Remove {
         /// Which torrent.
@@ -132,6 +135,50 @@ pub struct AddTorrent {
     pub limits: TorrentLimits,
     /// Addresses to try first.
     pub peers: Vec<SocketAddr>,
+}
+
+/// A torrent to add by its info hash alone.
+#[derive(Clone, Debug)]
+pub struct AddMagnet {
+    /// Its key, chosen by the caller, never used before in this world.
+    pub torrent: TorrentKey,
+    /// Whose torrent it is.
+    pub node: NodeKey,
+    /// The SHA-1 hash of its info dictionary.
+    pub info_hash: InfoHash,
+    /// What to call it until its own name is known.
+    pub name: Option<String>,
+    /// Tiers of announce URLs (BEP 12).
+    pub trackers: Vec<Vec<String>>,
+    /// The folder that its files are, or come to be, in.
+    pub root: PathBuf,
+    /// Which files are wanted.
+    pub files: MagnetFiles,
+    /// How pieces are chosen.
+    pub strategy: PickStrategy,
+    /// How to reserve space.
+    pub preallocation: Preallocation,
+    /// How far to trust what is on disk.
+    pub check: Check,
+    /// Whether it rests until resumed.
+    pub paused: bool,
+    /// Its limits.
+    pub limits: TorrentLimits,
+    /// Addresses to try first.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// Which files of a torrent are wanted whose files are not known yet.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum MagnetFiles {
+    /// All.
+    #[default]
+    All,
+    /// Those of these numbers (BEP 53); all when the torrent has none of them.
+    Only(FileSelection),
+    /// None, until somebody has seen which there are: once they are known, the torrent rests until
+    /// [`UserCommand::SetFilePriorities`] and [`UserCommand::Resume`].
+    Undecided,
 }
 
 /// How much a file is wanted.

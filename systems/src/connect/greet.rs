@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::limits::PEER_REQUESTS_IN_MAX;
+use dunlin_base::limits::{PEER_REQUESTS_IN_MAX, TORRENT_FILE_BYTES_MAX};
 use dunlin_base::{PeerKey, PieceIndex};
 use dunlin_components::node::Identity;
 use dunlin_components::peer::{AllowedFast, Remote};
@@ -17,6 +17,8 @@ use dunlin_protocol::wire::{ALLOWED_FAST_PIECES, Message, Reserved, allowed_fast
 pub(crate) const DONT_HAVE_ID: u8 = 1;
 /// Our number for `upload_only` messages (libtorrent's extension to BEP 21).
 pub(crate) const UPLOAD_ONLY_ID: u8 = 2;
+/// Our number for `ut_metadata` (BEP 9).
+pub(crate) const UT_METADATA_ID: u8 = 3;
 
 /// How we call ourselves in the extension handshake.
 const CLIENT: &str = concat!("Dunlin ", env!("CARGO_PKG_VERSION"));
@@ -32,15 +34,14 @@ pub(super) fn greet(
     if theirs.extension_protocol() {
         words.extend(extension_handshake(world, entity, torrent));
     }
-    let Some(have) = world.get::<Have>(torrent) else {
-        return;
-    };
-    match (theirs.fast(), have.0.count()) {
-        (true, 0) => words.push(Message::HaveNone),
-        (true, _) if have.0.is_full() => words.push(Message::HaveAll),
+    // Who does not know yet what there is has nothing of it.
+    let have = world.get::<Have>(torrent).map(|have| &have.0);
+    match (theirs.fast(), have.filter(|have| have.count() > 0)) {
+        (true, None) => words.push(Message::HaveNone),
+        (true, Some(have)) if have.is_full() => words.push(Message::HaveAll),
         // BEP 3: who has nothing may leave the bitfield out.
-        (false, 0) => {}
-        _ => words.push(Message::Bitfield(have.0.as_bytes().into())),
+        (false, None) => {}
+        (_, Some(have)) => words.push(Message::Bitfield(have.as_bytes().into())),
     }
     if theirs.fast() {
         words.extend(allow_fast(world, entity, torrent));
@@ -53,24 +54,35 @@ pub(super) fn greet(
     );
 }
 
-fn extension_handshake(world: &World, entity: Entity, torrent: Entity) -> Option<Message> {
+/// Our extension handshake, from what is so now. It may be sent again (BEP 10).
+pub(crate) fn extension_handshake(
+    world: &World,
+    entity: Entity,
+    torrent: Entity,
+) -> Option<Message> {
     let remote = world.get::<Remote>(entity)?;
     let node = *world.resource::<NodeIndex>().0.get(&remote.node)?;
     let identity = world.get::<Identity>(node)?;
-    let wants = world
-        .get::<Wanted>(torrent)?
-        .0
-        .has_any_not_in(&world.get::<Have>(torrent)?.0);
+    let wants = match (world.get::<Wanted>(torrent), world.get::<Have>(torrent)) {
+        (Some(wanted), Some(have)) => wanted.0.has_any_not_in(&have.0),
+        _ => true,
+    };
+    let metadata = world.get::<Content>(torrent).map(|content| content.0.raw());
     let handshake = ExtensionHandshake {
         ids: ExtensionIds {
             lt_donthave: Some(DONT_HAVE_ID),
             upload_only: Some(UPLOAD_ONLY_ID),
+            ut_metadata: Some(UT_METADATA_ID),
             ..ExtensionIds::default()
         },
         port: identity.listen_port,
         client: Some(CLIENT.to_owned()),
         yourip: Some(remote.addr.ip()),
         reqq: Some(PEER_REQUESTS_IN_MAX as u32),
+        // What other clients would not take is not offered.
+        metadata_size: metadata
+            .filter(|bytes| bytes.len() <= TORRENT_FILE_BYTES_MAX)
+            .map(|bytes| bytes.len() as u32),
         upload_only: Some(!wants),
         ..ExtensionHandshake::default()
     };

@@ -4,7 +4,7 @@
 //! Writes:  Peer rows and their indexes, `Connections`, `Candidates`
 //! Emits:   connects, handshakes, our first words, closes
 //! Cadence: when something came or a torrent has an address to try
-//! Spec:    BEP 3 handshake, BEP 6 first messages, BEP 10 handshake, BEP 21 seeds drop seeds
+//! Spec:    BEP 3 handshake, BEP 6 first messages, BEP 9 offer, BEP 10 handshake, BEP 21 seeds drop seeds
 
 mod accept;
 mod connect_candidates;
@@ -17,7 +17,7 @@ mod tests;
 use bevy_ecs::prelude::*;
 
 pub(crate) use drop_peer::{Drop, ban, drop_peer, release_requests};
-pub(crate) use greet::{DONT_HAVE_ID, UPLOAD_ONLY_ID};
+pub(crate) use greet::{DONT_HAVE_ID, UPLOAD_ONLY_ID, UT_METADATA_ID, extension_handshake};
 
 use crate::schedule::TickSet;
 

@@ -3,8 +3,10 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{NodeKey, PeerKey};
 use dunlin_components::node::{Connections, Identity};
-use dunlin_components::peer::{Hello, PeerOf, PeerTraffic, Phase, Remote, RemoteHave};
-use dunlin_components::torrent::{Content, Lifecycle, Peers, TorrentBuckets};
+use dunlin_components::peer::{
+    EarlyHaves, Hello, MetadataRequests, PeerOf, PeerTraffic, Phase, Remote, RemoteHave,
+};
+use dunlin_components::torrent::{Content, Lifecycle, Peers, SwarmHash, TorrentBuckets};
 use dunlin_components::world::{
     NodeIndex, Now, PeerIndex, PortOutbox, RoutedEvents, TorrentIndex, Work,
 };
@@ -83,14 +85,14 @@ fn send_handshake(world: &mut World, peer: PeerKey, node: NodeKey, torrent: Enti
     let Some(&node) = world.resource::<NodeIndex>().0.get(&node) else {
         return;
     };
-    let (Some(identity), Some(content)) =
-        (world.get::<Identity>(node), world.get::<Content>(torrent))
+    let (Some(identity), Some(hash)) =
+        (world.get::<Identity>(node), world.get::<SwarmHash>(torrent))
     else {
         return;
     };
     let handshake = Handshake {
         reserved: Reserved::default().with_fast().with_extension_protocol(),
-        info_hash: content.0.info_hash(),
+        info_hash: hash.0,
         peer_id: identity.peer_id,
     };
     world
@@ -196,9 +198,11 @@ fn establish(
     let Some(remote) = world.get::<Remote>(entity).copied() else {
         return;
     };
-    let pieces = world
-        .get::<Content>(torrent)
-        .map_or(0, |content| content.0.geometry().piece_count());
+    let content = world.get::<Content>(torrent);
+    let (pieces, known) = match content {
+        Some(content) => (content.0.geometry().piece_count(), true),
+        None => (0, false),
+    };
     if peer.is_incoming() {
         accept::handshake_came(world, &remote);
         send_handshake(world, peer, remote.node, torrent);
@@ -221,6 +225,9 @@ fn establish(
             told: false,
         },
     ));
+    if !known {
+        row.insert((EarlyHaves::default(), MetadataRequests::default()));
+    }
     if let Some(mut traffic) = world.get_mut::<PeerTraffic>(entity) {
         traffic.established_at = now;
         traffic.heard_at = now;

@@ -2,9 +2,10 @@
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::QueryData;
+use dunlin_base::BLOCK_BYTES;
 use dunlin_components::node::{Identity, Node, Rules};
 use dunlin_components::torrent::{
-    Content, Have, Lifecycle, NodeOf, Peers, Torrent, TorrentBuckets, Trackers, Traffic,
+    Content, Have, Lifecycle, NodeOf, Peers, SwarmHash, Torrent, TorrentBuckets, Trackers, Traffic,
 };
 use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::tracker::TrackerCommand;
@@ -12,15 +13,19 @@ use dunlin_protocol::tracker::{AnnounceEvent, AnnounceRequest};
 
 use super::policy::{Step, farewells, next_step, peers_wanted};
 
+/// What is missing of a torrent whose length is not known: not nothing, which would make us a seed.
+const LEFT_UNKNOWN: u64 = BLOCK_BYTES as u64;
+
 /// What an announce is made of.
 #[derive(QueryData)]
 #[query_data(mutable)]
 pub(super) struct Row {
     torrent: &'static Torrent,
     node: &'static NodeOf,
-    content: &'static Content,
+    hash: &'static SwarmHash,
+    content: Option<&'static Content>,
     lifecycle: &'static Lifecycle,
-    have: &'static Have,
+    have: Option<&'static Have>,
     traffic: &'static Traffic,
     peers: &'static Peers,
     buckets: Option<&'static TorrentBuckets>,
@@ -86,7 +91,7 @@ fn announce(
     let numwant = match event {
         AnnounceEvent::Stopped => 0,
         AnnounceEvent::None | AnnounceEvent::Started | AnnounceEvent::Completed => {
-            let downloading = *row.lifecycle == Lifecycle::Downloading;
+            let downloading = matches!(row.lifecycle, Lifecycle::Metadata | Lifecycle::Downloading);
             peers_wanted(downloading, connected, connections_max)
         }
     };
@@ -96,7 +101,7 @@ fn announce(
         tracker: u32::try_from(at).expect("a torrent has few trackers"),
         url: list[at].url.clone(),
         request: AnnounceRequest {
-            info_hash: row.content.0.info_hash(),
+            info_hash: row.hash.0,
             peer_id: identity.peer_id,
             // Who leaves without ever having had a port was not told `started` either.
             port: identity.listen_port.unwrap_or(0),
@@ -106,7 +111,10 @@ fn announce(
             downloaded: totals
                 .downloaded_bytes
                 .saturating_sub(announced.downloaded_base),
-            left: left_bytes(row.content, row.have),
+            left: match (row.content, row.have) {
+                (Some(content), Some(have)) => left_bytes(content, have),
+                _ => LEFT_UNKNOWN,
+            },
             event,
             numwant: Some(numwant),
             key: identity.tracker_key,

@@ -18,6 +18,7 @@ pub(super) fn pop_timers(
             TimerKind::Announce => work.announce.insert(torrent),
             TimerKind::Commit => work.commit.insert(torrent),
             TimerKind::Retry => work.retry.insert(torrent),
+            TimerKind::Metadata => work.metadata.insert(torrent),
         };
     }
 }

@@ -4,7 +4,8 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{BLOCK_BYTES, Bitfield, NodeKey, TokenBucket};
 use dunlin_components::peer::PeerBuckets;
 use dunlin_components::torrent::{
-    Candidates, Content, Have, Lifecycle, NodeOf, Place, Selection, Torrent, TorrentBuckets, Wanted,
+    Candidates, Content, Have, Lifecycle, NodeOf, Place, Selection, SwarmHash, Torrent,
+    TorrentBuckets, Wanted,
 };
 use dunlin_components::world::{NodeIndex, Now, PortOutbox, TorrentIndex};
 use dunlin_port::disk::DiskCommand;
@@ -44,6 +45,7 @@ pub(super) fn add(world: &mut World, add: AddTorrent) {
         .spawn((
             Torrent(add.torrent),
             NodeOf(node),
+            SwarmHash(hash_key.1),
             Content(add.info),
             Have(Bitfield::empty(pieces)),
             Wanted(Bitfield::empty(pieces)),
@@ -71,7 +73,7 @@ pub(super) fn add(world: &mut World, add: AddTorrent) {
     world.resource_mut::<PortOutbox>().0.disk.push(open);
 }
 
-fn node_of(world: &World, node: NodeKey) -> Option<Entity> {
+pub(super) fn node_of(world: &World, node: NodeKey) -> Option<Entity> {
     world.resource::<NodeIndex>().0.get(&node).copied()
 }
 
@@ -91,7 +93,7 @@ pub(crate) fn peer_buckets(limits: &TorrentLimits) -> Option<PeerBuckets> {
     })
 }
 
-fn buckets(limits: TorrentLimits) -> TorrentBuckets {
+pub(super) fn buckets(limits: TorrentLimits) -> TorrentBuckets {
     let bucket = |rate| TokenBucket::new(rate, u64::from(BLOCK_BYTES));
     TorrentBuckets {
         down: bucket(limits.down_bytes_per_sec),

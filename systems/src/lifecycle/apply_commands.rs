@@ -4,12 +4,14 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::node::{Identity, NodeBuckets, Rules};
 use dunlin_components::peer::PeerBuckets;
-use dunlin_components::torrent::{Candidates, Lifecycle, Peers, Place, Selection, TorrentBuckets};
+use dunlin_components::torrent::{
+    Candidates, Content, Lifecycle, Peers, Place, Selection, TorrentBuckets,
+};
 use dunlin_components::world::{NodeIndex, Now, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
 use dunlin_port::user::{TorrentLimits, UserCommand};
 
-use super::{add, peer_buckets, rest, select};
+use super::{add, add_magnet, peer_buckets, rest, select};
 
 pub(super) fn apply_commands(world: &mut World) {
     while let Some(command) = world.resource_mut::<PortInbox>().0.user.pop_front() {
@@ -21,6 +23,7 @@ fn apply(world: &mut World, command: UserCommand) {
     let now = world.resource::<Now>().0;
     match command {
         UserCommand::Add(torrent) => add::add(world, *torrent),
+        UserCommand::AddMagnet(magnet) => add_magnet::add(world, *magnet),
         UserCommand::Configure { node, config } => configure(world, node, &config),
         UserCommand::Listening { node, port } => listening(world, node, port),
         UserCommand::Stop => rest::stop_all(world),
@@ -77,7 +80,9 @@ fn apply(world: &mut World, command: UserCommand) {
         }),
         UserCommand::Reannounce { torrent } => of(world, torrent, crate::discover::reannounce),
         UserCommand::Move { torrent, root } => of(world, torrent, |world, entity| {
-            if world.get::<Lifecycle>(entity).is_some() && world.get::<Place>(entity).is_some() {
+            if world.get::<Content>(entity).is_none() {
+                add_magnet::relocate(world, entity, root);
+            } else if world.get::<Place>(entity).is_some() {
                 let command = DiskCommand::Move { torrent, root };
                 world.resource_mut::<PortOutbox>().0.disk.push(command);
             }

@@ -92,7 +92,14 @@ fn opened(
     let have_pieces = have.count();
     let paused = match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing) | None => return,
-        Some(Lifecycle::Opening { paused, .. }) => *paused,
+        Some(Lifecycle::Opening { paused, .. }) => {
+            let paused = *paused;
+            if have_pieces > 0 {
+                // Who told us what the torrent contains was told that we have nothing of it.
+                rest::hang_up(world, entity);
+            }
+            paused
+        }
         // The answer to a second check: a person may have asked for several.
         Some(lifecycle) => *lifecycle == Lifecycle::Paused,
     };
@@ -146,7 +153,7 @@ fn committed(world: &mut World, torrent: TorrentKey) {
 }
 
 /// The files are closed; the row goes when the trackers have been told too.
-fn closed(world: &mut World, torrent: TorrentKey) {
+pub(super) fn closed(world: &mut World, torrent: TorrentKey) {
     let now = world.resource::<Now>().0;
     if world.resource::<TorrentIndex>().get(torrent).is_some() {
         world

@@ -7,6 +7,7 @@
 //! Spec:    DESIGN 7: no verified piece is lost or claimed twice
 
 mod add;
+mod add_magnet;
 mod apply_commands;
 mod commit;
 mod completion;
@@ -20,6 +21,7 @@ mod tests;
 use bevy_ecs::prelude::*;
 
 pub(crate) use add::peer_buckets;
+pub(crate) use add_magnet::{adopt, condemn};
 pub(crate) use rest::{close_piece, give_up};
 pub(crate) use select::apply_selection;
 pub(crate) use stop::{recover, stop_torrent};

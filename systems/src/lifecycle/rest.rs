@@ -8,8 +8,8 @@ use dunlin_components::node::Node;
 use dunlin_components::peer::Requests;
 use dunlin_components::piece::{Piece, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers, Torrent, Trackers,
-    Wanted,
+    ActivePieces, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers, SwarmHash, Torrent,
+    Trackers, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
@@ -34,10 +34,13 @@ pub(super) fn start(world: &mut World, entity: Entity) {
         return;
     };
     let missing = is_missing(world, entity);
+    let unknown = world.get::<Content>(entity).is_none();
     let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) else {
         return;
     };
-    *lifecycle = if missing {
+    *lifecycle = if unknown {
+        Lifecycle::Metadata
+    } else if missing {
         Lifecycle::Downloading
     } else {
         Lifecycle::Seeding
@@ -64,23 +67,36 @@ pub(super) fn is_missing(world: &World, entity: Entity) -> bool {
 /// Leaves the swarm: peers go, blocks in motion are discarded, trackers are told.
 pub(super) fn leave(world: &mut World, entity: Entity) {
     crate::discover::leave(world, entity);
+    hang_up(world, entity);
+    hang_up_half_open(world, entity);
+    discard_pieces(world, entity);
+}
+
+/// Ends the connections of a torrent that shook hands; their addresses are as good as before.
+pub(super) fn hang_up(world: &mut World, entity: Entity) {
     let peers: Vec<_> = world
         .get::<Peers>(entity)
         .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
-    for peer in peers.into_iter().chain(half_open(world, entity)) {
+    for peer in peers {
         drop_peer(world, peer, Drop::resting());
     }
-    discard_pieces(world, entity);
+}
+
+/// As above, of those that did not shake hands yet.
+pub(super) fn hang_up_half_open(world: &mut World, entity: Entity) {
+    for peer in half_open(world, entity) {
+        drop_peer(world, peer, Drop::resting());
+    }
 }
 
 /// Connections of a torrent that did not shake hands yet.
 fn half_open(world: &mut World, entity: Entity) -> Vec<dunlin_base::PeerKey> {
-    use dunlin_components::peer::{Peer, PeerOf};
-    let mut query = world.query::<(&Peer, &PeerOf)>();
+    use dunlin_components::peer::{Peer, PeerOf, Phase};
+    let mut query = world.query::<(&Peer, &PeerOf, &Phase)>();
     let mut peers: Vec<_> = query
         .iter(world)
-        .filter(|(_, of)| of.0 == entity)
-        .map(|(peer, _)| peer.0)
+        .filter(|(_, of, phase)| of.0 == entity && **phase != Phase::Established)
+        .map(|(peer, ..)| peer.0)
         .collect();
     peers.sort_unstable();
     peers
@@ -184,6 +200,8 @@ pub(super) fn pause(world: &mut World, entity: Entity) {
         && let Lifecycle::Opening { paused, .. } = &mut *lifecycle
     {
         *paused = true;
+        // Peers that told us what the torrent contains are still there.
+        leave(world, entity);
         return;
     }
     leave(world, entity);
@@ -201,7 +219,10 @@ pub(super) fn resume(world: &mut World, entity: Entity) {
             ask_commit(world, entity);
         }
         Some(Lifecycle::Stopped { .. }) => super::stop::retry(world, entity),
-        Some(Lifecycle::Downloading | Lifecycle::Seeding | Lifecycle::Closing) | None => {}
+        Some(
+            Lifecycle::Metadata | Lifecycle::Downloading | Lifecycle::Seeding | Lifecycle::Closing,
+        )
+        | None => {}
     }
 }
 
@@ -209,6 +230,10 @@ pub(super) fn recheck(world: &mut World, entity: Entity) {
     let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
         return;
     };
+    if world.get::<Content>(entity).is_none() {
+        // There is nothing to check before it is known what there should be.
+        return;
+    }
     let paused = matches!(
         world.get::<Lifecycle>(entity),
         Some(Lifecycle::Paused | Lifecycle::Opening { paused: true, .. })
@@ -243,6 +268,11 @@ pub(super) fn close(world: &mut World, entity: Entity, keep: Keep) {
     }
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Closing;
+    }
+    if world.get::<Content>(entity).is_none() {
+        // The disk has never heard of it.
+        super::files::closed(world, torrent);
+        return;
     }
     world
         .resource_mut::<PortOutbox>()
@@ -299,8 +329,8 @@ pub(super) fn reap_closed(world: &mut World) {
             .get::<NodeOf>(entity)
             .and_then(|of| world.get::<Node>(of.0));
         let hash_key = node
-            .zip(world.get::<Content>(entity))
-            .map(|(node, content)| (node.0, content.0.info_hash()));
+            .zip(world.get::<SwarmHash>(entity))
+            .map(|(node, hash)| (node.0, hash.0));
         let mut index = world.resource_mut::<TorrentIndex>();
         index.by_key.remove(&torrent);
         if let Some(key) = hash_key {

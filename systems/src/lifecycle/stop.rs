@@ -31,7 +31,12 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
     match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing | Lifecycle::Paused) | None => return,
         Some(Lifecycle::Stopped { .. }) => {}
-        Some(Lifecycle::Opening { .. } | Lifecycle::Downloading | Lifecycle::Seeding) => {
+        Some(
+            Lifecycle::Metadata
+            | Lifecycle::Opening { .. }
+            | Lifecycle::Downloading
+            | Lifecycle::Seeding,
+        ) => {
             rest::leave(world, entity);
             let event = SessionEvent::TorrentStopped {
                 torrent,

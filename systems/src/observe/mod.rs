@@ -9,6 +9,7 @@
 mod changes;
 mod client;
 mod digest;
+mod metadata;
 mod peers;
 mod progress;
 mod snapshot;

@@ -11,7 +11,7 @@ use dunlin_components::torrent::{
 use dunlin_components::world::{Now, TorrentIndex};
 use dunlin_port::snapshot::{Snapshot, TorrentState, TorrentView, TrackerView};
 
-use super::{peers, progress, why};
+use super::{metadata, peers, progress, why};
 
 /// Of which torrents to copy peers, files and trackers too. All others have a row only: with
 /// thousands of torrents a list needs no more, and no more is paid for.
@@ -76,7 +76,9 @@ fn view(
     in_detail: bool,
 ) -> Option<TorrentView> {
     let now = world.resource::<Now>().0;
-    let info = &world.get::<Content>(entity)?.0;
+    let Some(Content(info)) = world.get::<Content>(entity) else {
+        return metadata::view(world, key, entity, attempts, in_detail);
+    };
     let have = &world.get::<Have>(entity)?.0;
     let lifecycle = world.get::<Lifecycle>(entity)?;
     let traffic = world.get::<Traffic>(entity)?;
@@ -117,6 +119,10 @@ fn view(
 
 pub(super) fn state(lifecycle: &Lifecycle) -> TorrentState {
     match lifecycle {
+        Lifecycle::Metadata => TorrentState::Metadata {
+            done_bytes: 0,
+            of_bytes: 0,
+        },
         Lifecycle::Opening { done, of, .. } => TorrentState::Checking {
             done: *done,
             of: *of,
@@ -131,7 +137,7 @@ pub(super) fn state(lifecycle: &Lifecycle) -> TorrentState {
 }
 
 /// Trackers in the order in which they are tried.
-fn trackers(trackers: Option<&Trackers>, now: EngineTime) -> Vec<TrackerView> {
+pub(super) fn trackers(trackers: Option<&Trackers>, now: EngineTime) -> Vec<TrackerView> {
     let mut list: Vec<&Tracker> = trackers.map_or_else(Vec::new, |row| row.list.iter().collect());
     list.sort_by_key(|tracker| (tracker.tier, tracker.turn));
     let view = |tracker: &Tracker| TrackerView {

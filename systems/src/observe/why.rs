@@ -15,7 +15,7 @@ use dunlin_components::torrent::{
 use dunlin_components::world::{MemoryBudget, Now};
 use dunlin_port::snapshot::{Reason, TorrentState};
 
-use super::{peers, snapshot};
+use super::{metadata, peers, snapshot};
 
 /// What reasons follow from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,6 +60,7 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
         TorrentState::Paused => vec![Reason::Paused],
         TorrentState::Checking { .. } => vec![Reason::Checking],
         TorrentState::Stopped { reason } => vec![Reason::Stopped(reason.clone())],
+        TorrentState::Metadata { .. } => of_metadata(facts),
         TorrentState::Seeding => of_seeding(facts),
         TorrentState::Downloading => of_downloading(facts),
     }
@@ -82,13 +83,7 @@ fn of_downloading(facts: &Facts) -> Vec<Reason> {
     why.extend(facts.down_cap.map(Reason::DownloadCap));
     why.extend(of_machine(facts));
     if facts.peers == 0 {
-        why.push(match (facts.attempts, facts.candidates) {
-            (0, 0) => Reason::NoPeersKnown,
-            (attempts, candidates) => Reason::Connecting {
-                attempts,
-                candidates,
-            },
-        });
+        why.push(of_nobody(facts));
     } else if facts.offering == 0 {
         why.push(Reason::NothingOffered { peers: facts.peers });
     } else {
@@ -98,6 +93,30 @@ fn of_downloading(facts: &Facts) -> Vec<Reason> {
         why.extend(facts.tracker.clone());
     }
     why
+}
+
+/// What it contains is not known yet.
+fn of_metadata(facts: &Facts) -> Vec<Reason> {
+    let mut why = vec![match (facts.peers, facts.offering) {
+        (0, _) => of_nobody(facts),
+        (peers, 0) => Reason::MetadataNotOffered { peers },
+        (_, peers) => Reason::MetadataAsked { peers },
+    }];
+    if facts.offering == 0 {
+        why.extend(facts.tracker.clone());
+    }
+    why
+}
+
+/// Nobody is connected.
+const fn of_nobody(facts: &Facts) -> Reason {
+    match (facts.attempts, facts.candidates) {
+        (0, 0) => Reason::NoPeersKnown,
+        (attempts, candidates) => Reason::Connecting {
+            attempts,
+            candidates,
+        },
+    }
 }
 
 /// Our own hashers and disk are to blame only when they keep us from opening pieces.
@@ -144,12 +163,15 @@ fn of_peers(facts: &Facts) -> Vec<Reason> {
 /// The facts of a torrent; `attempts` are its connections that have not come so far.
 pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Facts> {
     let lifecycle = world.get::<Lifecycle>(torrent)?;
-    let content = world.get::<Content>(torrent)?;
+    let content = world.get::<Content>(torrent);
     let (down_cap, up_cap) = caps(world, torrent)?;
     let (writing_bytes, hashing_bytes) = bytes_in_motion(world, torrent);
     let budget = world.get_resource::<MemoryBudget>();
     let mut facts = Facts {
-        state: snapshot::state(lifecycle),
+        state: match lifecycle {
+            Lifecycle::Metadata => metadata::state(world, torrent),
+            lifecycle => snapshot::state(lifecycle),
+        },
         closing: *lifecycle == Lifecycle::Closing,
         peers: 0,
         attempts,
@@ -162,7 +184,8 @@ pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Fa
         down_cap,
         up_cap,
         memory_full: budget
-            .is_some_and(|budget| !budget.admits(content.0.geometry().piece_bytes())),
+            .zip(content)
+            .is_some_and(|(budget, content)| !budget.admits(content.0.geometry().piece_bytes())),
         writing_bytes,
         hashing_bytes,
         tracker: world
@@ -170,6 +193,9 @@ pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Fa
             .and_then(|trackers| tracker(trackers, world.resource::<Now>().0)),
     };
     count_peers(world, torrent, &mut facts);
+    if content.is_none() {
+        facts.offering = metadata::offering(world, torrent);
+    }
     Some(facts)
 }
 

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, PeerKey, PieceIndex, RngStream};
 use dunlin_components::node::Luck;
-use dunlin_components::peer::{PeerOf, RemoteHave};
+use dunlin_components::peer::{EarlyHaves, PeerOf, RemoteHave};
 use dunlin_components::torrent::{Availability, Have, NodeOf, PickOrder, Wanted};
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
@@ -19,18 +19,26 @@ pub(super) fn apply_haves(
     index: Res<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&PeerOf, &mut RemoteHave)>,
+    mut peers: Query<'_, '_, (&PeerOf, &mut RemoteHave, Option<&mut EarlyHaves>)>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
     for (peer, event) in routed.haves.drain(..) {
-        let Some((of, mut remote)) = index
+        let Some((of, mut remote, early)) = index
             .get(peer)
             .and_then(|entity| peers.get_mut(entity).ok())
         else {
             continue;
         };
         let Ok((node, have, wanted, availability, order)) = torrents.get_mut(of.0) else {
+            // The number of pieces is not known yet.
+            if early.is_some_and(|mut early| !early.keep(event)) {
+                fault(
+                    &mut work,
+                    peer,
+                    "told too much, too early, of its pieces".into(),
+                );
+            }
             continue;
         };
         let Ok(mut luck) = nodes.get_mut(node.0) else {

@@ -4,7 +4,7 @@
 //! Writes:  `RemoteHave`, `Availability`, choke and interest flags, `Requests`, `Blocks`, `UploadQueue`
 //! Emits:   cancels of blocks that came from another peer, rejects
 //! Cadence: every tick
-//! Spec:    BEP 3, BEP 6, BEP 10, BEP 21, BEP 54
+//! Spec:    BEP 3, BEP 6, BEP 9 (by `metadata`), BEP 10, BEP 21, BEP 54
 
 mod apply_haves;
 mod close_lost_peers;
@@ -27,6 +27,7 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
         (
             close_lost_peers::note_heard,
             read_extensions::read_extensions,
+            crate::metadata::exchange_metadata,
             apply_haves::apply_haves,
             settle_requests::settle_requests,
             queue_requests::queue_requests,

@@ -7,12 +7,12 @@ use dunlin_components::node::Luck;
 use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, RemoteHave, Requests};
 use dunlin_components::torrent::NodeOf;
 use dunlin_components::torrent::{Availability, Candidates, PickOrder};
-use dunlin_components::world::{ExtensionFamily, PeerIndex, RoutedEvents, Work};
+use dunlin_components::world::{ExtensionFamily, MetadataFamily, PeerIndex, RoutedEvents, Work};
 use dunlin_protocol::wire::extension::{
     DontHave, EXTENSION_HANDSHAKE_ID, ExtensionHandshake, UploadOnly,
 };
 
-use crate::connect::{DONT_HAVE_ID, UPLOAD_ONLY_ID};
+use crate::connect::{DONT_HAVE_ID, UPLOAD_ONLY_ID, UT_METADATA_ID};
 
 type TorrentRow<'a> = (
     &'a NodeOf,
@@ -28,7 +28,12 @@ pub(super) fn read_extensions(
     mut torrents: Query<'_, '_, TorrentRow<'_>, With<Candidates>>,
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
-    for (peer, ExtensionFamily { id, payload }) in routed.extensions.drain(..) {
+    let RoutedEvents {
+        extensions: events,
+        metadata,
+        ..
+    } = &mut *routed;
+    for (peer, ExtensionFamily { id, payload }) in events.drain(..) {
         let row = index
             .get(peer)
             .and_then(|entity| peers.get_mut(entity).ok());
@@ -41,7 +46,12 @@ pub(super) fn read_extensions(
                 let reqq = extensions.reqq.unwrap_or(REQUESTS_UNSAID);
                 requests.limit = reqq.clamp(1, PEER_REQUESTS_OUT_MAX as u32);
                 work.interest.insert(peer);
+                metadata.push((peer, MetadataFamily::Greeted));
             }),
+            UT_METADATA_ID => {
+                metadata.push((peer, MetadataFamily::Message(payload)));
+                Ok(())
+            }
             UPLOAD_ONLY_ID => UploadOnly::decode(&payload).map(|said| {
                 extensions.upload_only = said.0;
                 work.interest.insert(peer);
@@ -76,6 +86,13 @@ fn take_handshake(extensions: &mut Extensions, said: ExtensionHandshake) {
     extensions.client = said.client.or_else(|| extensions.client.take());
     extensions.upload_only = said.upload_only.unwrap_or(extensions.upload_only);
     extensions.dont_have = said.ids.lt_donthave.or(extensions.dont_have);
+    extensions.ut_metadata = match said.ids.ut_metadata {
+        // BEP 10: zero takes an extension back.
+        Some(0) => None,
+        id => id.or(extensions.ut_metadata),
+    };
+    // The first word counts: a peer has one guess at what cannot change.
+    extensions.metadata_size = extensions.metadata_size.or(said.metadata_size);
 }
 
 /// BEP 54: a peer lost a piece.

@@ -19,6 +19,7 @@ impl Swarm {
         check_copies(world);
         check_memory(world);
         check_requests(world);
+        super::magnet::check_metadata(world);
     }
 }
 

@@ -39,12 +39,21 @@ impl Dunlin {
 
     /// `dunlin get` of these torrents into `folder`, without trackers unless asked.
     pub(crate) fn get(host: &Host, payloads: &[&Payload], folder: &Path) -> Self {
+        let files = payloads
+            .iter()
+            .map(|payload| payload.torrent.file.display());
+        Self::get_all(host, files, folder)
+    }
+
+    /// `dunlin get` of these torrents by their magnet links.
+    pub(crate) fn get_by_link(host: &Host, payloads: &[&Payload], folder: &Path) -> Self {
+        let links = payloads.iter().map(|payload| payload.torrent.link());
+        Self::get_all(host, links, folder)
+    }
+
+    fn get_all(host: &Host, what: impl Iterator<Item = impl ToString>, folder: &Path) -> Self {
         let mut command = Self::new(host, "get").arg("--json");
-        command.arguments.extend(
-            payloads
-                .iter()
-                .map(|payload| payload.torrent.file.display().to_string()),
-        );
+        command.arguments.extend(what.map(|what| what.to_string()));
         let state = host.folder().join("get-state");
         command
             .option("-o", folder.display())

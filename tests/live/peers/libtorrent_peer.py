@@ -53,8 +53,11 @@ def open_session(options):
 
 
 def add(session, path, save):
-    parameters = lt.add_torrent_params()
-    parameters.ti = lt.torrent_info(path)
+    if path.startswith("magnet:"):
+        parameters = lt.parse_magnet_uri(path)
+    else:
+        parameters = lt.add_torrent_params()
+        parameters.ti = lt.torrent_info(path)
     parameters.save_path = save
     parameters.flags &= ~lt.torrent_flags.auto_managed
     parameters.flags &= ~lt.torrent_flags.paused

@@ -40,6 +40,8 @@ pub(crate) struct Job<'a> {
     pub(crate) peers: Vec<SocketAddr>,
     pub(crate) up_limit_bytes: Option<u64>,
     pub(crate) down_limit_bytes: Option<u64>,
+    /// Whether it gets magnet links instead of torrent files.
+    by_link: bool,
 }
 
 /// A running client.
@@ -118,7 +120,22 @@ impl<'a> Job<'a> {
             peers: vec![],
             up_limit_bytes: None,
             down_limit_bytes: None,
+            by_link: false,
         }
+    }
+
+    /// By magnet links; for clients that are started with [`Self::sources`].
+    pub(crate) fn by_link(mut self) -> Self {
+        self.by_link = true;
+        self
+    }
+
+    /// What names each torrent: its file, or its link.
+    fn sources(&self) -> impl Iterator<Item = String> + '_ {
+        self.torrents.iter().map(|torrent| match self.by_link {
+            true => torrent.link(),
+            false => torrent.file.display().to_string(),
+        })
     }
 
     pub(crate) fn from(mut self, peers: &[SocketAddr]) -> Self {

@@ -51,11 +51,7 @@ pub(crate) fn start(host: &Host, program: &Path, job: &Job<'_>) -> Node {
         let peers: Vec<String> = job.peers.iter().map(SocketAddr::to_string).collect();
         arguments.push(format!("--initial-peers={}", peers.join(",")));
     }
-    arguments.extend(
-        job.torrents
-            .iter()
-            .map(|torrent| torrent.file.display().to_string()),
-    );
+    arguments.extend(job.sources());
     let process = Process::start(host, "rqbit", program, &arguments);
     let (host, torrents) = (host.clone(), job.torrents.len());
     Node::new(process, host.at(PORT), job, move |_| {

@@ -40,10 +40,10 @@ pub(crate) fn start(host: &Host, program: &Path, job: &Job<'_>) -> Node {
     fs::write(profile.join("settings.json"), settings.to_string()).expect("a settings file");
     let profile_text = profile.display().to_string();
     let process = Process::start(host, "transmission", program, &["-f", "-g", &profile_text]);
-    for torrent in &job.torrents {
+    for source in job.sources() {
         let request = json!({
             "method": "torrent-add",
-            "arguments": {"filename": torrent.file.display().to_string(), "download-dir": job.folder.display().to_string()},
+            "arguments": {"filename": source, "download-dir": job.folder.display().to_string()},
         });
         let reply = wait_for("transmission's RPC", START, || call(host, &request));
         assert_eq!(reply["result"], "success", "{reply}");

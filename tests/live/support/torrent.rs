@@ -110,6 +110,12 @@ impl Torrent {
         hex(&self.info_hash)
     }
 
+    /// A magnet link with the hub's tracker.
+    pub(crate) fn link(&self) -> String {
+        let tracker = HUB_ANNOUNCE.replace(':', "%3A").replace('/', "%2F");
+        format!("magnet:?xt=urn:btih:{}&tr={tracker}", self.hash_hex())
+    }
+
     pub(crate) fn piece_count(&self) -> usize {
         self.hashes.len()
     }

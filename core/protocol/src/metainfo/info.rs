@@ -58,6 +58,13 @@ impl Info {
         super::info_reader::read(bytes)
     }
 
+    /// The v1 info hash that these bytes have, whatever they are: to be compared before they are
+    /// [parsed](Self::parse) when they come from peers.
+    #[must_use]
+    pub fn hash_v1(bytes: &[u8]) -> InfoHash {
+        super::info_reader::hash_v1(bytes)
+    }
+
     /// The exact bytes that the info hash is the hash of.
     #[must_use]
     pub const fn raw(&self) -> &[u8] {

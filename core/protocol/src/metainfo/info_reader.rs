@@ -158,7 +158,11 @@ fn hashes(bytes: &[u8], version: Version) -> (InfoHash, Option<InfoHashV2>) {
         .and_then(|hash| hash.as_bytes().first_chunk().copied());
     let v1 = match (version, truncated) {
         (Version::V2, Some(start)) => InfoHash(start),
-        _ => InfoHash(Sha1::digest(bytes).into()),
+        _ => hash_v1(bytes),
     };
     (v1, v2)
+}
+
+pub(super) fn hash_v1(bytes: &[u8]) -> InfoHash {
+    InfoHash(Sha1::digest(bytes).into())
 }

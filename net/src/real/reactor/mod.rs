@@ -142,7 +142,11 @@ impl Reactor {
                     outflow.push_plain(|plain| plain.extend_from_slice(&handshake.encode()));
                 }),
                 NetCommand::Send { peer, message } => self.queue(peer, |outflow| {
-                    outflow.push_plain(|plain| message.encode(plain));
+                    if message.may_overtake_blocks() {
+                        outflow.push_hurried(|hurried| message.encode(hurried));
+                    } else {
+                        outflow.push_plain(|plain| message.encode(plain));
+                    }
                 }),
                 NetCommand::SendBlock {
                     peer,
@@ -152,8 +156,7 @@ impl Reactor {
                 } => {
                     self.queue(peer, |outflow| {
                         let header = piece_header(piece.0, begin, payload.len() as u32);
-                        outflow.push_plain(|plain| plain.extend_from_slice(&header));
-                        outflow.push_payload(payload);
+                        outflow.push_block(header, payload);
                     });
                 }
                 NetCommand::Close { peer } => self.close(peer),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use dunlin_port::BlockBuffer;
+use dunlin_protocol::wire::PIECE_HEADER_BYTES;
 
 /// Slices of one vectored write: 32 blocks with their headers.
 const SLICES_MAX: usize = 64;
@@ -14,40 +15,70 @@ const IDLE_BYTES_MAX: usize = 16 * 1024;
 
 /// The send queue of a connection.
 ///
-/// All that is not payload (messages and the headers of blocks) lies in one buffer in order, and
-/// the queue only says how its parts and the payloads take turns, so that sending a block
-/// allocates nothing.
+/// Messages lie in two buffers, those that may go before waiting blocks in one of their own; the
+/// queue only says how their parts and the blocks take turns, so that sending a block allocates
+/// nothing.
 #[derive(Default)]
 pub(super) struct Outflow {
     parts: VecDeque<Part>,
     /// Bytes of the first part that have left.
     front_sent: usize,
-    /// Bytes that are not payload; those before `plain_sent` have left.
-    plain: Vec<u8>,
-    plain_sent: usize,
+    plain: Bytes,
+    hurried: Bytes,
+}
+
+/// Bytes in the order in which they are to leave; those before `sent` have left.
+#[derive(Default)]
+struct Bytes {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Bytes {
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let before = self.bytes.len();
+        write(&mut self.bytes);
+        self.bytes.len() - before
+    }
+
+    fn left(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Frees the room of bytes that have left, at a cost in proportion to what has left.
+    fn compact(&mut self) {
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.bytes.shrink_to(IDLE_BYTES_MAX);
+            self.sent = 0;
+        } else if self.sent > self.bytes.len() / 2 {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
 }
 
 enum Part {
-    /// So many bytes of `plain`, after those of earlier parts.
+    /// So many bytes of `plain`, after those of earlier parts: whole messages.
     Plain(usize),
-    Payload(BlockBuffer),
+    /// So many bytes of `hurried`, as above.
+    Hurried(usize),
+    Block([u8; PIECE_HEADER_BYTES], BlockBuffer),
 }
 
 impl Part {
     fn len(&self) -> usize {
         match self {
-            Self::Plain(len) => *len,
-            Self::Payload(payload) => payload.len(),
+            Self::Plain(len) | Self::Hurried(len) => *len,
+            Self::Block(header, payload) => header.len() + payload.len(),
         }
     }
 }
 
 impl Outflow {
-    /// Queues what `write` appends.
+    /// Queues the message that `write` appends.
     pub(super) fn push_plain(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.plain.len();
-        write(&mut self.plain);
-        let added = self.plain.len() - before;
+        let added = self.plain.push(write);
         if let Some(Part::Plain(len)) = self.parts.back_mut() {
             *len += added;
         } else if added > 0 {
@@ -55,20 +86,34 @@ impl Outflow {
         }
     }
 
-    /// Queues the payload of a block; its header goes before it with [`Outflow::push_plain`].
-    pub(super) fn push_payload(&mut self, payload: BlockBuffer) {
-        if !payload.is_empty() {
-            self.parts.push_back(Part::Payload(payload));
+    /// Queues the message that `write` appends before all blocks of which nothing has left.
+    pub(super) fn push_hurried(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let is_waiting = |(at, part): (usize, &Part)| {
+            matches!(part, Part::Block(..)) && (at > 0 || self.front_sent == 0)
+        };
+        let Some(place) = self.parts.iter().enumerate().position(is_waiting) else {
+            return self.push_plain(write);
+        };
+        let added = self.hurried.push(write);
+        match place.checked_sub(1).map(|before| &mut self.parts[before]) {
+            Some(Part::Hurried(len)) => *len += added,
+            _ if added > 0 => self.parts.insert(place, Part::Hurried(added)),
+            _ => {}
         }
+    }
+
+    /// Queues a block.
+    pub(super) fn push_block(&mut self, header: [u8; PIECE_HEADER_BYTES], payload: BlockBuffer) {
+        self.parts.push_back(Part::Block(header, payload));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// Bytes in the queue that are not payload.
+    /// Bytes in the queue that are not of blocks.
     pub(super) fn plain_bytes(&self) -> usize {
-        self.plain.len() - self.plain_sent
+        self.plain.left().len() + self.hurried.left().len()
     }
 
     /// Writes until the queue is empty or `sink` takes no more; says how many bytes of payload
@@ -91,29 +136,37 @@ impl Outflow {
                 break;
             }
         }
-        self.compact();
+        self.plain.compact();
+        self.hurried.compact();
         Ok(payload_bytes)
     }
 
     /// One vectored write: how many bytes the sink took, and how many it could have.
     fn write_once(&self, sink: &mut impl Write) -> io::Result<(usize, usize)> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let mut plain = &self.plain[self.plain_sent..];
+        let (mut plain, mut hurried) = (self.plain.left(), self.hurried.left());
         let mut skip = self.front_sent;
-        let mut offered = 0;
-        let used = self.parts.len().min(SLICES_MAX);
-        for (slice, part) in slices.iter_mut().zip(&self.parts) {
-            let bytes: &[u8] = match part {
-                Part::Plain(len) => {
-                    let (bytes, rest) = plain.split_at(len - skip);
-                    plain = rest;
-                    bytes
-                }
-                Part::Payload(payload) => &payload[skip..],
+        let (mut offered, mut used) = (0, 0);
+        for part in &self.parts {
+            let (first, second): (&[u8], &[u8]) = match part {
+                Part::Plain(len) => (cut(&mut plain, len - skip), &[]),
+                Part::Hurried(len) => (cut(&mut hurried, len - skip), &[]),
+                Part::Block(header, payload) => (
+                    &header[skip.min(header.len())..],
+                    &payload[skip.saturating_sub(header.len())..],
+                ),
             };
             skip = 0;
-            offered += bytes.len();
-            *slice = IoSlice::new(bytes);
+            for bytes in [first, second] {
+                if !bytes.is_empty() && used < SLICES_MAX {
+                    slices[used] = IoSlice::new(bytes);
+                    used += 1;
+                    offered += bytes.len();
+                }
+            }
+            if used == SLICES_MAX {
+                break;
+            }
         }
         let written = sink.write_vectored(&slices[..used])?;
         Ok((written, offered))
@@ -125,31 +178,31 @@ impl Outflow {
         while written > 0 {
             let front = self.parts.front().expect("no more is written than queued");
             let step = written.min(front.len() - self.front_sent);
+            let until = self.front_sent + step;
             match front {
-                Part::Plain(_) => self.plain_sent += step,
-                Part::Payload(_) => payload_bytes += step as u32,
+                Part::Plain(_) => self.plain.sent += step,
+                Part::Hurried(_) => self.hurried.sent += step,
+                Part::Block(header, _) => {
+                    let before = self.front_sent.max(header.len());
+                    payload_bytes += until.saturating_sub(before) as u32;
+                }
             }
-            self.front_sent += step;
+            let is_done = until == front.len();
+            self.front_sent = if is_done { 0 } else { until };
             written -= step;
-            if self.front_sent == front.len() {
+            if is_done {
                 self.parts.pop_front();
-                self.front_sent = 0;
             }
         }
         payload_bytes
     }
+}
 
-    /// Frees the room of plain bytes that have left, at a cost in proportion to what has left.
-    fn compact(&mut self) {
-        if self.plain_sent == self.plain.len() {
-            self.plain.clear();
-            self.plain.shrink_to(IDLE_BYTES_MAX);
-            self.plain_sent = 0;
-        } else if self.plain_sent > self.plain.len() / 2 {
-            self.plain.drain(..self.plain_sent);
-            self.plain_sent = 0;
-        }
-    }
+/// The first `len` bytes of `rest`, which loses them.
+fn cut<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
+    let (bytes, after) = rest.split_at(len);
+    *rest = after;
+    bytes
 }
 
 #[cfg(test)]
@@ -189,6 +242,33 @@ mod tests {
         }
     }
 
+    /// A unit that is sent: by its number the test knows what it is.
+    fn unit(kind: u8, number: u32) -> Vec<u8> {
+        let mut bytes = vec![kind];
+        bytes.extend(number.to_be_bytes());
+        bytes.resize(5 + number as usize % 90, kind);
+        bytes
+    }
+
+    const HEADER: [u8; PIECE_HEADER_BYTES] = [b'B'; PIECE_HEADER_BYTES];
+
+    /// Splits what was sent into its units again.
+    fn units(mut taken: &[u8]) -> Vec<(u8, u32)> {
+        let mut units = Vec::new();
+        while let Some(&kind) = taken.first() {
+            let at = if kind == b'B' { PIECE_HEADER_BYTES } else { 1 };
+            let number = u32::from_be_bytes(taken[at..at + 4].try_into().unwrap());
+            let len = if kind == b'B' {
+                PIECE_HEADER_BYTES + 4 + number as usize * 50 % 16_000
+            } else {
+                unit(kind, number).len()
+            };
+            units.push((kind, number));
+            taken = &taken[len..];
+        }
+        units
+    }
+
     #[test]
     fn whatever_the_kernel_takes_the_stream_stays_whole() {
         for seed in 0..50 {
@@ -198,31 +278,77 @@ mod tests {
                 rng: RngStream::new(seed, NodeKey(1), StreamName::Pick),
                 taken: vec![],
             };
-            let (mut outflow, mut expected) = (Outflow::default(), vec![]);
+            let mut outflow = Outflow::default();
             let (mut payload_queued, mut payload_sent) = (0, 0);
-            for _ in 0..200 {
-                let len = rng.below(200) as usize;
-                let mut bytes = vec![0; len];
-                rng.fill(&mut bytes);
-                outflow.push_plain(|plain| plain.extend_from_slice(&bytes));
-                expected.extend_from_slice(&bytes);
-                if rng.below(3) == 0
-                    && let Some(mut payload) = pool.take(rng.below(16_385) as usize)
-                {
-                    rng.fill(&mut payload);
-                    expected.extend_from_slice(&payload);
-                    payload_queued += payload.len() as u32;
-                    outflow.push_payload(payload);
+            let mut counts = [0; 3];
+            for number in 0..300_u32 {
+                match rng.below(3) {
+                    0 => {
+                        outflow.push_plain(|plain| plain.extend(unit(b'P', number)));
+                        counts[0] += 1;
+                    }
+                    1 => {
+                        outflow.push_hurried(|plain| plain.extend(unit(b'H', number)));
+                        counts[1] += 1;
+                    }
+                    _ => {
+                        let len = 4 + number as usize * 50 % 16_000;
+                        let Some(mut payload) = pool.take(len) else {
+                            continue;
+                        };
+                        payload[..4].copy_from_slice(&number.to_be_bytes());
+                        payload_queued += len as u32;
+                        outflow.push_block(HEADER, payload);
+                        counts[2] += 1;
+                    }
                 }
-                payload_sent += outflow.flush(&mut sink).unwrap();
+                if rng.below(4) == 0 {
+                    payload_sent += outflow.flush(&mut sink).unwrap();
+                }
             }
             while !outflow.is_empty() {
                 payload_sent += outflow.flush(&mut sink).unwrap();
             }
-            assert!(sink.taken == expected, "seed {seed}");
+            let units = units(&sink.taken);
+            for (kind, count) in [b'P', b'H', b'B'].into_iter().zip(counts) {
+                let of_kind: Vec<u32> = units
+                    .iter()
+                    .filter(|unit| unit.0 == kind)
+                    .map(|unit| unit.1)
+                    .collect();
+                assert_eq!(of_kind.len(), count, "seed {seed}");
+                assert!(
+                    of_kind.is_sorted(),
+                    "seed {seed}: each kind keeps its order"
+                );
+            }
             assert_eq!(payload_sent, payload_queued);
             assert_eq!(outflow.plain_bytes(), 0);
             assert_eq!(pool.in_use(), 0);
         }
+    }
+
+    #[test]
+    fn a_hurried_message_goes_before_blocks_that_wait_and_behind_one_that_leaves() {
+        let pool = BlockPool::new(1 << 20);
+        let mut outflow = Outflow::default();
+        for number in 1..3_u32 {
+            let mut payload = pool.take(4 + number as usize * 50).unwrap();
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            outflow.push_block(HEADER, payload);
+        }
+        let mut taken = Vec::new();
+        let mut first = &mut [0_u8; 20][..];
+        outflow.write_once(&mut first).unwrap();
+        outflow.advance(20);
+        outflow.push_plain(|plain| plain.extend(unit(b'P', 9)));
+        outflow.push_hurried(|plain| plain.extend(unit(b'H', 7)));
+        outflow.push_hurried(|plain| plain.extend(unit(b'H', 8)));
+        outflow.flush(&mut taken).unwrap();
+        let rest_of_first = PIECE_HEADER_BYTES + 54 - 20;
+        assert_eq!(
+            units(&taken[rest_of_first..]),
+            [(b'H', 7), (b'H', 8), (b'B', 2), (b'P', 9)]
+        );
     }
 }

@@ -9,7 +9,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, EngineTime, InfoHash, NodeKey, PeerId, TorrentKey};
 use dunlin_components::node::{Identity, Luck, Node, Rules};
 use dunlin_components::torrent::{
-    Candidates, Content, Have, Lifecycle, NodeOf, Torrent, Trackers, Traffic,
+    Candidates, Content, Have, Lifecycle, NodeOf, SwarmHash, Torrent, Trackers, Traffic,
 };
 use dunlin_components::world::{
     NodeIndex, Now, PortInbox, PortOutbox, TimerKind, Timers, TorrentIndex, Wake, Work,
@@ -98,6 +98,7 @@ impl Bench {
             .spawn((
                 Torrent(TORRENT),
                 NodeOf(node),
+                SwarmHash(info.info_hash()),
                 Content(info),
                 Have(Bitfield::empty(3)),
                 Lifecycle::Downloading,
