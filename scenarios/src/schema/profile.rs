@@ -121,7 +121,23 @@ mod tests {
             // Addresses are the simulation's affair.
             simulated.limits.several_connections_per_address = false;
             assert_eq!(loaded(&strategy), simulated);
+            assert_eq!(strategy.effective(), strategy);
         }
+    }
+
+    #[test]
+    fn what_is_effective_is_the_same_with_nothing_left_open() {
+        let default = Strategy::default();
+        let effective = default.effective();
+        assert_eq!(effective.slots, Some(Slots::RateBased));
+        assert_eq!(effective.connections, Some(100));
+        let unlimited = |strategy: &Strategy| {
+            let mut config = EngineConfig::from(strategy);
+            // A node has one torrent: the limit of all torrents never comes to bear.
+            config.limits.connections = 0;
+            config
+        };
+        assert_eq!(unlimited(&effective), unlimited(&default));
     }
 
     #[test]
