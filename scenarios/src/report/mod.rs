@@ -144,7 +144,11 @@ fn rules(run: &Run) -> String {
         .map(String::as_str)
         .unwrap_or_default()
         .lines();
+    let mut section = "";
     let rows = keys.enumerate().filter_map(|(at, line)| {
+        section = line
+            .strip_prefix("[engine.")
+            .map_or(section, |rest| rest.trim_end_matches(']'));
         let (key, _) = line.split_once(" = ")?;
         let value = |profile: &String| {
             profile
@@ -153,7 +157,7 @@ fn rules(run: &Run) -> String {
                 .split_once(" = ")
                 .map(|(_, value)| value.to_owned())
         };
-        let mut row = vec![key.to_owned()];
+        let mut row = vec![format!("{section}.{key}")];
         row.extend(
             profiles
                 .iter()
