@@ -1,7 +1,70 @@
 //! Simulated swarms: how they are described, and what came out of them.
 //!
-//! A scenario is a RON file, read into [`schema::Scenario`]; a run of it gives an
-//! [`outcome::RunRecord`].
+//! A scenario is a RON file, read into [`schema::Scenario`]: content, network, classes of nodes,
+//! the rules that they follow, faults, and when it ends. [`arrivals::population`] makes its nodes,
+//! a run of them gives an [`outcome::RunRecord`], and from that come [`summary::Summary`], the
+//! [`tables`] and the [`report`]. A [`sweep`] is a plan of many such runs.
+//!
+//! ```
+//! use dunlin_scenarios::{arrivals, bound};
+//! use dunlin_scenarios::schema::{Override, Scenario};
+//!
+//! let text = r#"(
+//!     name: "example",
+//!     about: "A seed, a Poisson process of homes behind NAT, and one viewer.",
+//!     model: Flow(tick: "100ms"),                     // the default
+//!     rng_seed: 1,                                    // the default
+//!     content: (size: "100MiB", piece: "256KiB"),     // blocks are 16 KiB
+//!     rtt: Uniform("50ms"),                           // or Regions(names: [..], matrix: [[..]])
+//!     classes: [
+//!         (name: "seed", role: Seed, count: 1, up: "6Mbit", down: "6Mbit"),
+//!         (
+//!             name: "home", role: Leech, count: 500,  // of an open process: at most so many
+//!             up: "400kbit", down: "1500kbit",        // lines; "50KiB/s" is understood too
+//!             nat: true, access_delay: "10ms", loss_ppm: 100,
+//!             arrival: Poisson(every: "5s"),          // AtStart, At, Flash, ExpDecay, Trace
+//!             stay: SeedFor(Exponential(mean: "5m")), // Forever, LeaveOnComplete, AfterRatio, AfterTime
+//!             abort: Exponential(mean: "1h"),         // gives up; crash: disappears
+//!             strategy: "eager",                      // a name, or a strategy in its place
+//!             behaviour: Honest,                      // FreeRider, Poisoner(one_in: 10)
+//!         ),
+//!         (
+//!             name: "viewer", role: Leech, count: 1, up: "1Mbit", down: "8Mbit",
+//!             strategy: (pick: Sequential),
+//!             streaming: (bitrate: "1Mbit", startup_buffer: "10s"),
+//!         ),
+//!     ],
+//!     strategy: (slots: Fixed(5)),                    // what is not set is the engine's default
+//!     strategies: {"eager": (choke_interval: "5s")},
+//!     overlay: (tracker_want: 40, announce_interval: "30m", seeds_known_to_all: true),
+//!     faults: [(at: "10m", what: TrackerDown(lasts: "5m"))],
+//!     stop: At("1h"),                                 // or AllComplete, the default
+//!     at_most: "2h",
+//!     record: (series_every: "10s"),
+//!     expect: [Waste(max: 0.01)],
+//! )"#;
+//! let scenario = Scenario::parse("example.ron", text, &[])?;
+//! assert_eq!(scenario.pieces(), 400);
+//! assert!(arrivals::population(&scenario).len() > 2);
+//!
+//! // Any field can be overridden, lists by number or by name; here until the swarm is closed.
+//! let closed: Result<Vec<Override>, _> =
+//!     ["classes.home.arrival=AtStart", "classes.home.stay=LeaveOnComplete"]
+//!         .iter().map(|text| text.parse()).collect();
+//! let scenario = scenario.with(&closed?)?;
+//! assert_eq!(bound::of_scenario(&scenario), None); // for homes still give up
+//!
+//! // Errors name the place and what is expected there.
+//! let error = Scenario::parse("example.ron", &text.replace("tracker_want", "want"), &[]);
+//! let message = error.unwrap_err().to_string();
+//! assert!(message.starts_with("example.ron:28:"), "{message}");
+//! assert!(message.contains("`tracker_want`"));
+//! # Ok::<(), dunlin_scenarios::schema::ScenarioError>(())
+//! ```
+//!
+//! Everything from the scenario to the record is integers, and all luck is drawn from named
+//! streams of its seed: the same scenario gives the same record on every machine. Floats begin
+//! with the summary.
 
 pub mod arrivals;
 pub mod bound;

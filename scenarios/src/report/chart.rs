@@ -12,7 +12,7 @@ use super::style::LineStyle;
 const SIZE: (u32, u32) = (720, 320);
 /// Most points of a line: more than there are pixels show nothing more.
 const POINTS_MAX: usize = 1_000;
-const FONT: (&str, i32) = ("sans-serif", 13);
+const FONT: (&str, i32) = ("sans-serif", 16);
 const GREY: RGBColor = RGBColor(90, 90, 90);
 
 /// Lines over two axes that begin at zero.
@@ -67,8 +67,8 @@ impl LineChart<'_> {
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(root)
             .margin(10)
-            .x_label_area_size(44)
-            .y_label_area_size(70)
+            .x_label_area_size(48)
+            .y_label_area_size(76)
             .build_cartesian_2d(0.0..x_top, 0.0..y_top)?;
         mesh(&mut chart, self.x_label, self.y_label, 8)?;
         for (at, line) in self.lines.iter().enumerate() {
@@ -84,8 +84,8 @@ impl LineChart<'_> {
         if let Some((x, name)) = &self.mark {
             let line = vec![(*x, 0.0), (*x, y_top)];
             chart.draw_series(DashedLineSeries::new(line, 4, 4, GREY.stroke_width(1)))?;
-            // On the side of the line that has room.
-            let (at, side) = if *x > x_top / 2.0 {
+            // Nobody is done before a bound, so there is room on its left.
+            let (at, side) = if *x > x_top / 4.0 {
                 (-6, HPos::Right)
             } else {
                 (6, HPos::Left)
@@ -93,9 +93,9 @@ impl LineChart<'_> {
             let font = FONT
                 .into_font()
                 .color(&GREY)
-                .pos(Pos::new(side, VPos::Bottom));
+                .pos(Pos::new(side, VPos::Center));
             let label =
-                EmptyElement::at((*x, y_top * 0.02)) + Text::new(name.clone(), (at, 0), font);
+                EmptyElement::at((*x, y_top / 2.0)) + Text::new(name.clone(), (at, 0), font);
             chart.draw_series([label])?;
         }
         Ok(())
@@ -190,7 +190,7 @@ fn draw_bars(
     let mut chart = ChartBuilder::on(root)
         .margin(10)
         .x_label_area_size(34)
-        .y_label_area_size(70)
+        .y_label_area_size(76)
         .build_cartesian_2d(0.0..bars.len() as f64, 0.0..y_top)?;
     mesh(&mut chart, "", y_label, 0)?;
     let centred = FONT

@@ -124,12 +124,52 @@ fn one(run: &Run) -> Result<String, ReportError> {
     let note = "<p class=\"note\">Of the time for which nodes of a class (row) had others unchoked, the share of each class (column).</p>\n";
     let heat = page::heat_map("gives to", &record.classes, &summary.unchoke_s);
     body += &section("Who unchokes whom", &format!("{note}{heat}"));
+    body += &section("The rules of each class", &rules(run));
     let scenario = page::escaped(&record.scenario);
     Ok(body
         + &section(
             "The scenario as it was run",
             &format!("<pre>{scenario}</pre>"),
         ))
+}
+
+/// Every parameter of the engine in force, one column per class.
+fn rules(run: &Run) -> String {
+    let classes = &run.scenario.classes;
+    let profile = |class| run.scenario.strategy_of(class).effective().to_profile();
+    let profiles: Vec<String> = classes.iter().map(profile).collect();
+    // All parameters are set in all of them, so their lines are about the same keys.
+    let keys = profiles
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default()
+        .lines();
+    let mut section = "";
+    let rows = keys.enumerate().filter_map(|(at, line)| {
+        section = line
+            .strip_prefix("[engine.")
+            .map_or(section, |rest| rest.trim_end_matches(']'));
+        let (key, _) = line.split_once(" = ")?;
+        let value = |profile: &String| {
+            profile
+                .lines()
+                .nth(at)?
+                .split_once(" = ")
+                .map(|(_, value)| value.to_owned())
+        };
+        let mut row = vec![format!("{section}.{key}")];
+        row.extend(
+            profiles
+                .iter()
+                .map(|profile| value(profile).unwrap_or_default()),
+        );
+        Some(row)
+    });
+    let head: Vec<&str> = ["parameter"]
+        .into_iter()
+        .chain(classes.iter().map(|class| class.name.as_str()))
+        .collect();
+    page::table(&head, rows)
 }
 
 fn figures(run: &Run) -> String {

@@ -146,7 +146,7 @@ pub(super) fn heat_map(corner: &str, names: &[String], matrix: &[Vec<f64>]) -> S
 }
 
 fn heat_cell(share: f64) -> String {
-    let text = if share > 0.55 { "#fff" } else { "#1b1b1b" };
+    let text = if share > 0.7 { "#fff" } else { "#1b1b1b" };
     format!(
         "<td style=\"background: rgba(0, 90, 150, {share:.2}); color: {text}\">{:.1} %</td>",
         share * 100.0

@@ -20,13 +20,13 @@ fn completion<'a>(
     let mut times: Vec<f64> = nodes.filter_map(download_secs).collect();
     times.sort_by(f64::total_cmp);
     let all = leechers.max(1) as f64;
-    let mut points = vec![(times.first().copied().unwrap_or(0.0), 0.0)];
-    points.extend(
-        times
-            .iter()
-            .enumerate()
-            .map(|(at, time)| (*time, (at + 1) as f64 * 100.0 / all)),
-    );
+    let step = |(at, time): (usize, &f64)| {
+        [
+            (*time, at as f64 * 100.0 / all),
+            (*time, (at + 1) as f64 * 100.0 / all),
+        ]
+    };
+    let points = times.iter().enumerate().flat_map(step).collect();
     Line { name, points }
 }
 

@@ -23,6 +23,7 @@ fn one_run_has_all_its_charts() {
         "download time, s",
         "copies of a piece",
         "gives to",
+        "choke.optimistic-interval-secs",
         "tracker_want: 50",
         "100.0 %",
     ] {

@@ -5,6 +5,7 @@
 mod check;
 mod class;
 mod expect;
+mod profile;
 mod scenario;
 mod strategy;
 mod text;

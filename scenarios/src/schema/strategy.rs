@@ -176,9 +176,55 @@ impl From<&Strategy> for EngineConfig {
         set(&mut limits.connections, strategy.connections);
         set(&mut limits.connections_per_torrent, strategy.connections);
         set(&mut limits.half_open, strategy.half_open);
-        // Nodes of one simulated host share its address, as behind one household's router.
+        // How a simulation numbers its hosts is no part of the swarm and must keep nobody apart.
         limits.several_connections_per_address = true;
         config
+    }
+}
+
+impl From<&EngineConfig> for Strategy {
+    /// Every parameter set, as the engine has it. What scenarios do not vary is left out.
+    fn from(config: &EngineConfig) -> Self {
+        let EngineConfig {
+            choke,
+            pick,
+            limits,
+            ..
+        } = config;
+        let time = |secs: u64| Some(Micros(secs.saturating_mul(1_000_000)));
+        Self {
+            slots: Some(match choke.slots {
+                SlotCount::Fixed(slots) => Slots::Fixed(slots),
+                SlotCount::RateBased => Slots::RateBased,
+            }),
+            choke_interval: time(choke.interval_secs),
+            optimistic_interval: time(choke.optimistic_interval_secs),
+            snub: time(choke.snub_secs),
+            seed_choke: Some(match choke.seed {
+                SeedChoke::RoundRobin => SeedChokeRule::RoundRobin,
+                SeedChoke::FastestUpload => SeedChokeRule::FastestUpload,
+                SeedChoke::AntiLeech => SeedChokeRule::AntiLeech,
+            }),
+            seed_quota_pieces: Some(choke.seed_quota_pieces),
+            pick: Some(match pick.strategy {
+                PickStrategy::RarestFirst => PickRule::RarestFirst,
+                PickStrategy::Sequential => PickRule::Sequential,
+                PickStrategy::RoundRobin => PickRule::RoundRobin,
+            }),
+            random_first_pieces: Some(pick.random_first_pieces),
+            request_queue: time(pick.request_queue_secs),
+            request_timeout: time(pick.request_timeout_secs),
+            connections: Some(limits.connections_per_torrent),
+            half_open: Some(limits.half_open),
+        }
+    }
+}
+
+impl Strategy {
+    /// The same rules with every parameter set: the engine's defaults where this one is silent.
+    #[must_use]
+    pub fn effective(&self) -> Self {
+        Self::from(&EngineConfig::from(self))
     }
 }
 

@@ -37,11 +37,16 @@ struct Rest {
     bound_us: Option<u64>,
 }
 
-/// The name of the folder of a run: scenario, seed, and a hash of the scenario with every default,
-/// override and seed in it. Two runs have the same name only if they are the same run.
+/// The name of the folder of a run: scenario, seed, and a hash of all that decides it. That is the
+/// scenario with every default, override and seed in it, and the rules of each class with the
+/// engine's defaults, which another version may have changed.
 #[must_use]
 pub fn run_name(scenario: &Scenario) -> String {
-    let digest = dunlin_hash::sha256(scenario.to_ron().as_bytes());
+    let mut text = scenario.to_ron();
+    for class in &scenario.classes {
+        text += &scenario.strategy_of(class).effective().to_profile();
+    }
+    let digest = dunlin_hash::sha256(text.as_bytes());
     let hash: String = digest[..8]
         .iter()
         .map(|byte| format!("{byte:02x}"))

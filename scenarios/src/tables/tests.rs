@@ -17,7 +17,7 @@ fn a_run_reads_back_as_it_was() {
     assert_eq!(run.record, record);
     assert_eq!(run.scenario, scenario);
     assert_eq!(run.summary, Summary::new(&record, &scenario));
-    assert_eq!(runs_in(out.path()).unwrap(), [folder.clone()]);
+    assert_eq!(runs_in(out.path()).unwrap(), std::slice::from_ref(&folder));
     assert_eq!(runs_in(&folder).unwrap(), [folder]);
 }
 
