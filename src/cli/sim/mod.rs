@@ -1,6 +1,10 @@
 //! `dunlin sim`: simulated swarms.
 
+mod progress;
+mod report;
 mod run;
+mod sweep;
+mod table;
 
 use clap::Subcommand;
 
@@ -16,12 +20,16 @@ pub(crate) struct SimArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::RunArgs),
+    Sweep(sweep::SweepArgs),
+    Report(report::ReportArgs),
 }
 
 impl SimArgs {
     pub(crate) fn run(&self, _global: &Global) -> Outcome {
         match &self.verb {
             Verb::Run(args) => args.run(),
+            Verb::Sweep(args) => args.run(),
+            Verb::Report(args) => args.run(),
         }
     }
 }
