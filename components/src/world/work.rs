@@ -18,6 +18,10 @@ pub struct Work {
     pub limited: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers whose queue has room and that have nothing left to be asked for alone.
     pub endgame: BTreeSet<PeerKey>,
+    /// Peers that are asked for something, or were lately: whose pipelines are sized and timed.
+    pub pipelines: BTreeSet<PeerKey>,
+    /// When to look next whether a connection was silent for too long: one entry for each.
+    pub silence: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers whose choke or interest flag may have to be told.
     pub flags: BTreeSet<PeerKey>,
     /// Peers whose own interest in us changed, that joined a swarm, or that went.

@@ -8,7 +8,7 @@ use dunlin_base::{NodeKey, PeerId, PeerKey};
 use dunlin_components::node::{Banned, Connections, Identity, Rules};
 use dunlin_components::peer::{Hello, Peer, PeerTraffic, Phase, Remote};
 use dunlin_components::torrent::{Peers, TorrentBuckets};
-use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox};
+use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
 
 use super::Drop;
@@ -38,6 +38,7 @@ pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: Sock
         ))
         .id();
     world.resource_mut::<PeerIndex>().insert(peer, entity);
+    world.resource_mut::<Work>().silence.insert((now, peer));
 }
 
 fn reserve(world: &mut World, node: NodeKey, addr: SocketAddr) -> bool {

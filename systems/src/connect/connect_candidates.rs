@@ -64,7 +64,7 @@ pub(super) fn connect_candidates(
             .values()
             .filter(|c| c.state == CandidateState::InUse)
             .count();
-        let room = torrent_max.saturating_sub(connected.0.len().max(in_use) as u32);
+        let room = dialed_max(torrent_max).saturating_sub(connected.0.len().max(in_use) as u32);
         let room = room.min(limits.half_open.saturating_sub(connections.half_open));
         let room = room.min(limits.connections.saturating_sub(connections.total));
         let mut ready = order(&candidates, banned, now.0, &mut luck.connect);
@@ -87,6 +87,7 @@ pub(super) fn connect_candidates(
             let peer = peers.next_key();
             let row = spawn(&mut commands, peer, node.0, entity, addr, now.0);
             peers.insert(peer, row);
+            work.silence.insert((now.0, peer));
             outbox.0.net.push(NetCommand::Connect {
                 peer,
                 node: node.0,
@@ -96,6 +97,19 @@ pub(super) fn connect_candidates(
         arm(&mut timers, &candidates, key, now.0);
     }
 }
+
+/// How many connections a torrent has before it stops to look for more. The other half is for those
+/// who call: were all taken by who came first, the first comers of a swarm would be a closed circle
+/// (BEP 3's client called up to 40 and took up to 80).
+const fn dialed_max(connections_max: u32) -> u32 {
+    match connections_max {
+        0..=DIALED_ALL_MAX => connections_max,
+        _ => connections_max.div_ceil(2),
+    }
+}
+
+/// So few connections are all dialed if need be.
+const DIALED_ALL_MAX: u32 = 8;
 
 /// Addresses that never failed come first; among equals, luck decides, so that a swarm's newcomers
 /// do not all knock at the same door.

@@ -3,13 +3,12 @@
 use core::time::Duration;
 
 use bevy_ecs::prelude::*;
-use dunlin_components::peer::{Peer, PeerTraffic, Phase};
-use dunlin_components::world::{Now, PortOutbox};
+use dunlin_components::peer::{PeerTraffic, Phase};
+use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
 use crate::connect::{Drop, drop_peer};
-use crate::ingest::Sweep;
 
 /// BEP 3: keep-alives are sent about every two minutes.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(100);
@@ -18,38 +17,52 @@ const SILENCE_MAX: Duration = Duration::from_secs(240);
 /// A connection that stands must shake hands at once.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 
+/// Each connection is looked at when its silence may have become too long, and not before.
 pub(super) fn keep_alive(world: &mut World) {
-    if !world.resource::<Sweep>().due {
-        return;
-    }
     let now = world.resource::<Now>().0;
-    let mut silent = Vec::new();
-    let mut quiet = Vec::new();
-    let mut peers = world.query::<(&Peer, &Phase, &mut PeerTraffic)>();
-    for (peer, phase, mut traffic) in peers.iter_mut(world) {
-        match phase {
-            Phase::Handshaking if now - traffic.heard_at >= HANDSHAKE_MAX => {
-                silent.push((peer.0, "no handshake came"));
-            }
-            Phase::Established if now - traffic.heard_at >= SILENCE_MAX => {
-                silent.push((peer.0, "nothing was heard for minutes"));
-            }
-            Phase::Established if now - traffic.spoke_at >= KEEP_ALIVE_AFTER => {
-                traffic.spoke_at = now;
-                quiet.push(peer.0);
-            }
+    let mut peers = world.query::<(&Phase, &mut PeerTraffic)>();
+    let (mut silent, mut spoken) = (Vec::new(), Vec::new());
+    while let Some(&(at, peer)) = world.resource::<Work>().silence.first()
+        && at <= now
+    {
+        world.resource_mut::<Work>().silence.remove(&(at, peer));
+        let row = world.resource::<PeerIndex>().get(peer);
+        let Some(Ok((phase, mut traffic))) = row.map(|row| peers.get_mut(world, row)) else {
+            continue;
+        };
+        let again_at = match phase {
             // Connection attempts are given up by the network itself.
-            Phase::Connecting | Phase::Handshaking | Phase::Established => {}
+            Phase::Connecting => now + HANDSHAKE_MAX,
+            Phase::Handshaking => traffic.heard_at + HANDSHAKE_MAX,
+            Phase::Established => {
+                let lost_at = traffic.heard_at + SILENCE_MAX;
+                if traffic.spoke_at + KEEP_ALIVE_AFTER <= now && now < lost_at {
+                    traffic.spoke_at = now;
+                    spoken.push(peer);
+                }
+                lost_at.min(traffic.spoke_at + KEEP_ALIVE_AFTER)
+            }
+        };
+        match phase {
+            _ if again_at > now => {
+                let mut work = world.resource_mut::<Work>();
+                work.silence.insert((again_at, peer));
+            }
+            Phase::Handshaking => silent.push((peer, "no handshake came")),
+            Phase::Connecting | Phase::Established => {
+                silent.push((peer, "nothing was heard for minutes"));
+            }
         }
     }
-    silent.sort_unstable();
-    quiet.sort_unstable();
     let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
-    outbox.extend(quiet.into_iter().map(|peer| NetCommand::Send {
+    outbox.extend(spoken.into_iter().map(|peer| NetCommand::Send {
         peer,
         message: Message::KeepAlive,
     }));
     for (peer, why) in silent {
         drop_peer(world, peer, Drop::lost_silent(why));
+    }
+    if let Some(&(at, _)) = world.resource::<Work>().silence.first() {
+        world.resource_mut::<Wake>().by(at);
     }
 }

@@ -85,6 +85,7 @@ pub(super) fn duplicate_last_blocks(
             for bucket in rates.iter_mut().flatten() {
                 bucket.take(request.len.into());
             }
+            work.pipelines.insert(peer);
             requests.note(piece, block, now.0);
             let message = Message::Request(request);
             outbox.0.net.push(NetCommand::Send { peer, message });

@@ -134,6 +134,9 @@ impl Tables<'_, '_> {
             for bucket in rates.iter_mut().flatten() {
                 bucket.take(request.len.into());
             }
+            if requests.out.is_empty() {
+                self.work.pipelines.insert(peer);
+            }
             requests.current = Some(piece);
             requests.note(piece, block, self.now.0);
             let message = Message::Request(request);

@@ -2,8 +2,8 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_components::node::Rules;
-use dunlin_components::peer::{Peer, PeerTraffic, Remote, Requests};
-use dunlin_components::world::{NodeIndex, Now, Work};
+use dunlin_components::peer::{PeerTraffic, Remote, Requests};
+use dunlin_components::world::{NodeIndex, Now, PeerIndex, Work};
 
 use super::policy::pipeline;
 use crate::ingest::Sweep;
@@ -16,22 +16,30 @@ pub(super) fn size_pipelines(
     nodes: Res<'_, NodeIndex>,
     rules: Query<'_, '_, &Rules>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&Peer, &Remote, &PeerTraffic, &mut Requests)>,
+    index: Res<'_, PeerIndex>,
+    mut peers: Query<'_, '_, (&Remote, &PeerTraffic, &mut Requests)>,
 ) {
     if !sweep.due {
         return;
     }
-    for (peer, remote, traffic, mut requests) in &mut peers {
+    let Work {
+        pipelines, pick, ..
+    } = &mut *work;
+    pipelines.retain(|&peer| {
+        let row = index.get(peer).and_then(|row| peers.get_mut(row).ok());
+        let Some((remote, traffic, mut requests)) = row else {
+            return false;
+        };
         // Who sends nothing and is asked for nothing has no pipeline to size.
         if requests.out.is_empty() && requests.rate_before == 0 && traffic.down.is_idle(now.0) {
-            continue;
+            return false;
         }
         let Some(rules) = nodes
             .0
             .get(&remote.node)
             .and_then(|node| rules.get(*node).ok())
         else {
-            continue;
+            return false;
         };
         let rate = traffic.down.bytes_per_sec(now.0);
         let measured = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
@@ -46,7 +54,8 @@ pub(super) fn size_pipelines(
         }
         requests.rate_before = rate;
         if requests.room() > 0 {
-            work.pick.insert(peer.0);
+            pick.insert(peer);
         }
-    }
+        true
+    });
 }

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use bevy_ecs::prelude::*;
 use dunlin_components::node::Rules;
-use dunlin_components::peer::{Peer, PeerOf, Remote, Requests};
-use dunlin_components::world::{NodeIndex, Now};
+use dunlin_components::peer::{PeerOf, Remote, Requests};
+use dunlin_components::world::{NodeIndex, Now, PeerIndex, Work};
 
 use crate::connect::release_requests;
 use crate::ingest::Sweep;
@@ -21,13 +21,17 @@ pub(super) fn time_out_requests(world: &mut World) {
     }
     let now = world.resource::<Now>().0;
     let mut late = Vec::new();
-    let mut peers = world.query::<(Entity, &Peer, &PeerOf, &Remote, &mut Requests)>();
+    let mut peers = world.query::<(&PeerOf, &Remote, &mut Requests)>();
     let mut rules = world.query::<&Rules>();
-    let waiting = peers
-        .iter(world)
-        .filter_map(|(entity, peer, of, remote, requests)| {
+    let waiting = world
+        .resource::<Work>()
+        .pipelines
+        .iter()
+        .filter_map(|&peer| {
+            let entity = world.resource::<PeerIndex>().get(peer)?;
+            let (of, remote, requests) = peers.get_manual(world, entity).ok()?;
             let since = requests.out.front()?.sent_at.max(requests.progress_at);
-            (now - since >= SHORTEST).then_some((peer.0, entity, of.0, remote.node, now - since))
+            (now - since >= SHORTEST).then_some((peer, entity, of.0, remote.node, now - since))
         });
     for (peer, entity, torrent, node, waited) in waiting.collect::<Vec<_>>() {
         let node = world.resource::<NodeIndex>().0.get(&node).copied();
@@ -43,7 +47,6 @@ pub(super) fn time_out_requests(world: &mut World) {
         }
         late.push((peer, entity, torrent));
     }
-    late.sort_unstable_by_key(|(peer, ..)| *peer);
     for (peer, entity, torrent) in late {
         tracing::debug!(%peer, "requests timed out");
         release_requests(world, peer, entity, torrent);
