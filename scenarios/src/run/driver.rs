@@ -5,22 +5,22 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use dunlin_base::{EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
-use dunlin_net::sim::{Line, Region, Regions, SimPorts, SimSettings, addr_of};
-use dunlin_net::tracker_server::TrackerServerOptions;
-use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation, SlotCount};
+use dunlin_net::sim::{SimPorts, SimSettings, addr_of};
+use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation};
 use dunlin_port::disk::Check;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
-use dunlin_protocol::metainfo::{Info, MetainfoBuilder};
+use dunlin_protocol::metainfo::Info;
 use dunlin_systems::{Engine, NodeSettings};
 
 use super::actions::{Action, Agenda};
 use super::members::{Copies, Member, Presence};
 use super::playback::Playback;
+use super::setup::{config, line, regions, torrent, tracker};
 use crate::arrivals::{OnComplete, population, struck};
 use crate::bound;
 use crate::outcome::{RunRecord, SeriesRow};
-use crate::schema::{Behaviour, Class, FaultKind, Micros, Model, Rtt, Scenario, Stop};
+use crate::schema::{Behaviour, Class, FaultKind, Model, Scenario, Stop};
 
 /// Memory for pieces in motion that each node may take.
 const MEMORY_BYTES_PER_NODE: u64 = 64 << 20;
@@ -126,45 +126,17 @@ impl<'a> Run<'a> {
         });
         let plans = population(scenario);
         let memory = MEMORY_BYTES_PER_NODE * (plans.len() as u64).max(1);
-        let mut agenda = Agenda::default();
         let mut members = Vec::with_capacity(plans.len());
-        let to_tick = |us: u64| us.div_ceil(tick.0);
         for plan in plans {
             let class = &scenario.classes[usize::from(plan.class)];
             let node = ports.add_host(line(scenario, class), plan.class);
             if let Behaviour::Poisoner { one_in } = class.behaviour {
                 ports.spoil(node, one_in);
             }
-            agenda.plan(to_tick(plan.arrives_us), Action::Arrive(plan.node));
-            let ends = [
-                (plan.abort_us, Action::GiveUp(plan.node)),
-                (plan.leave_us, Action::Leave(plan.node)),
-                (plan.crash_us, Action::Crash(plan.node)),
-            ];
-            for (at, action) in ends {
-                if let Some(at) = at {
-                    agenda.plan(to_tick(at), action);
-                }
-            }
-            members.push(Member::new(
-                plan,
-                pieces,
-                class.streaming.map(Playback::new),
-            ));
+            let playback = class.streaming.map(Playback::new);
+            members.push(Member::new(plan, pieces, playback));
         }
-        for (at, fault) in scenario.faults.iter().enumerate() {
-            agenda.plan(to_tick(fault.at.0), Action::Fault(at));
-        }
-        agenda.plan(to_tick(scenario.record.series_every.0), Action::Sample);
         let leechers = members.iter().filter(|member| !member.plan.seed).count() as u32;
-        let at_ratio =
-            |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
-        let looks_needed = members
-            .iter()
-            .any(|member| member.playback.is_some() || at_ratio(member));
-        if looks_needed {
-            agenda.plan(to_tick(LOOK_EVERY.as_micros() as u64), Action::Look);
-        }
         let seeds = members.iter().filter(|member| member.plan.seed);
         let seeds = seeds.map(|member| NodeKey(member.plan.node)).collect();
         Ok(Self {
@@ -179,7 +151,7 @@ impl<'a> Run<'a> {
                 .collect(),
             seeds,
             copies: Copies::new(pieces),
-            agenda,
+            agenda: agenda(scenario, &members, tick.0),
             series: Vec::new(),
             at_last_row: (0, 0),
             progress: Progress {
@@ -571,66 +543,33 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The torrent that a scenario shares. Its hashes are of nothing: payload is declared.
-fn torrent(scenario: &Scenario) -> Result<Arc<Info>, RunError> {
-    let content = &scenario.content;
-    let piece = u32::try_from(content.piece.0).map_err(|_| {
-        RunError::Content(format!("a piece of {} bytes is too long", content.piece.0))
-    })?;
-    let pieces = content.size.0.div_ceil(content.piece.0.max(1));
-    let hashes = vec![[0; 20]; usize::try_from(pieces).unwrap_or(usize::MAX)];
-    MetainfoBuilder::single_file(&scenario.name, content.size.0, piece)
-        .build(&hashes)
-        .map(|metainfo| metainfo.info)
-        .map_err(|error| RunError::Content(error.to_string()))
-}
-
-fn regions(rtt: &Rtt) -> Regions {
-    let time = |micros: &Micros| Duration::from_micros(micros.0);
-    match rtt {
-        Rtt::Uniform(rtt) => Regions::uniform(time(rtt)),
-        Rtt::Regions { matrix, .. } => {
-            let rows: Vec<Vec<Duration>> = matrix
-                .iter()
-                .map(|row| row.iter().map(time).collect())
-                .collect();
-            Regions::matrix(&rows).expect("a checked scenario has a square matrix")
+/// All that is known from the start to happen.
+fn agenda(scenario: &Scenario, members: &[Member], tick_us: u64) -> Agenda {
+    let mut agenda = Agenda::default();
+    let to_tick = |us: u64| us.div_ceil(tick_us);
+    for Member { plan, .. } in members {
+        agenda.plan(to_tick(plan.arrives_us), Action::Arrive(plan.node));
+        let ends = [
+            (plan.abort_us, Action::GiveUp(plan.node)),
+            (plan.leave_us, Action::Leave(plan.node)),
+            (plan.crash_us, Action::Crash(plan.node)),
+        ];
+        for (at, action) in ends {
+            if let Some(at) = at {
+                agenda.plan(to_tick(at), action);
+            }
         }
     }
-}
-
-fn tracker(scenario: &Scenario) -> TrackerServerOptions {
-    let overlay = &scenario.overlay;
-    TrackerServerOptions {
-        interval: Duration::from_micros(overlay.announce_interval.0),
-        peers_per_reply: overlay.tracker_want,
-        peers_per_reply_max: overlay.tracker_want,
-        ..TrackerServerOptions::default()
+    for (at, fault) in scenario.faults.iter().enumerate() {
+        agenda.plan(to_tick(fault.at.0), Action::Fault(at));
     }
-}
-
-fn line(scenario: &Scenario, class: &Class) -> Line {
-    let region = match (&scenario.rtt, &class.region) {
-        (Rtt::Regions { names, .. }, Some(region)) => {
-            names.iter().position(|name| name == region).unwrap_or(0)
-        }
-        _ => 0,
-    };
-    Line {
-        up_bytes_per_sec: class.up.0,
-        down_bytes_per_sec: class.down.0,
-        // The schema's delay is of a round trip.
-        access_delay: Duration::from_micros(class.access_delay.0 / 2),
-        region: Region(region as u16),
-        reachable: !class.nat,
-        loss_ppm: class.loss_ppm,
+    agenda.plan(to_tick(scenario.record.series_every.0), Action::Sample);
+    let at_ratio = |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
+    if members
+        .iter()
+        .any(|member| member.playback.is_some() || at_ratio(member))
+    {
+        agenda.plan(to_tick(LOOK_EVERY.as_micros() as u64), Action::Look);
     }
-}
-
-fn config(scenario: &Scenario, class: &Class) -> EngineConfig {
-    let mut config = EngineConfig::from(scenario.strategy_of(class));
-    if class.behaviour == Behaviour::FreeRider {
-        config.choke.slots = SlotCount::Fixed(0);
-    }
-    config
+    agenda
 }

@@ -8,5 +8,6 @@ mod actions;
 mod driver;
 mod members;
 mod playback;
+mod setup;
 
 pub use driver::{Progress, RunError, run};

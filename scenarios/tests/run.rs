@@ -1,0 +1,97 @@
+//! Whole runs of the engine in simulated surroundings.
+
+use core::ops::ControlFlow;
+use std::path::Path;
+
+use dunlin_scenarios::outcome::RunRecord;
+use dunlin_scenarios::run::run;
+use dunlin_scenarios::schema::{Override, Scenario};
+
+fn load(file: &str, overrides: &[&str]) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let overrides: Vec<Override> = overrides
+        .iter()
+        .map(|text| text.parse().expect("an override"))
+        .collect();
+    Scenario::load(&path, &overrides).expect("a scenario that is shipped")
+}
+
+fn outcome(scenario: &Scenario) -> RunRecord {
+    run(scenario, &mut |_| ControlFlow::Continue(())).expect("nobody stops it")
+}
+
+/// What holds in every run: payload that was received was sent, nobody is faster than its line, and
+/// a closed swarm is not faster than the bound.
+fn check(scenario: &Scenario, record: &RunRecord) {
+    let sum = |count: fn(&dunlin_scenarios::outcome::NodeOutcome) -> u64| -> u64 {
+        record.nodes.iter().map(count).sum()
+    };
+    let (sent, received) = (sum(|node| node.up_bytes), sum(|node| node.down_bytes));
+    assert!(received <= sent, "{received} of {sent} bytes came");
+    for node in &record.nodes {
+        let class = &scenario.classes[usize::from(node.class)];
+        let until = node.left_us.unwrap_or(record.virtual_us);
+        let secs = u128::from(until - node.arrived_us + 1_000_000) / 1_000_000 + 1;
+        let up = u128::from(node.up_bytes + node.control_bytes_up);
+        assert!(up <= secs * u128::from(class.up.0), "uplink of {node:?}");
+        let down = u128::from(node.down_bytes);
+        assert!(down <= secs * u128::from(class.down.0), "downlink of {node:?}");
+    }
+    let last = record.nodes.iter().filter_map(|node| node.completed_us).max();
+    if let (Some(last), Some(bound)) = (last, record.bound_us) {
+        assert!(last >= bound, "complete after {last} us, the bound is {bound} us");
+    }
+}
+
+#[test]
+fn a_run_repeats_bit_for_bit_and_another_seed_is_another_run() {
+    let mut scenario = load("minimal.ron", &[]);
+    let first = outcome(&scenario);
+    check(&scenario, &first);
+    let leechers = first.nodes.iter().filter(|node| node.half_us.is_some());
+    assert!(leechers.clone().count() > 0);
+    assert!(leechers.clone().all(|node| node.completed_us.is_some()));
+    assert!(first == outcome(&scenario));
+    scenario.rng_seed += 1;
+    assert!(first.digest != outcome(&scenario).digest);
+}
+
+#[test]
+fn poisoners_are_found_and_the_swarm_completes() {
+    let scenario = load("poisoners.ron", &["content.size=8MiB"]);
+    let record = outcome(&scenario);
+    check(&scenario, &record);
+    let honest = record.nodes.iter().filter(|node| {
+        let class = &scenario.classes[usize::from(node.class)];
+        class.behaviour == dunlin_scenarios::schema::Behaviour::Honest
+    });
+    assert!(honest.clone().any(|node| node.wasted_bytes > 0));
+    assert!(
+        honest
+            .filter(|node| node.half_us.is_some())
+            .all(|node| node.completed_us.is_some())
+    );
+}
+
+#[test]
+fn free_riders_give_nothing() {
+    let scenario = load("free-riders.ron", &["content.size=8MiB"]);
+    let record = outcome(&scenario);
+    check(&scenario, &record);
+    for node in &record.nodes {
+        let class = &scenario.classes[usize::from(node.class)];
+        if class.behaviour == dunlin_scenarios::schema::Behaviour::FreeRider {
+            assert_eq!(node.up_bytes, 0, "{node:?}");
+        }
+    }
+}
+
+/// Nodes come and go, give up and crash; the others complete.
+#[test]
+fn churn_leaves_nobody_behind() {
+    let scenario = load("churn.ron", &["content.size=8MiB"]);
+    let record = outcome(&scenario);
+    check(&scenario, &record);
+    assert!(record.nodes.iter().any(|node| node.left_us.is_some()));
+    assert!(record.nodes.iter().any(|node| node.completed_us.is_some()));
+}
