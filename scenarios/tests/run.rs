@@ -35,11 +35,21 @@ fn check(scenario: &Scenario, record: &RunRecord) {
         let up = u128::from(node.up_bytes + node.control_bytes_up);
         assert!(up <= secs * u128::from(class.up.0), "uplink of {node:?}");
         let down = u128::from(node.down_bytes);
-        assert!(down <= secs * u128::from(class.down.0), "downlink of {node:?}");
+        assert!(
+            down <= secs * u128::from(class.down.0),
+            "downlink of {node:?}"
+        );
     }
-    let last = record.nodes.iter().filter_map(|node| node.completed_us).max();
+    let last = record
+        .nodes
+        .iter()
+        .filter_map(|node| node.completed_us)
+        .max();
     if let (Some(last), Some(bound)) = (last, record.bound_us) {
-        assert!(last >= bound, "complete after {last} us, the bound is {bound} us");
+        assert!(
+            last >= bound,
+            "complete after {last} us, the bound is {bound} us"
+        );
     }
 }
 
