@@ -73,14 +73,32 @@ impl Desk {
         (output.status.code().expect("no signal ended it"), facts)
     }
 
+    /// A tracker on loopback; its announce URL.
+    fn tracker(&self) -> (Running, String) {
+        let args = ["tracker", "--http", "127.0.0.1:0", "--json"];
+        let mut child = self.dunlin(&args).spawn().expect("it runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let running = Running(child);
+        let line = lines.next().expect("it says where it listens");
+        let url = fact(&line.expect("UTF-8"))["url"]
+            .as_str()
+            .map(str::to_owned);
+        (running, url.expect("a URL"))
+    }
+
     /// Seeds the album on loopback; where.
     fn seed(&self) -> (Running, String) {
+        self.seed_torrent("album.torrent", "seeding")
+    }
+
+    /// Seeds until it has told of this fact.
+    fn seed_torrent(&self, torrent: &str, until: &str) -> (Running, String) {
         let mut child = self
             .dunlin(&[
                 "seed",
                 "album",
                 "--torrent",
-                "album.torrent",
+                torrent,
                 "--listen",
                 "127.0.0.1:0",
                 "--state-dir",
@@ -100,7 +118,7 @@ impl Desk {
                     .expect("text")
                     .clone_into(&mut address);
             }
-            if fact["type"] == "seeding" {
+            if fact["type"] == until {
                 return (running, address);
             }
         }
@@ -167,6 +185,32 @@ fn a_link_is_all_that_is_needed() {
     assert_eq!(code, 0, "{facts:?}");
     assert_eq!(of_type(&facts, "metadata").len(), 1);
     assert_eq!(of_type(&facts, "checked")[0]["have_pieces"], 22);
+}
+
+/// As most links are, and as the README shows: a tracker, and nobody's address.
+#[test]
+fn a_tracker_is_all_that_a_link_has_to_name() {
+    let desk = Desk::new();
+    let (_tracker, url) = desk.tracker();
+    let args = [
+        "create",
+        "album",
+        "-o",
+        "tracked.torrent",
+        "--tracker",
+        &url,
+    ];
+    let made = desk.run(&[&args[..], &["--piece-size", "16K", "--json"]].concat());
+    assert_eq!(made.0, 0, "{made:?}");
+    let link = made.1[0]["magnet"].as_str().expect("a link");
+    assert!(link.contains("&tr="), "{link}");
+    let (_seed, _) = desk.seed_torrent("tracked.torrent", "tracker");
+    let mut args = desk.get(link, "", "out");
+    args.drain(2..4);
+    let (code, facts) = desk.run(&args);
+    assert_eq!(code, 0, "{facts:?}");
+    desk.assert_same("one.bin", "out");
+    assert!(!of_type(&facts, "tracker").is_empty(), "{facts:?}");
 }
 
 #[test]

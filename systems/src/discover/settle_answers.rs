@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::limits::TRACKER_PEER_PORT_MIN;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::node::{Identity, Luck};
-use dunlin_components::torrent::{Candidates, Content, Lifecycle, NodeOf, Trackers};
+use dunlin_components::torrent::{Candidates, Lifecycle, NodeOf, SwarmHash, Trackers};
 use dunlin_components::world::{Now, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::snapshot::{SessionEvent, TrackerCounts};
 use dunlin_port::tracker::{SwarmCounts, TrackerCommand, TrackerError, TrackerEvent};
@@ -17,7 +17,7 @@ use super::policy;
 
 type Row = (
     &'static NodeOf,
-    &'static Content,
+    &'static SwarmHash,
     &'static Lifecycle,
     &'static mut Trackers,
     &'static mut Candidates,
@@ -43,7 +43,7 @@ pub(super) fn settle_answers(
             .get(torrent)
             .and_then(|entity| torrents.get_mut(entity).ok());
         // The torrent may have been removed while the answer was under way.
-        let Some((&NodeOf(node), content, lifecycle, mut trackers, mut candidates)) = row else {
+        let Some((&NodeOf(node), info_hash, lifecycle, mut trackers, mut candidates)) = row else {
             continue;
         };
         let Ok((identity, mut luck)) = nodes.get_mut(node) else {
@@ -76,7 +76,7 @@ pub(super) fn settle_answers(
                                 torrent,
                                 tracker,
                                 url: trackers.list[at].url.clone(),
-                                info_hash: content.0.info_hash(),
+                                info_hash: info_hash.0,
                             });
                         }
                         accept(&mut trackers, at, asked, reply, now.0, &mut luck);

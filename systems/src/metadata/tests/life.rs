@@ -3,18 +3,18 @@
 
 use core::time::Duration;
 
-use dunlin_base::TorrentKey;
+use dunlin_base::{NodeKey, TorrentKey};
 use dunlin_components::torrent::{Lifecycle, Selection};
 use dunlin_components::world::TorrentIndex;
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::{Reason, SessionEvent, TorrentState};
-use dunlin_port::tracker::TrackerCommand;
+use dunlin_port::tracker::{AnnounceReply, TrackerCommand, TrackerEvent};
 use dunlin_port::user::{FilePriority, MagnetFiles, UserCommand};
 use dunlin_protocol::magnet::FileSelection;
 
 use super::{dials, knows, node, sample, size, state};
 use crate::swarm::puppet::{Puppet, able, puppet_addr};
-use crate::swarm::{Sample, Swarm};
+use crate::swarm::{Sample, Swarm, addr_of};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -28,6 +28,34 @@ fn a_node_gets_metadata_and_content_over_one_connection() {
     assert!(knows(&swarm, 1, &sample));
     assert_eq!(dials(&swarm, 1), 1, "the peer that told it stays");
     assert_eq!(state(&mut swarm, 1), Some(Lifecycle::Seeding));
+}
+
+/// As most links are: a tracker, and nobody's address.
+#[test]
+fn a_tracker_alone_leads_to_the_metadata() {
+    let sample = sample();
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    swarm.add(0, &sample, true, &[]);
+    swarm.add_magnet_with(1, &sample, &[], |add| {
+        add.trackers = vec![vec!["http://tracker.example/announce".to_owned()]];
+    });
+    swarm.tell(UserCommand::Listening {
+        node: NodeKey(1),
+        port: 6881,
+    });
+    let asked = |swarm: &mut Swarm| !swarm.announces.is_empty();
+    assert!(swarm.run_until(MINUTE, asked));
+    let reply = AnnounceReply {
+        peers: vec![addr_of(0)],
+        ..AnnounceReply::default()
+    };
+    let inbox = &mut swarm.engine.inbox().tracker;
+    inbox.push_back(TrackerEvent::Announced {
+        torrent: TorrentKey(1),
+        tracker: 0,
+        result: Ok(reply),
+    });
+    assert!(swarm.run_until(MINUTE, |swarm| swarm.is_complete(1)));
 }
 
 #[test]
