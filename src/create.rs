@@ -83,6 +83,12 @@ pub enum CreateError {
         /// Which one.
         path: PathBuf,
     },
+    /// A device, a socket or a pipe has no length and no end.
+    #[error("{path} is neither a file nor a folder; only these can be shared", path = path.display())]
+    NoFile {
+        /// Which one.
+        path: PathBuf,
+    },
     /// There is nothing to share.
     #[error("{path} holds no files", path = path.display())]
     Empty {
@@ -228,8 +234,12 @@ impl Listing {
         let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
         if metadata.is_dir() {
             listing.walk(path, &mut Vec::new())?;
-        } else {
+        } else if metadata.is_file() {
             listing.push(path.to_path_buf(), Vec::new(), metadata.len());
+        } else {
+            return Err(CreateError::NoFile {
+                path: path.to_path_buf(),
+            });
         }
         if listing.files.is_empty() {
             return Err(CreateError::Empty {

@@ -346,6 +346,10 @@ fn bad_input_ends_with_1_and_its_place() {
         (&["show", "magnet:?dn=nothing"], &["magnet", "xt=urn:btih:"]),
         (&["verify", "text.torrent"], &["text.torrent", "byte 0"]),
         (&["create", "missing", "-o", "x.torrent"], &["missing"]),
+        (
+            &["create", "/dev/zero", "-o", "x.torrent"],
+            &["/dev/zero", "neither a file nor a folder"],
+        ),
     ];
     for (args, words) in dash {
         desk.run(args).assert_refused(1, words);

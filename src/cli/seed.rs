@@ -10,7 +10,7 @@ use dunlin_protocol::metainfo::Metainfo;
 
 use super::session_args::SessionArgs;
 use super::signals::Interrupts;
-use super::transfer::{Goal, Transfer};
+use super::transfer::{Addition, Goal, Transfer};
 use super::{Exit, Failure, Global, Outcome, torrent_file};
 
 const EXAMPLES: &str = "\
@@ -71,6 +71,7 @@ impl SeedArgs {
             return Ok(Exit::Interrupted);
         };
         let mut transfer = Transfer::start(self.session.clone(), &config, global)?;
+        let mut all = Vec::with_capacity(offers.len());
         for offer in offers {
             let Offer {
                 metainfo,
@@ -83,8 +84,9 @@ impl SeedArgs {
                 // What is shared stays as it is, also when it turns out to be something else.
                 .preallocation(Preallocation::None)
                 .peers(self.session.peer.clone());
-            transfer.add(info, new)?;
+            all.push(Addition::known(info, new));
         }
+        transfer.add_all(all)?;
         transfer.run(Goal {
             seeds_on: true,
             ..Goal::default()

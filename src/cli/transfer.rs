@@ -189,14 +189,6 @@ impl Transfer {
         self
     }
 
-    /// Adds a torrent.
-    ///
-    /// # Errors
-    /// When the session refuses it.
-    pub(super) fn add(&mut self, info: Arc<Info>, new: NewTorrent) -> Result<(), Failure> {
-        self.add_all(vec![Addition::known(info, new)])
-    }
-
     /// Adds torrents.
     ///
     /// # Errors

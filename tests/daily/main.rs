@@ -1,6 +1,7 @@
 //! What people do with the program every day, with the program itself and nobody else's: a
-//! tracker of one's own, a download and its progress, settings that change while it runs.
+//! tracker of one's own, a download and its progress, magnet links, settings that change while it runs.
 
+mod magnet;
 mod settings;
 mod tracker;
 mod transfer;

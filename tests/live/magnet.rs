@@ -1,13 +1,12 @@
 //! Metadata by magnet link (BEP 9), both directions.
 
 use crate::doubles::tracker::Tracker;
+use crate::matrix::downloads_from_dunlin_by;
 use crate::peers::dunlin::{self, Dunlin, interrupt};
 use crate::peers::{Client, Job};
 use crate::support::lab::Lab;
 use crate::support::payload::Payload;
-use crate::support::wait::{START, wait_until};
-
-const FIRST_SEED_PORT: u16 = 7001;
+use crate::support::wait::wait_until;
 
 /// One run of Dunlin takes all payloads by their links from one client that seeds them all.
 fn dunlin_gets_from(client: Client) {
@@ -29,26 +28,10 @@ fn dunlin_gets_from(client: Client) {
 
 /// One client takes all payloads by their links, each from a `dunlin seed` that the tracker names.
 fn gets_from_dunlin(client: Client) {
-    let Some(lab) = Lab::open() else { return };
-    if client.find().is_none() || dunlin::program().is_none() {
-        return;
+    fn by_link(job: Job<'_>) -> Job<'_> {
+        job.by_link()
     }
-    let payloads: Vec<&Payload> = Payload::all().iter().collect();
-    let tracker = Tracker::start(&lab);
-    let host = lab.host("dunlin");
-    let seed =
-        |(port, payload): (u16, &&Payload)| Dunlin::seed(&host, payload, port).start_seeding();
-    let mut seeds: Vec<_> = (FIRST_SEED_PORT..).zip(&payloads).map(seed).collect();
-    wait_until("all seeds in the tracker's list", START, || {
-        payloads
-            .iter()
-            .all(|payload| !tracker.swarm(&payload.torrent.info_hash).is_empty())
-    });
-    let other = lab.host(client.name());
-    let folder = other.fresh_folder("download");
-    let node = client.start(&other, &Job::of(&payloads, &folder).by_link());
-    node.finish(&payloads, &folder);
-    seeds.iter_mut().for_each(|(process, _)| interrupt(process));
+    downloads_from_dunlin_by(client, by_link);
 }
 
 #[test]

@@ -53,6 +53,11 @@ fn dunlin_downloads_from(client: Client) {
 
 /// One client takes all payloads at once, each from a `dunlin seed` that it learns of from the tracker.
 fn downloads_from_dunlin(client: Client) {
+    downloads_from_dunlin_by(client, |job| job);
+}
+
+/// As above, with the job changed.
+pub(crate) fn downloads_from_dunlin_by(client: Client, change: impl FnOnce(Job<'_>) -> Job<'_>) {
     let Some(lab) = Lab::open() else { return };
     if client.find().is_none() || dunlin::program().is_none() {
         return;
@@ -74,7 +79,7 @@ fn downloads_from_dunlin(client: Client) {
     });
     let other = lab.host(client.name());
     let folder = other.fresh_folder("download");
-    let node = client.start(&other, &Job::of(&payloads, &folder));
+    let node = client.start(&other, &change(Job::of(&payloads, &folder)));
     node.finish(&payloads, &folder);
     seeds.iter_mut().for_each(|(process, _)| interrupt(process));
 }

@@ -16,6 +16,8 @@ pub(super) struct Host {
     /// Line bytes of messages that went past the queues; they come off what payload may take.
     pub(super) debt: u64,
     debt_tick: u64,
+    /// Numbers of its connections, those that are over too: they are few beside those that stand.
+    pub(super) connections: Vec<u32>,
     /// Ends at this node whose pipes have a backlog.
     pub(super) busy: Vec<End>,
     /// Whether it is in the list of hosts with busy pipes.
@@ -32,6 +34,7 @@ impl Host {
             carry: [0; 2],
             debt: 0,
             debt_tick: 0,
+            connections: Vec::new(),
             busy: Vec::new(),
             listed: false,
         }

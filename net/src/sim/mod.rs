@@ -8,7 +8,7 @@
 //! 3. [`SimPorts::carry_out`] takes what the engine decided; disks and hashers answer at once.
 //!
 //! What is modelled: access lines with integer budgets per tick, shared between the connections
-//! that have something to send by max-min fairness ([`flow`]); round-trip times between regions;
+//! that have something to send by max-min fairness; round-trip times between regions;
 //! connection set-up; slow start and loss as caps on single connections; headers of TCP, IP and
 //! Ethernet as bytes on the line; lines that cannot accept; crashes. Messages of one connection
 //! arrive in order, behind the payload that was handed over before them. Payload is counted, not
@@ -17,12 +17,11 @@
 //! What is not: queues inside the network, acknowledgements, reordering, µTP. Nothing here draws
 //! luck but the tracker, which draws peers.
 
-pub mod flow;
-
 mod books;
 mod connections;
 mod delivery;
 mod disk;
+mod flow;
 mod hash;
 mod host;
 mod line;

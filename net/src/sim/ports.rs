@@ -126,11 +126,9 @@ impl SimPorts {
 
     /// Breaks all connections of a node, for both ends.
     pub fn cut(&mut self, node: NodeKey, inbox: &mut Inbox) {
-        for at in 0..self.connections.len() {
-            if self.connections[at].nodes.contains(&node.0) {
-                let broken = CloseReason::Broken("the line was cut".to_owned());
-                self.end_connection(at as u32, [true; 2], &broken, inbox);
-            }
+        let broken = CloseReason::Broken("the line was cut".to_owned());
+        for connection in core::mem::take(&mut self.hosts[node.0 as usize].connections) {
+            self.end_connection(connection, [true; 2], &broken, inbox);
         }
     }
 
@@ -215,13 +213,14 @@ impl SimPorts {
     /// The node goes without a word: what it sent arrives, then there is silence. Its own side sees
     /// all connections close.
     pub fn crash(&mut self, node: NodeKey, inbox: &mut Inbox) {
-        self.hosts[node.0 as usize].alive = false;
-        for at in 0..self.connections.len() {
-            let told = self.connections[at].nodes.map(|other| other == node.0);
-            if told.contains(&true) {
-                let crashed = CloseReason::Broken("the node crashed".to_owned());
-                self.end_connection(at as u32, told, &crashed, inbox);
-            }
+        let host = &mut self.hosts[node.0 as usize];
+        host.alive = false;
+        let crashed = CloseReason::Broken("the node crashed".to_owned());
+        for connection in core::mem::take(&mut host.connections) {
+            let told = self.connections[connection as usize]
+                .nodes
+                .map(|other| other == node.0);
+            self.end_connection(connection, told, &crashed, inbox);
         }
     }
 
@@ -404,6 +403,9 @@ impl SimPorts {
             pipes: [Pipe::new(cap), Pipe::new(cap)],
             unchoked: [None; 2],
         });
+        for end in [Some(node), there].into_iter().flatten() {
+            self.hosts[end.0 as usize].connections.push(connection);
+        }
         let dialer = End {
             connection,
             side: 0,

@@ -17,7 +17,7 @@ pub(super) enum Action {
     Fault(usize),
     /// What a fault slowed down is as before.
     Recover(usize),
-    /// A row of the time series, and a look at share ratios and players.
+    /// A row of the time series.
     Sample,
     /// A look at players and share ratios.
     Look,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dunlin_base::{EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
 use dunlin_net::sim::{SimPorts, SimSettings, addr_of};
-use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation};
+use dunlin_port::config::{EngineConfig, Preallocation};
 use dunlin_port::disk::Check;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
@@ -42,8 +42,6 @@ pub struct Progress {
     pub completed: u32,
     /// Leechers that will ever come.
     pub leechers: u32,
-    /// Verified pieces of all leechers.
-    pub pieces: u64,
 }
 
 /// Why there is no record of a run.
@@ -284,11 +282,7 @@ impl<'a> Run<'a> {
             trackers: vec![vec!["http://tracker.example/announce".to_owned()]],
             root: "/".into(),
             file_priorities: Vec::new(),
-            strategy: if member.playback.is_some() {
-                PickStrategy::RarestFirst
-            } else {
-                strategy
-            },
+            strategy,
             preallocation: Preallocation::None,
             check: Check::Quick,
             paused: false,
@@ -325,7 +319,6 @@ impl<'a> Run<'a> {
         let waste = self.waste_of(node);
         let member = &mut self.members[node as usize];
         if !member.is_present() {
-            // Who never came does not come any more.
             return false;
         }
         member.presence = Presence::Gone;
@@ -353,7 +346,6 @@ impl<'a> Run<'a> {
         if !member.is_present() || member.have.has(PieceIndex(*piece)) {
             return;
         }
-        self.progress.pieces += 1;
         self.copies.add(PieceIndex(*piece));
         if !member.verified(PieceIndex(*piece), now_us) {
             return;

@@ -138,7 +138,7 @@ pub enum Behaviour {
     FreeRider,
     /// Serves false data in some of the blocks.
     Poisoner {
-        /// One block in so many, at random, is false; 1 for all.
+        /// Every so many-th block that it sends is false; 1 for all.
         one_in: u32,
     },
 }

@@ -106,7 +106,7 @@ pub struct Overlay {
     pub tracker_want: u32,
     /// How often a node asks the tracker again. Default half an hour.
     pub announce_interval: Micros,
-    /// Whether every answer has the initial seeds in it. Default false.
+    /// Whether leechers know the addresses of all seeds when they come. Default false.
     pub seeds_known_to_all: bool,
 }
 

@@ -176,8 +176,6 @@ impl From<&Strategy> for EngineConfig {
         set(&mut limits.connections, strategy.connections);
         set(&mut limits.connections_per_torrent, strategy.connections);
         set(&mut limits.half_open, strategy.half_open);
-        // How a simulation numbers its hosts is no part of the swarm and must keep nobody apart.
-        limits.several_connections_per_address = true;
         config
     }
 }

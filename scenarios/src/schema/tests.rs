@@ -65,14 +65,10 @@ fn what_is_not_written_is_the_default() {
     assert_eq!(scenario.classes[1].up, Rate(50_000));
     assert_eq!(scenario.classes[1].stay, Stay::Forever);
     assert_eq!(scenario.stop, Stop::AllComplete);
-    let defaults = EngineConfig {
-        limits: dunlin_port::config::LimitsConfig {
-            several_connections_per_address: true,
-            ..Default::default()
-        },
-        ..EngineConfig::default()
-    };
-    assert_eq!(EngineConfig::from(&scenario.strategy), defaults);
+    assert_eq!(
+        EngineConfig::from(&scenario.strategy),
+        EngineConfig::default()
+    );
 }
 
 #[test]

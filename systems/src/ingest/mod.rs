@@ -14,7 +14,7 @@ use dunlin_base::EngineTime;
 
 use crate::schedule::TickSet;
 
-/// When the once-a-second look over all peers is due.
+/// When the once-a-second look at pipelines and at memory is due.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Sweep {
     /// When the next look is due.

@@ -45,7 +45,7 @@ pub(super) fn release_limited(
     }
 }
 
-/// The look over all peers happens once a second, and only while there are peers.
+/// Pipelines and memory are looked at once a second, and only while there are peers.
 pub(super) fn arm_sweep(
     now: Res<'_, Now>,
     peers: Res<'_, PeerIndex>,

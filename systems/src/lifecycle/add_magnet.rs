@@ -7,63 +7,48 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, EngineTime};
 use dunlin_components::peer::{EarlyHaves, Hello, MetadataRequests, RemoteHave};
 use dunlin_components::torrent::{
-    Candidates, Content, Have, Lifecycle, MetadataFetch, NodeOf, Peers, Place, Selection,
-    SwarmHash, Torrent, Wanted,
+    Content, Have, Lifecycle, MetadataFetch, Peers, Place, Selection, Torrent, Wanted,
 };
-use dunlin_components::world::{Now, PortOutbox, RoutedEvents, TorrentIndex};
+use dunlin_components::world::{PortOutbox, RoutedEvents};
 use dunlin_port::disk::DiskCommand;
 use dunlin_port::net::NetCommand;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::{AddMagnet, FilePriority, MagnetFiles};
 use dunlin_protocol::metainfo::Info;
 
-use super::add::{buckets, node_of};
+use super::add::{Newcomer, enter};
 use super::{rest, select};
 
 /// Adds a torrent without content. As with other torrents, its caller looks info hashes up first.
 pub(super) fn add(world: &mut World, add: AddMagnet) {
-    let hash_key = (add.node, add.info_hash);
-    let Some(node) = node_of(world, add.node) else {
-        return;
-    };
-    let index = world.resource::<TorrentIndex>();
-    if index.by_hash.contains_key(&hash_key) || index.by_key.contains_key(&add.torrent) {
-        tracing::warn!(info_hash = %add.info_hash, "torrent is there already");
-        return;
-    }
-    let now = world.resource::<Now>().0;
-    let mut candidates = Candidates::default();
-    for addr in &add.peers {
-        candidates.add(*addr, now);
-    }
-    let row = (
-        Torrent(add.torrent),
-        NodeOf(node),
-        SwarmHash(add.info_hash),
-        MetadataFetch {
-            name: add.name,
-            files: add.files,
-            check: add.check,
-            one_sender: false,
-            copies: std::collections::BTreeMap::new(),
+    let entity = enter(
+        world,
+        Newcomer {
+            torrent: add.torrent,
+            node: add.node,
+            info_hash: add.info_hash,
+            peers: &add.peers,
+            trackers: &add.trackers,
+            selection: Selection {
+                files: Vec::new(),
+                strategy: add.strategy,
+            },
+            place: Place {
+                root: add.root,
+                preallocation: add.preallocation,
+            },
+            limits: add.limits,
+            lifecycle: Lifecycle::Paused,
         },
-        Selection {
-            files: Vec::new(),
-            strategy: add.strategy,
-        },
-        Place {
-            root: add.root,
-            preallocation: add.preallocation,
-        },
-        buckets(add.limits),
-        candidates,
-        crate::discover::trackers(&add.trackers),
-        Lifecycle::Paused,
     );
-    let entity = world.spawn(row).id();
-    let mut index = world.resource_mut::<TorrentIndex>();
-    index.by_key.insert(add.torrent, entity);
-    index.by_hash.insert(hash_key, add.torrent);
+    let Some(entity) = entity else { return };
+    world.entity_mut(entity).insert(MetadataFetch {
+        name: add.name,
+        files: add.files,
+        check: add.check,
+        one_sender: false,
+        copies: std::collections::BTreeMap::new(),
+    });
     if !add.paused {
         rest::start(world, entity);
     }

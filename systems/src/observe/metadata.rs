@@ -3,11 +3,10 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::TorrentKey;
 use dunlin_components::peer::Extensions;
-use dunlin_components::torrent::{MetadataFetch, Peers, Place, SwarmHash, Trackers, Traffic};
-use dunlin_components::world::Now;
+use dunlin_components::torrent::{MetadataFetch, Peers};
 use dunlin_port::snapshot::{TorrentState, TorrentView};
 
-use super::{peers, snapshot, why};
+use super::{snapshot, why};
 
 /// Its row: there are no bytes, pieces and files yet.
 pub(super) fn view(
@@ -17,39 +16,15 @@ pub(super) fn view(
     attempts: u32,
     in_detail: bool,
 ) -> Option<TorrentView> {
-    let now = world.resource::<Now>().0;
-    let &SwarmHash(info_hash) = world.get::<SwarmHash>(entity)?;
     let facts = why::gather(world, entity, attempts)?;
+    let view = snapshot::bare(world, key, entity, &facts, in_detail)?;
     let name = world
         .get::<MetadataFetch>(entity)
         .and_then(|fetch| fetch.name.clone());
-    let place = world.get::<Place>(entity);
-    let mut view = TorrentView {
-        torrent: key,
-        info_hash,
-        name: name.unwrap_or_else(|| info_hash.to_string()),
-        state: facts.state.clone(),
-        root: place.map_or_else(Default::default, |place| place.root.clone()),
-        wanted_bytes: 0,
-        done_bytes: 0,
-        have_pieces: 0,
-        pieces: 0,
-        totals: world.get::<Traffic>(entity)?.totals(),
-        down_bytes_per_sec: 0,
-        up_bytes_per_sec: 0,
-        wasted_bytes: 0,
-        corrupt_bytes: 0,
-        peers: Vec::new(),
-        file_done_bytes: Vec::new(),
-        copies: 0,
-        trackers: Vec::new(),
-        why: why::reasons(&facts),
-    };
-    if in_detail {
-        view.peers = peers::of_torrent(world, entity, now);
-        view.trackers = snapshot::trackers(world.get::<Trackers>(entity), now);
-    }
-    Some(view)
+    Some(TorrentView {
+        name: name.unwrap_or(view.name),
+        ..view
+    })
 }
 
 /// How far the copy is that is furthest.

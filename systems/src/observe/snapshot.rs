@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::peer::{PeerOf, Phase};
 use dunlin_components::torrent::{
-    Content, Have, Lifecycle, Place, Selection, Tracker, Trackers, Traffic,
+    Content, Have, Lifecycle, Place, Selection, SwarmHash, Tracker, Trackers, Traffic,
 };
 use dunlin_components::world::{Now, TorrentIndex};
 use dunlin_port::snapshot::{Snapshot, TorrentState, TorrentView, TrackerView};
@@ -75,28 +75,54 @@ fn view(
     attempts: u32,
     in_detail: bool,
 ) -> Option<TorrentView> {
-    let now = world.resource::<Now>().0;
     let Some(Content(info)) = world.get::<Content>(entity) else {
         return metadata::view(world, key, entity, attempts, in_detail);
     };
     let have = &world.get::<Have>(entity)?.0;
     let lifecycle = world.get::<Lifecycle>(entity)?;
-    let traffic = world.get::<Traffic>(entity)?;
     let priorities: &[_] = world
         .get::<Selection>(entity)
         .map_or(&[], |selection| &selection.files);
     let progress = progress::of_files(info, have, priorities);
-    let place = world.get::<Place>(entity);
+    let facts = why::gather(world, entity, attempts)?;
     let mut view = TorrentView {
-        torrent: key,
-        info_hash: info.info_hash(),
         name: info.name().to_owned(),
         state: state(lifecycle),
-        root: place.map_or_else(Default::default, |place| place.root.clone()),
         wanted_bytes: progress.wanted_bytes,
         done_bytes: progress.done_bytes,
         have_pieces: have.count(),
         pieces: have.len(),
+        ..bare(world, key, entity, &facts, in_detail)?
+    };
+    if in_detail {
+        view.file_done_bytes = progress.file_done_bytes;
+        view.copies = progress::copies(world, entity, have);
+    }
+    Some(view)
+}
+
+/// What can be said of a torrent without knowing its content; it is called by its info hash.
+pub(super) fn bare(
+    world: &World,
+    key: TorrentKey,
+    entity: Entity,
+    facts: &why::Facts,
+    in_detail: bool,
+) -> Option<TorrentView> {
+    let now = world.resource::<Now>().0;
+    let &SwarmHash(info_hash) = world.get::<SwarmHash>(entity)?;
+    let traffic = world.get::<Traffic>(entity)?;
+    let place = world.get::<Place>(entity);
+    let mut view = TorrentView {
+        torrent: key,
+        info_hash,
+        name: info_hash.to_string(),
+        state: facts.state.clone(),
+        root: place.map_or_else(Default::default, |place| place.root.clone()),
+        wanted_bytes: 0,
+        done_bytes: 0,
+        have_pieces: 0,
+        pieces: 0,
         totals: traffic.totals(),
         down_bytes_per_sec: traffic.down.bytes_per_sec(now),
         up_bytes_per_sec: traffic.up.bytes_per_sec(now),
@@ -106,12 +132,10 @@ fn view(
         file_done_bytes: Vec::new(),
         copies: 0,
         trackers: Vec::new(),
-        why: why::reasons(&why::gather(world, entity, attempts)?),
+        why: why::reasons(facts),
     };
     if in_detail {
         view.peers = peers::of_torrent(world, entity, now);
-        view.file_done_bytes = progress.file_done_bytes;
-        view.copies = progress::copies(world, entity, have);
         view.trackers = trackers(world.get::<Trackers>(entity), now);
     }
     Some(view)

@@ -1,5 +1,6 @@
 //! What viewers are shown.
 
 mod client;
+mod digest;
 mod snapshot;
 mod why;

@@ -242,29 +242,39 @@ mod tests {
         }
     }
 
-    /// A unit that is sent: by its number the test knows what it is.
+    /// All bytes of the unit of this number: its kind, its number, and noise of some length, none
+    /// for some.
     fn unit(kind: u8, number: u32) -> Vec<u8> {
-        let mut bytes = vec![kind];
-        bytes.extend(number.to_be_bytes());
-        bytes.resize(5 + number as usize % 90, kind);
+        let len_max = if kind == b'B' { 16_385 } else { 200 };
+        let mut rng = RngStream::new(number.into(), NodeKey(kind.into()), StreamName::Connect);
+        let mut bytes = vec![kind; PIECE_HEADER_BYTES];
+        bytes[1..5].copy_from_slice(&number.to_be_bytes());
+        let mut noise =
+            vec![0; rng.below(len_max) as usize * usize::from(!number.is_multiple_of(7))];
+        rng.fill(&mut noise);
+        bytes.extend(noise);
         bytes
     }
 
-    const HEADER: [u8; PIECE_HEADER_BYTES] = [b'B'; PIECE_HEADER_BYTES];
+    /// Queues a block, if there is memory for it; says how long its payload is.
+    fn push_block(outflow: &mut Outflow, pool: &BlockPool, number: u32) -> Option<u32> {
+        let unit = unit(b'B', number);
+        let (header, content) = unit.split_first_chunk().unwrap();
+        let mut payload = pool.take(content.len())?;
+        payload.copy_from_slice(content);
+        outflow.push_block(*header, payload);
+        Some(content.len() as u32)
+    }
 
-    /// Splits what was sent into its units again.
+    /// The units in what was sent, every byte of which is as it was queued.
     fn units(mut taken: &[u8]) -> Vec<(u8, u32)> {
         let mut units = Vec::new();
         while let Some(&kind) = taken.first() {
-            let at = if kind == b'B' { PIECE_HEADER_BYTES } else { 1 };
-            let number = u32::from_be_bytes(taken[at..at + 4].try_into().unwrap());
-            let len = if kind == b'B' {
-                PIECE_HEADER_BYTES + 4 + number as usize * 50 % 16_000
-            } else {
-                unit(kind, number).len()
-            };
+            let number = u32::from_be_bytes(taken[1..5].try_into().unwrap());
+            let unit = unit(kind, number);
+            assert!(taken.starts_with(&unit), "{number}");
             units.push((kind, number));
-            taken = &taken[len..];
+            taken = &taken[unit.len()..];
         }
         units
     }
@@ -292,14 +302,10 @@ mod tests {
                         counts[1] += 1;
                     }
                     _ => {
-                        let len = 4 + number as usize * 50 % 16_000;
-                        let Some(mut payload) = pool.take(len) else {
-                            continue;
-                        };
-                        payload[..4].copy_from_slice(&number.to_be_bytes());
-                        payload_queued += len as u32;
-                        outflow.push_block(HEADER, payload);
-                        counts[2] += 1;
+                        if let Some(len) = push_block(&mut outflow, &pool, number) {
+                            payload_queued += len;
+                            counts[2] += 1;
+                        }
                     }
                 }
                 if rng.below(4) == 0 {
@@ -333,9 +339,7 @@ mod tests {
         let pool = BlockPool::new(1 << 20);
         let mut outflow = Outflow::default();
         for number in 1..3_u32 {
-            let mut payload = pool.take(4 + number as usize * 50).unwrap();
-            payload[..4].copy_from_slice(&number.to_be_bytes());
-            outflow.push_block(HEADER, payload);
+            push_block(&mut outflow, &pool, number).unwrap();
         }
         let mut taken = Vec::new();
         let mut first = &mut [0_u8; 20][..];
@@ -345,7 +349,7 @@ mod tests {
         outflow.push_hurried(|plain| plain.extend(unit(b'H', 7)));
         outflow.push_hurried(|plain| plain.extend(unit(b'H', 8)));
         outflow.flush(&mut taken).unwrap();
-        let rest_of_first = PIECE_HEADER_BYTES + 54 - 20;
+        let rest_of_first = unit(b'B', 1).len() - 20;
         assert_eq!(
             units(&taken[rest_of_first..]),
             [(b'H', 7), (b'H', 8), (b'B', 2), (b'P', 9)]

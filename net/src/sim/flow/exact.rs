@@ -5,8 +5,7 @@ use super::Flow;
 /// The max-min fair share of each flow, by progressive filling: all shares rise together, and
 /// whenever a line is full or a want is met, its flows stop. Bytes that do not divide are lost, at
 /// most one for each flow and stop.
-#[must_use]
-pub fn exact_shares(flows: &[Flow], up: &[u64], down: &[u64]) -> Vec<u64> {
+pub(super) fn exact_shares(flows: &[Flow], up: &[u64], down: &[u64]) -> Vec<u64> {
     let mut shares = vec![0; flows.len()];
     let mut open = vec![true; flows.len()];
     let mut left = [up.to_vec(), down.to_vec()];

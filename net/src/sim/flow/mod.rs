@@ -5,11 +5,10 @@
 //! costs the same whatever the loads are: senders split their lines over what they have to send,
 //! receivers clip what is too much for theirs, senders hand what was clipped to their other flows.
 //! With a single bottleneck for each flow that is exact; where lines at both ends bind in turn it is
-//! off by what a further relaxation would move. [`exact_shares`] finds the true shares, slowly; tests
-//! compare.
+//! off by what a further relaxation would move. Tests compare with the exact ones.
 
+#[cfg(test)]
 mod exact;
 mod share;
 
-pub use exact::exact_shares;
-pub use share::{Flow, Shares, water_fill};
+pub(super) use share::{Flow, Shares};

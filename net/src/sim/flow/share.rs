@@ -2,15 +2,15 @@
 
 /// Something that wants to be sent in this tick. Lines are numbered by the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flow {
+pub(in crate::sim) struct Flow {
     /// The line that it leaves by.
-    pub from: u32,
+    pub(in crate::sim) from: u32,
     /// The line that it comes by.
-    pub to: u32,
+    pub(in crate::sim) to: u32,
     /// Bytes that it could use.
-    pub want: u64,
+    pub(in crate::sim) want: u64,
     /// Bytes that it may send.
-    pub share: u64,
+    pub(in crate::sim) share: u64,
 }
 
 /// What is left of a line in this tick.
@@ -22,7 +22,7 @@ struct Inbound {
 
 /// Computes shares; keeps its scratch memory from tick to tick.
 #[derive(Default)]
-pub struct Shares {
+pub(in crate::sim) struct Shares {
     inbound: Vec<Inbound>,
     crowded: Vec<u32>,
     order: Vec<(u64, u32)>,
@@ -34,7 +34,7 @@ impl Shares {
     ///
     /// No line carries more than it can, no flow gets more than it wants, and the result depends
     /// on nothing but the arguments.
-    pub fn compute(&mut self, flows: &mut [Flow], up: &[u64], down: &[u64]) {
+    pub(in crate::sim) fn compute(&mut self, flows: &mut [Flow], up: &[u64], down: &[u64]) {
         self.inbound.clear();
         self.inbound
             .extend(down.iter().map(|&left| Inbound { left, offered: 0 }));
@@ -124,7 +124,7 @@ fn fill(order: &mut Vec<(u64, u32)>, flows: &mut [Flow], budget: u64) {
 /// Splits `budget` over wants, each with its number: whoever wants no more than an equal part
 /// gets it all, the others get equal parts of the rest. Bytes that do not divide are not given.
 /// The list is in no particular order afterwards.
-pub fn water_fill(wants: &mut [(u64, u32)], budget: u64, mut give: impl FnMut(u32, u64)) {
+fn water_fill(wants: &mut [(u64, u32)], budget: u64, mut give: impl FnMut(u32, u64)) {
     let mut left = budget;
     let mut rest = wants;
     // Often all want more than an equal part; then nothing has to be sorted.
@@ -151,7 +151,7 @@ pub fn water_fill(wants: &mut [(u64, u32)], budget: u64, mut give: impl FnMut(u3
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::exact_shares;
+    use super::super::exact::exact_shares;
     use super::*;
 
     fn compute(flows: &[(u32, u32, u64)], up: &[u64], down: &[u64]) -> Vec<Flow> {

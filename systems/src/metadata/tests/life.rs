@@ -223,7 +223,7 @@ fn trackers_are_asked_for_peers_and_not_told_that_nothing_is_missing() {
         add.trackers = vec![vec!["http://tracker.example/announce".to_owned()]];
     });
     swarm.tell(UserCommand::Listening {
-        node: dunlin_base::NodeKey(0),
+        node: NodeKey(0),
         port: 6881,
     });
     swarm.step();

@@ -15,7 +15,7 @@ use dunlin_components::peer::{
 use dunlin_components::piece::PieceState;
 use dunlin_components::torrent::{
     ActivePieces, Availability, Candidates, Content, Have, Lifecycle, NodeOf, Peers, Selection,
-    Torrent, Tracker, Trackers, Traffic,
+    SwarmHash, Torrent, Tracker, Trackers, Traffic,
 };
 use dunlin_components::world::{MemoryBudget, Now, TorrentIndex};
 use dunlin_port::config::PickStrategy;
@@ -66,6 +66,7 @@ impl Bench {
             .spawn((
                 Torrent(KEY),
                 NodeOf(node),
+                SwarmHash(info.info_hash()),
                 Content(info),
                 Have(bits),
                 lifecycle,
