@@ -12,7 +12,7 @@ use dunlin_base::Geometry;
 use dunlin_base::limits::DIRECTORY_DEPTH_MAX;
 use dunlin_hash::sha1_batch;
 use dunlin_protocol::metainfo::{
-    Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
+    FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
 };
 
 /// Pieces hashed side by side: as many as the widest vectors have lanes.
@@ -76,6 +76,17 @@ pub enum CreateError {
     Name {
         /// Which one.
         path: PathBuf,
+    },
+    /// Clients give files names that every system can have, and would not find this one again.
+    #[error(
+        "{path} cannot keep its name: clients would save it as {safe:?}, this one too; rename it",
+        path = path.display()
+    )]
+    Unsafe {
+        /// Which one.
+        path: PathBuf,
+        /// What it would be called.
+        safe: String,
     },
     /// A folder lies too deep.
     #[error("{path} lies deeper than {DIRECTORY_DEPTH_MAX} folders", path = path.display())]
@@ -166,7 +177,13 @@ pub fn create(
         source,
     };
     let hashes = match builder.geometry() {
-        Ok(geometry) => hash_all(&listing.files, &geometry, progress)?,
+        Ok(geometry) => {
+            // Before hours of hashing: names do not depend on what comes of it.
+            let blank = vec![[0; 20]; geometry.piece_count() as usize];
+            let draft = builder.build(&blank).map_err(metainfo_error)?;
+            refuse_unsafe_names(&draft.info, &listing.files)?;
+            hash_all(&listing.files, &geometry, progress)?
+        }
         // The builder says it in its own words.
         Err(_) => Vec::new(),
     };
@@ -177,6 +194,18 @@ pub fn create(
         root,
         left_out: listing.left_out,
     })
+}
+
+/// Refuses what could not be found again under the name that the torrent would have for it.
+fn refuse_unsafe_names(draft: &Info, sources: &[Source]) -> Result<(), CreateError> {
+    let renamed = |(file, source): (&FileEntry, &Source)| {
+        file.raw_path.as_ref().map(|_| CreateError::Unsafe {
+            path: source.path.clone(),
+            safe: file.path.as_str().to_owned(),
+        })
+    };
+    let mut files = draft.files().iter().zip(sources);
+    files.find_map(renamed).map_or(Ok(()), Err)
 }
 
 fn describe(builder: MetainfoBuilder, options: &CreateOptions) -> MetainfoBuilder {
@@ -456,6 +485,22 @@ mod tests {
 
     fn go_on(_done: u64, _total: u64) -> ControlFlow<()> {
         ControlFlow::Continue(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_clients_would_change_are_refused_before_hashing() {
+        for name in ["a\nb", "con", "A|README"] {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().join("set");
+            fs::create_dir(&root).unwrap();
+            name.split('|')
+                .for_each(|name| fs::write(root.join(name), "x").unwrap());
+            fs::write(root.join("readme"), "y").unwrap();
+            let never = |_, _| panic!("hashed");
+            let error = create(&root, &CreateOptions::default(), never).unwrap_err();
+            assert!(matches!(error, CreateError::Unsafe { .. }), "{error}");
+        }
     }
 
     #[test]

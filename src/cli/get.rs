@@ -39,6 +39,9 @@ pub(crate) struct GetArgs {
     /// Download from the first piece to the last
     #[arg(long)]
     sequential: bool,
+    /// Download the first and the last piece of each file before the others
+    #[arg(long)]
+    first_last: bool,
     /// Files to download: a number as `dunlin show` counts them from 1, or a pattern such as
     /// '*.flac'; may be repeated
     #[arg(long, value_name = "GLOB|INDEX", action = ArgAction::Append)]
@@ -46,9 +49,6 @@ pub(crate) struct GetArgs {
     /// Show each file
     #[arg(long)]
     files: bool,
-    /// Ask no trackers
-    #[arg(long)]
-    no_trackers: bool,
     /// Seconds to seed after the download is complete
     #[arg(long, value_name = "SECS")]
     seed_time: Option<u64>,
@@ -68,7 +68,8 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
 }
 
 impl GetArgs {
-    pub(crate) fn run(self, global: &Global) -> Outcome {
+    pub(crate) fn run(mut self, global: &Global) -> Outcome {
+        self.session.first_last_first = self.first_last;
         // Everything that can be wrong with what was typed, before anything starts.
         let wanted: Vec<Wanted> = self
             .what
@@ -120,7 +121,7 @@ impl GetArgs {
         if self.sequential {
             new = new.strategy(PickStrategy::Sequential);
         }
-        if self.no_trackers {
+        if self.session.no_trackers {
             new = new.trackers(Vec::new());
         }
         new
@@ -158,7 +159,7 @@ impl GetArgs {
                  the link to its version 1 or hybrid torrent (with xt=urn:btih:)",
             ));
         }
-        let trackers = !magnet.trackers.is_empty() && !self.no_trackers;
+        let trackers = !magnet.trackers.is_empty() && !self.session.no_trackers;
         if !trackers && magnet.peers.is_empty() && self.session.peer.is_empty() {
             return Err(Failure::usage(
                 "nobody can be asked what is in this torrent: the link names no tracker and no \

@@ -64,9 +64,9 @@ struct Offer {
 }
 
 impl SeedArgs {
-    pub(crate) fn run(self, global: &Global) -> Outcome {
-        let mut config = self.session.config(global)?;
-        config.engine.choke.seed = self.seed_choke.unwrap_or(config.engine.choke.seed);
+    pub(crate) fn run(mut self, global: &Global) -> Outcome {
+        self.session.seed_choke = self.seed_choke;
+        let config = self.session.config(global)?;
         let Some(offers) = self.offers()? else {
             return Ok(Exit::Interrupted);
         };
@@ -79,11 +79,14 @@ impl SeedArgs {
                 check,
             } = offer;
             let info = metainfo.info.clone();
-            let new = NewTorrent::new(metainfo, root)
+            let mut new = NewTorrent::new(metainfo, root)
                 .check(check)
                 // What is shared stays as it is, also when it turns out to be something else.
                 .preallocation(Preallocation::None)
                 .peers(self.session.peer.clone());
+            if self.session.no_trackers {
+                new = new.trackers(Vec::new());
+            }
             all.push(Addition::known(info, new));
         }
         transfer.add_all(all)?;

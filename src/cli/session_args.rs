@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgAction;
 use dunlin::{Session, SessionSettings, StartError};
 use dunlin_net::real::DiskPortError;
-use dunlin_port::config::{ByteSize, Config};
+use dunlin_port::config::{ByteSize, Config, SeedChoke};
 use dunlin_storage::ResumeError;
 
 use super::{Failure, Global, config_layers};
@@ -32,12 +32,21 @@ pub(crate) struct SessionArgs {
     /// Peer to connect to, besides those that trackers name; may be repeated
     #[arg(long, value_name = "IP:PORT", action = ArgAction::Append, help_heading = "Network options")]
     pub(crate) peer: Vec<SocketAddr>,
+    /// Ask no trackers
+    #[arg(long, help_heading = "Network options")]
+    pub(crate) no_trackers: bool,
     /// Where resume data is kept [default: as configured, or the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Print JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
+    /// Whom to serve, for the verb that asks for it. Here, so that it outlives a reload.
+    #[arg(skip)]
+    pub(crate) seed_choke: Option<SeedChoke>,
+    /// Whether the ends of files come first, likewise.
+    #[arg(skip)]
+    pub(crate) first_last_first: bool,
 }
 
 impl SessionArgs {
@@ -58,6 +67,10 @@ impl SessionArgs {
         if !self.listen.is_empty() {
             config.network.listen.clone_from(&self.listen);
         }
+        if let Some(seed_choke) = self.seed_choke {
+            config.engine.choke.seed = seed_choke;
+        }
+        config.engine.pick.first_last_first |= self.first_last_first;
         let limits = &mut config.engine.limits;
         limits.up = self.up_limit.or(limits.up);
         limits.down = self.down_limit.or(limits.down);

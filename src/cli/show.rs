@@ -46,7 +46,7 @@ impl ShowArgs {
             .is_some_and(|start| start.eq_ignore_ascii_case("magnet:"));
         if is_link {
             let magnet: Magnet = self.what.parse().map_err(|error| {
-                Failure::failed(format_args!("this is no usable magnet link: {error}"))
+                Failure::usage(format_args!("this is no usable magnet link: {error}"))
             })?;
             match self.json {
                 true => print(magnet_json(&magnet))?,

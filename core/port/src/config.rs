@@ -37,7 +37,8 @@ pub struct PathsConfig {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NetworkConfig {
-    /// Addresses to accept connections on. When a port is taken, the next ten are tried.
+    /// Addresses to accept connections on, each as it is named. Default port 6881 of every address,
+    /// or one of the ten after it when that is taken: see [`Self::listen_moves`].
     pub listen: Vec<SocketAddr>,
     /// Local address that outgoing connections and announces leave from.
     pub bind_address: Option<IpAddr>,
@@ -61,6 +62,15 @@ impl Default for NetworkConfig {
             connect_timeout_secs: 10,
             memory: ByteSize(64 * 1024 * 1024),
         }
+    }
+}
+
+impl NetworkConfig {
+    /// Whether the port may be another one when it is taken: nobody chose it. A port that somebody
+    /// did choose is open in a firewall or forwarded by a router, and no other one would do.
+    #[must_use]
+    pub fn listen_moves(&self) -> bool {
+        self.listen == Self::default().listen
     }
 }
 

@@ -240,6 +240,19 @@ pub enum Reason {
         /// Peers that send.
         peers: u32,
     },
+    /// Peers let us download, and nothing has come from them yet.
+    AwaitingBlocks {
+        /// Peers that we may ask.
+        peers: u32,
+    },
+}
+
+/// A count of peers, for people.
+fn peers_text(peers: u32) -> String {
+    match peers {
+        1 => "1 peer".to_owned(),
+        peers => format!("{peers} peers"),
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -256,17 +269,23 @@ impl std::fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "nobody connected yet: {attempts} attempts under way, {candidates} addresses left"
+                    "nobody connected yet: {attempts} under way, {candidates} addresses left"
                 )
             }
-            Self::MetadataAsked { peers } => write!(f, "{peers} peers are asked for the metadata"),
+            Self::MetadataAsked { peers } => {
+                write!(f, "the metadata is asked of {}", peers_text(*peers))
+            }
             Self::MetadataNotOffered { peers } => {
-                write!(f, "none of {peers} peers has the metadata")
+                write!(f, "none of {} has the metadata", peers_text(*peers))
             }
             Self::Choked { by, of } => {
-                write!(f, "choked by {by} of {of} peers that have what we need")
+                let of = peers_text(*of);
+                write!(f, "choked by {by} of {of} with what we need")
             }
-            Self::NothingOffered { peers } => write!(f, "none of {peers} peers has what we need"),
+            Self::NothingOffered { peers } => {
+                write!(f, "none of {} has what we need", peers_text(*peers))
+            }
+            Self::Snubbed { by: 1 } => write!(f, "1 peer owes us blocks for too long"),
             Self::Snubbed { by } => write!(f, "{by} peers owe us blocks for too long"),
             Self::DownloadCap(rate) => write!(f, "at our download limit of {rate} bytes/s"),
             Self::UploadCap(rate) => write!(f, "at our upload limit of {rate} bytes/s"),
@@ -277,7 +296,11 @@ impl std::fmt::Display for Reason {
             Self::TrackerWait { url, secs } => write!(f, "{url} will be asked in {secs} s"),
             Self::TrackerFailed { url, error } => write!(f, "{url}: {error}"),
             Self::NobodyInterested => write!(f, "nobody asks for anything"),
+            Self::PeersGive { peers: 1 } => write!(f, "1 peer gives what it can"),
             Self::PeersGive { peers } => write!(f, "{peers} peers give what they can"),
+            Self::AwaitingBlocks { peers } => {
+                write!(f, "waiting for the first blocks of {}", peers_text(*peers))
+            }
         }
     }
 }

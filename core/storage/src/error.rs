@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A file operation that failed: the environment's fault, never a peer's.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {op} {path}: {source}", path = path.display())]
+#[error("cannot {op} {path}: {source}{advice}", path = path.display(), advice = kind.advice())]
 pub struct StorageError {
     /// What was tried.
     pub op: Operation,
@@ -97,6 +97,16 @@ impl StorageError {
 }
 
 impl ErrorKind {
+    /// What a person can do, to be put behind the system's words.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Full => "; make room on that disk",
+            Self::Permission => "; allow this user to write there",
+            Self::Missing => "; bring it back",
+            Self::Short | Self::Link | Self::Occupied | Self::Other => "",
+        }
+    }
+
     /// The kind of an error of the system.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {

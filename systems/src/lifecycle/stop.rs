@@ -28,6 +28,7 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
     let secs = world
         .get::<Rules>(node)
         .map_or(15, |rules| rules.0.storage.retry_secs);
+    let reason = format!("{reason}; it is tried again every {secs} s");
     match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing | Lifecycle::Paused) | None => return,
         Some(Lifecycle::Stopped { .. }) => {}
@@ -40,17 +41,14 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
             rest::leave(world, entity);
             let event = SessionEvent::TorrentStopped {
                 torrent,
-                reason: reason.to_owned(),
+                reason: reason.clone(),
             };
             world.resource_mut::<PortOutbox>().0.session.push(event);
         }
     }
     let retry_at = now + Duration::from_secs(secs);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
-        *lifecycle = Lifecycle::Stopped {
-            reason: reason.to_owned(),
-            retry_at,
-        };
+        *lifecycle = Lifecycle::Stopped { reason, retry_at };
     }
     world
         .resource_mut::<Timers>()

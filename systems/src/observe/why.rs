@@ -154,8 +154,11 @@ fn of_peers(facts: &Facts) -> Vec<Reason> {
     };
     if facts.sending > facts.choking {
         why.insert(0, give);
-    } else if facts.sending > 0 || why.is_empty() {
+    } else if facts.sending > 0 {
         why.push(give);
+    } else if why.is_empty() {
+        let peers = facts.offering;
+        why.push(Reason::AwaitingBlocks { peers });
     }
     why
 }

@@ -35,22 +35,25 @@ impl Reactor {
     /// Listens on the configured addresses for a node and says where; addresses that share a
     /// configured port share the one that is found free.
     ///
-    /// An address that is refused is logged while another one works.
+    /// An address that is refused is logged while another one works: not every computer has IPv6.
     ///
     /// # Errors
-    /// When addresses are configured and none works: why the first did not.
+    /// When addresses are configured and none works: why the first did not. When a port that was
+    /// chosen is taken.
     pub fn listen(&mut self, node: NodeKey) -> Result<Vec<SocketAddr>, OpenError> {
         let mut wanted = self.addresses.clone();
         wanted.sort_by_key(SocketAddr::port);
         let (mut found, mut refused) = (Vec::new(), Vec::new());
         for group in wanted.chunk_by(|a, b| a.port() == b.port()) {
-            for (result, &address) in self.binding.listen(group).into_iter().zip(group) {
+            let opened = self.binding.listen(group, self.listen_moves);
+            for (result, &address) in opened.into_iter().zip(group) {
                 let added = result.and_then(|listener| {
                     let added = self.add_listener(listener, node);
                     added.map_err(|source| OpenError::Listen { address, source })
                 });
                 match added {
                     Ok(address) => found.push(address),
+                    Err(error @ OpenError::PortTaken { .. }) => return Err(error),
                     Err(error) => refused.push(error),
                 }
             }

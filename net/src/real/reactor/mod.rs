@@ -61,6 +61,8 @@ pub struct Reactor {
     waker: Arc<Waker>,
     binding: Binding,
     addresses: Vec<SocketAddr>,
+    /// Whether a port that is taken is given up for another one.
+    listen_moves: bool,
     listeners: Vec<Listener>,
     slots: Slots,
     peers: HashMap<PeerKey, usize>,
@@ -100,6 +102,7 @@ impl Reactor {
             waker: Arc::new(waker),
             binding: Binding::new(config)?,
             addresses: config.listen.clone(),
+            listen_moves: config.listen_moves(),
             listeners: Vec::new(),
             slots: Slots::default(),
             peers: HashMap::new(),

@@ -48,10 +48,19 @@ pub enum OpenError {
         /// The system's words.
         source: io::Error,
     },
-    /// The port and those after it are taken.
+    /// The port that was named is taken.
     #[error(
-        "cannot listen on {address}: ports {} to {last} are taken; stop the program that has them \
-         or choose another port in `network.listen`",
+        "cannot listen on {address}: the port is taken; stop the program that has it or choose \
+         another one (`--listen`, or `network.listen`)"
+    )]
+    PortTaken {
+        /// The configured address.
+        address: SocketAddr,
+    },
+    /// The default port and those after it are taken.
+    #[error(
+        "cannot listen on {address}: ports {} to {last} are taken; stop the programs that have \
+         them or choose another port (`--listen`, or `network.listen`)",
         .address.port()
     )]
     PortsTaken {
@@ -164,16 +173,21 @@ impl Binding {
     }
 
     /// Listens on addresses that want the same port: on that one, or when one of them finds it
-    /// taken, all on one of the next ten. Trackers are told one port only, so it has to be the
-    /// same for IPv4 and IPv6.
-    pub(super) fn listen(&self, addresses: &[SocketAddr]) -> Vec<Result<TcpListener, OpenError>> {
+    /// taken and it `moves`, all on one of the next ten. Trackers are told one port only, so it
+    /// has to be the same for IPv4 and IPv6.
+    pub(super) fn listen(
+        &self,
+        addresses: &[SocketAddr],
+        moves: bool,
+    ) -> Vec<Result<TcpListener, OpenError>> {
         let Some(wanted) = addresses.first().map(SocketAddr::port) else {
             return Vec::new();
         };
-        let mut tries = 0..=NEXT_PORTS;
+        // Port 0 asks for any port, and again for another if it does not suit all.
+        let last = if moves || wanted == 0 { NEXT_PORTS } else { 0 };
+        let mut tries = 0..=last;
         loop {
-            // Port 0 asks for any port, and again for another if it does not suit all.
-            let step = tries.next().unwrap_or(NEXT_PORTS);
+            let step = tries.next().unwrap_or(last);
             let port = if wanted == 0 {
                 0
             } else {
@@ -181,7 +195,7 @@ impl Binding {
             };
             let opened = self.listen_all(addresses, port);
             let taken = |result: &io::Result<_>| matches!(result, Err(error) if error.kind() == ErrorKind::AddrInUse);
-            if step == NEXT_PORTS || port == u16::MAX || !opened.iter().any(taken) {
+            if step == last || port == u16::MAX || !opened.iter().any(taken) {
                 let results = addresses.iter().zip(opened);
                 return results
                     .map(|(&address, result)| result.map_err(|e| refusal(address, port, e)))
@@ -204,6 +218,7 @@ impl Binding {
 /// What to tell a person whose address could not be listened on, up to port `last`.
 fn refusal(address: SocketAddr, last: u16, error: io::Error) -> OpenError {
     match error.kind() {
+        ErrorKind::AddrInUse if last == address.port() => OpenError::PortTaken { address },
         ErrorKind::AddrInUse => OpenError::PortsTaken { address, last },
         ErrorKind::PermissionDenied => OpenError::Forbidden { address },
         ErrorKind::AddrNotAvailable => OpenError::NotOurs { address },

@@ -83,7 +83,7 @@ fn nobody_connected() {
     lonely.candidates = 9;
     check(
         &lonely,
-        &["nobody connected yet: 4 attempts under way, 9 addresses left"],
+        &["nobody connected yet: 4 under way, 9 addresses left"],
     );
 }
 
@@ -100,9 +100,9 @@ fn choked_by_most() {
     check(
         &leecher,
         &[
-            "choked by 14 of 20 peers that have what we need",
+            "choked by 14 of 20 peers with what we need",
             "at our upload limit of 5000 bytes/s",
-            "1 peers owe us blocks for too long",
+            "1 peer owes us blocks for too long",
             "5 peers give what they can",
         ],
     );
@@ -114,9 +114,19 @@ fn choked_by_most() {
         &leecher,
         &[
             "17 peers give what they can",
-            "choked by 3 of 20 peers that have what we need",
+            "choked by 3 of 20 peers with what we need",
         ],
     );
+}
+
+#[test]
+fn unchoked_before_the_first_block() {
+    let mut leecher = facts(TorrentState::Downloading);
+    leecher.peers = 2;
+    leecher.offering = 1;
+    check(&leecher, &["waiting for the first blocks of 1 peer"]);
+    leecher.sending = 1;
+    check(&leecher, &["1 peer gives what it can"]);
 }
 
 #[test]
@@ -166,5 +176,5 @@ fn there_is_always_a_reason() {
     let mut leecher = facts(TorrentState::Downloading);
     leecher.peers = 1;
     leecher.offering = 1;
-    check(&leecher, &["0 peers give what they can"]);
+    check(&leecher, &["waiting for the first blocks of 1 peer"]);
 }

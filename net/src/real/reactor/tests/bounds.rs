@@ -8,6 +8,7 @@ use super::super::OpenError;
 use super::super::deadlines::Deadlines;
 use super::super::inflow::INBOX_EVENTS_MAX;
 use super::super::send::UNREAD_BYTES_MAX;
+use super::super::socket::Binding;
 use super::*;
 
 #[test]
@@ -199,13 +200,30 @@ fn garbage_is_told_apart() {
 fn a_taken_port_moves_both_families_to_the_same_next_one() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let (v4, v6) = (format!("127.0.0.1:{port}"), format!("[::1]:{port}"));
-    let side = Side::new(&[&v4, &v6]);
-    let [a, b] = side.addresses[..] else {
-        panic!("{:?}", side.addresses);
+    let addresses = ["127.0.0.1", "::1"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+    let binding = Binding::new(&NetworkConfig::default()).unwrap();
+    let opened = binding.listen(&addresses, true);
+    let found: Vec<_> = opened
+        .into_iter()
+        .map(|result| result.unwrap().local_addr().unwrap().port())
+        .collect();
+    assert_eq!(found[0], found[1]);
+    assert!((port + 1..=port + 10).contains(&found[0]));
+}
+
+#[test]
+fn a_port_that_was_chosen_is_not_given_up_for_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let chosen = taken.local_addr().unwrap();
+    let config = NetworkConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap(), chosen],
+        ..NetworkConfig::default()
     };
-    assert_eq!(a.port(), b.port());
-    assert!((port + 1..=port + 10).contains(&a.port()));
+    assert!(NetworkConfig::default().listen_moves() && !config.listen_moves());
+    let mut reactor = Reactor::new(&config, &LimitsConfig::default(), BlockPool::new(1)).unwrap();
+    let error = reactor.listen(NODE).unwrap_err();
+    assert!(matches!(error, OpenError::PortTaken { address } if address == chosen));
+    assert!(error.to_string().contains("--listen"), "{error}");
 }
 
 #[test]
