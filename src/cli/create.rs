@@ -173,13 +173,13 @@ fn say(metainfo: &Metainfo, path: &Path, as_json: bool) -> Result<(), Failure> {
 
 /// How long pieces shall be; `None` leaves it to the content's size.
 #[derive(Clone, Copy, Debug)]
-struct PieceSize(Option<u32>);
+pub(super) struct PieceSize(pub(super) Option<u32>);
 
 /// Trackers that are tried together.
 #[derive(Clone, Debug)]
 struct Tier(Vec<String>);
 
-fn parse_piece_size(text: &str) -> Result<PieceSize, String> {
+pub(super) fn parse_piece_size(text: &str) -> Result<PieceSize, String> {
     if text == "auto" {
         return Ok(PieceSize(None));
     }

@@ -164,7 +164,7 @@ impl Output {
             "incomplete"
         };
         print(format_args!(
-            "{name}: {state}, {} of {} in {}, {} received, {} sent, {seconds:.1} s",
+            "{name}: {state}, {} of {} in {}, {} received and {} sent in all, {seconds:.1} s",
             size(view.done_bytes),
             size(view.wanted_bytes),
             view.root.display(),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgAction;
 use dunlin::{Check, CreateError, CreateOptions, NewTorrent, create};
-use dunlin_port::config::{ByteSize, Preallocation, SeedChoke};
+use dunlin_port::config::SeedChoke;
 use dunlin_protocol::metainfo::Metainfo;
 
+use super::create::{PieceSize, parse_piece_size};
 use super::session_args::SessionArgs;
 use super::signals::Interrupts;
 use super::transfer::{Addition, Goal, Transfer};
@@ -35,8 +36,8 @@ pub(crate) struct SeedArgs {
     #[arg(long, value_name = "URL", action = ArgAction::Append, conflicts_with = "torrent")]
     tracker: Vec<String>,
     /// Piece length of the new torrents, such as 1M
-    #[arg(long, value_name = "SIZE", conflicts_with = "torrent")]
-    piece_size: Option<ByteSize>,
+    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_piece_size, conflicts_with = "torrent")]
+    piece_size: PieceSize,
     /// Where to write the new torrent, when it is one
     #[arg(long, value_name = "FILE", conflicts_with = "torrent")]
     torrent_out: Option<PathBuf>,
@@ -82,7 +83,7 @@ impl SeedArgs {
             let mut new = NewTorrent::new(metainfo, root)
                 .check(check)
                 // What is shared stays as it is, also when it turns out to be something else.
-                .preallocation(Preallocation::None)
+                .as_is()
                 .peers(self.session.peer.clone());
             if self.session.no_trackers {
                 new = new.trackers(Vec::new());
@@ -125,15 +126,10 @@ impl SeedArgs {
 
     /// A new torrent; `None` when interrupted.
     fn make(&self, path: &Path, interrupts: &Interrupts) -> Result<Option<Offer>, Failure> {
-        let piece_bytes = self.piece_size.map(|ByteSize(bytes)| {
-            u32::try_from(bytes).map_err(|_overflow| {
-                Failure::usage(format_args!("pieces of {bytes} bytes are too long"))
-            })
-        });
         let options = CreateOptions {
-            piece_bytes: piece_bytes.transpose()?,
+            piece_bytes: self.piece_size.0,
             tiers: self.tracker.iter().map(|url| vec![url.clone()]).collect(),
-            created_by: Some(concat!("dunlin ", env!("CARGO_PKG_VERSION")).to_owned()),
+            created_by: Some(concat!("Dunlin ", env!("CARGO_PKG_VERSION")).to_owned()),
             ..CreateOptions::default()
         };
         let go_on = |_done, _total| match interrupts.came() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use dunlin::{InfoHash, Mark, NewTorrent, Session, SessionEvent, Subscription, TorrentKey};
+use dunlin::{
+    AddError, InfoHash, Mark, NewTorrent, Session, SessionEvent, Subscription, TorrentKey,
+};
 use dunlin_port::config::Config;
 use dunlin_port::snapshot::{TorrentState, TorrentView};
 use dunlin_protocol::metainfo::Info;
@@ -200,7 +202,15 @@ impl Transfer {
             .unzip();
         let keys = self.session.add_all(torrents);
         for (mut item, key) in items.into_iter().zip(keys) {
-            item.key = key.map_err(Failure::failed)?;
+            match key {
+                Ok(key) => item.key = key,
+                // Named twice, as a file and by its link perhaps: it is got once.
+                Err(AddError::Duplicate(_)) => {
+                    tracing::warn!("{} was named more than once", item.name());
+                    continue;
+                }
+                Err(error) => return Err(Failure::failed(error)),
+            }
             self.items.push(item);
         }
         Ok(())
@@ -240,7 +250,7 @@ impl Transfer {
                 break;
             }
         }
-        self.end(interrupted)
+        self.end(interrupted, goal)
     }
 
     /// Notes an event and tells of it; says whether it is time to look at the tables.
@@ -268,9 +278,9 @@ impl Transfer {
                 }
             }
             SessionEvent::PieceDone { .. } => item.fetched = true,
-            SessionEvent::Completed { .. } => {
-                item.complete_since.get_or_insert_with(Instant::now);
-            }
+            // Told already when it was complete from the start.
+            SessionEvent::Completed { .. } if item.complete_since.is_some() => return Ok(true),
+            SessionEvent::Completed { .. } => item.complete_since = Some(Instant::now()),
             // What cannot even be opened needs a person; later trouble may pass.
             SessionEvent::TorrentStopped { reason, .. } if !item.opened => {
                 item.failed = Some(reason.clone());
@@ -333,11 +343,16 @@ impl Transfer {
         }
     }
 
-    fn end(mut self, interrupted: bool) -> Outcome {
+    fn end(mut self, interrupted: bool, goal: Goal) -> Outcome {
         self.look()?;
         self.output.clear();
         let failed = self.items.iter().any(|item| item.failed.is_some());
-        let complete = self.items.iter().all(|item| item.complete_since.is_some());
+        // To be interrupted is how seeding ends; a download is asked for more than that.
+        let reached = |item: &Item| match goal.seeds_on {
+            true => item.complete_since.is_some() || item.failed.is_some(),
+            false => item.is_done(goal),
+        };
+        let interrupted = interrupted && !self.items.iter().all(reached);
         let seconds = self.started.elapsed().as_secs_f64();
         if let Err(error) = self.session.stop(STOP_TIMEOUT) {
             tracing::warn!("{error}");
@@ -345,15 +360,11 @@ impl Transfer {
         for item in &self.items {
             self.output.summary(item, seconds)?;
         }
-        if complete {
-            return Ok(Exit::Done);
-        }
         if interrupted {
             self.output.interrupted()?;
             return Ok(Exit::Interrupted);
         }
-        debug_assert!(failed, "a run ends complete, failed or interrupted");
-        Ok(Exit::Failed)
+        Ok(if failed { Exit::Failed } else { Exit::Done })
     }
 }
 

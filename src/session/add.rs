@@ -29,6 +29,7 @@ pub struct NewTorrent {
     pub(super) strategy: Option<PickStrategy>,
     pub(super) preallocation: Option<Preallocation>,
     pub(super) check: Check,
+    pub(super) as_is: bool,
     pub(super) paused: bool,
     pub(super) limits: TorrentLimits,
     pub(super) peers: Vec<SocketAddr>,
@@ -169,6 +170,7 @@ impl NewTorrent {
             strategy: None,
             preallocation: None,
             check: Check::Quick,
+            as_is: false,
             paused: false,
             limits: TorrentLimits::default(),
             peers: Vec::new(),
@@ -218,6 +220,14 @@ impl NewTorrent {
     #[must_use]
     pub fn trackers(mut self, tiers: Vec<Vec<String>>) -> Self {
         self.tiers = Some(tiers);
+        self
+    }
+
+    /// Only seeds it: no file is created, written or cut, and when anything is missing the torrent
+    /// stops and says so. Only for torrents whose content is known.
+    #[must_use]
+    pub const fn as_is(mut self) -> Self {
+        self.as_is = true;
         self
     }
 

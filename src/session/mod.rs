@@ -12,6 +12,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -226,6 +227,7 @@ impl Session {
             strategy: new.strategy.unwrap_or(config.pick.strategy),
             preallocation: new.preallocation.unwrap_or(config.storage.preallocation),
             check: new.check,
+            as_is: new.as_is,
             paused: new.paused,
             limits: new.limits,
             peers: new.peers,
@@ -300,6 +302,37 @@ impl Session {
         self.tell(UserCommand::SetFilePriorities {
             torrent,
             priorities,
+        })
+    }
+
+    /// Changes how much some pieces are wanted, whatever their files are; [`FilePriority::Skip`]
+    /// gives them back the priority of their files. Pieces of skipped files stay skipped.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn set_piece_priorities(
+        &self,
+        torrent: TorrentKey,
+        pieces: Range<u32>,
+        priority: FilePriority,
+    ) -> Result<(), Ended> {
+        self.tell(UserCommand::SetPiecePriorities {
+            torrent,
+            pieces,
+            priority,
+        })
+    }
+
+    /// Wants a range of a torrent's bytes before everything else, in order, as a player that is
+    /// about to read it; it replaces the range of an earlier call, and no bytes take the wish back.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub fn set_deadlines(&self, torrent: TorrentKey, bytes: Range<u64>) -> Result<(), Ended> {
+        self.tell(UserCommand::SetDeadlines {
+            torrent,
+            start: bytes.start,
+            len: bytes.end.saturating_sub(bytes.start),
         })
     }
 

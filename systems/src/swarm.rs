@@ -216,6 +216,7 @@ impl Swarm {
             strategy: PickStrategy::RarestFirst,
             preallocation: Preallocation::None,
             check: Check::Quick,
+            as_is: false,
             paused: false,
             limits: TorrentLimits::default(),
             peers: peers.iter().map(|peer| addr_of(*peer)).collect(),

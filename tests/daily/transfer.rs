@@ -126,3 +126,58 @@ fn one_seed_shares_several_paths() {
         assert_eq!(refused.end(), Some(2), "{wrong}");
     }
 }
+
+/// What a person shares is theirs: a seed that finds it changed says so and leaves it alone, though
+/// others in the swarm have what is missing.
+#[test]
+fn a_seed_writes_nothing_over_what_it_shares() {
+    let desk = Desk::new();
+    desk.write("one", noise(40_000));
+    let (mut seed, peer) = seed(&desk);
+    let mut changed = noise(300_000);
+    changed[12_345] ^= 1;
+    let copy = desk.write("copy/album/one.bin", &changed);
+    for name in ["inner/two.bin", "three.bin"] {
+        let bytes = std::fs::read(desk.path(&format!("album/{name}"))).expect("a file");
+        desk.write(&format!("copy/album/{name}"), bytes);
+    }
+    let output = desk
+        .command(Path::new(env!("CARGO_BIN_EXE_dunlin")))
+        .args(["create", "one", "-o", "one.torrent"])
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let args = format!(
+        "seed one copy/album --torrent one.torrent --torrent album.torrent --state-dir other \
+         --listen 127.0.0.1:0 --peer {peer}"
+    );
+    let mut other = desk.start(&args.split(' ').collect::<Vec<_>>());
+    other.wait_for("seeding");
+    let stopped = other.wait_until(|fact| fact["type"] == "progress" && fact["state"] == "stopped");
+    assert!(
+        stopped["why"][0].to_string().contains("missing"),
+        "{stopped}"
+    );
+    assert_eq!(other.interrupt(), Some(1));
+    assert!(std::fs::read(copy).expect("a file") == changed);
+    assert_eq!(seed.interrupt(), Some(0));
+}
+
+/// A torrent of no bytes has files all the same, and who gets complete data gets all of it.
+#[test]
+fn empty_files_come_with_a_download() {
+    let desk = Desk::new();
+    desk.write("album/a", "");
+    desk.write("album/inner/b", "");
+    let dunlin = |args: &str| {
+        let mut command = desk.command(Path::new(env!("CARGO_BIN_EXE_dunlin")));
+        let output = command.args(args.split(' ')).output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+    };
+    dunlin("create album -o album.torrent");
+    for _ in 0..2 {
+        dunlin(GET);
+        assert!(desk.path("down/album/a").exists() && desk.path("down/album/inner/b").exists());
+        std::fs::remove_file(desk.path("down/album/a")).expect("it was there");
+    }
+}

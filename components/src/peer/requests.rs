@@ -39,6 +39,8 @@ pub struct Requests {
     pub current: Option<PieceIndex>,
     /// When the last block came, or the first request went out after a pause.
     pub progress_at: EngineTime,
+    /// When it was last asked: who waited longest for a limited rate is asked first.
+    pub asked_at: EngineTime,
 }
 
 impl Default for Requests {
@@ -52,6 +54,7 @@ impl Default for Requests {
             snubbed: false,
             current: None,
             progress_at: EngineTime::START,
+            asked_at: EngineTime::START,
         }
     }
 }

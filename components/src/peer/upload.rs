@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bevy_ecs::prelude::Component;
+use dunlin_base::EngineTime;
 use dunlin_protocol::wire::BlockRequest;
 
 /// A peer's requests to us.
@@ -14,6 +15,8 @@ pub struct UploadQueue {
     pub reading: Vec<BlockRequest>,
     /// Payload bytes that were handed to the network and have not left.
     pub unsent_bytes: u64,
+    /// When a block was last read for it: who waited longest for a limited rate is served first.
+    pub served_at: EngineTime,
 }
 
 impl UploadQueue {

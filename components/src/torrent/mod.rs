@@ -63,6 +63,8 @@ pub struct Wanted(pub Bitfield);
 pub struct Selection {
     /// One for each file.
     pub files: Vec<FilePriority>,
+    /// Pieces with a priority over that of their files.
+    pub pieces: BTreeMap<PieceIndex, FilePriority>,
     /// How pieces are chosen.
     pub strategy: PickStrategy,
 }
@@ -74,6 +76,8 @@ pub struct Place {
     pub root: PathBuf,
     /// How to reserve space.
     pub preallocation: Preallocation,
+    /// Whether the files stay as they are: the torrent is seeded, never downloaded.
+    pub as_is: bool,
 }
 
 /// A torrent's peers that shook hands, by key.

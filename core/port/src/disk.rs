@@ -28,6 +28,8 @@ pub enum DiskCommand {
         wanted: Vec<bool>,
         /// How far to trust what the resume database says.
         check: Check,
+        /// Whether the files stay as they are: none is created, written or cut.
+        as_is: bool,
     },
     /// Write a verified piece.
     Write {

@@ -1,6 +1,7 @@
 //! What the person or program in charge can tell the engine.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +47,15 @@ pub enum UserCommand {
         torrent: TorrentKey,
         /// One for each file.
         priorities: Vec<FilePriority>,
+    },
+    /// Change the priority of some pieces.
+    SetPiecePriorities {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which pieces; those that the torrent does not have are ignored.
+        pieces: Range<u32>,
+        /// What goes over the priority of their files; [`FilePriority::Skip`] for nothing.
+        priority: FilePriority,
     },
     /// Change a torrent's limits.
     SetLimits {
@@ -129,6 +139,9 @@ pub struct AddTorrent {
     pub preallocation: Preallocation,
     /// How far to trust what is on disk.
     pub check: Check,
+    /// Whether it is only seeded, and its files stay as they are: when anything is missing, it
+    /// stops and says so.
+    pub as_is: bool,
     /// Whether it rests until resumed.
     pub paused: bool,
     /// Its limits.

@@ -285,6 +285,7 @@ impl<'a> Run<'a> {
             strategy,
             preallocation: Preallocation::None,
             check: Check::Quick,
+            as_is: false,
             paused: false,
             limits: TorrentLimits::default(),
             peers,

@@ -1,5 +1,6 @@
 //! A torrent begins: its row, and the disk's first look at its files.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
@@ -28,6 +29,7 @@ pub(super) fn add(world: &mut World, add: AddTorrent) {
             .map(|priority| *priority != FilePriority::Skip)
             .collect(),
         check: add.check,
+        as_is: add.as_is,
     };
     let entity = enter(
         world,
@@ -39,11 +41,13 @@ pub(super) fn add(world: &mut World, add: AddTorrent) {
             trackers: &add.trackers,
             selection: Selection {
                 files,
+                pieces: BTreeMap::new(),
                 strategy: add.strategy,
             },
             place: Place {
                 root: add.root,
                 preallocation: add.preallocation,
+                as_is: add.as_is,
             },
             limits: add.limits,
             lifecycle: Lifecycle::Opening {

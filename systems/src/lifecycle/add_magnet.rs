@@ -1,5 +1,6 @@
 //! A torrent begins by its info hash alone, and becomes one like others when its metadata is there.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,11 +32,13 @@ pub(super) fn add(world: &mut World, add: AddMagnet) {
             trackers: &add.trackers,
             selection: Selection {
                 files: Vec::new(),
+                pieces: BTreeMap::new(),
                 strategy: add.strategy,
             },
             place: Place {
                 root: add.root,
                 preallocation: add.preallocation,
+                as_is: false,
             },
             limits: add.limits,
             lifecycle: Lifecycle::Paused,
@@ -47,7 +50,7 @@ pub(super) fn add(world: &mut World, add: AddMagnet) {
         files: add.files,
         check: add.check,
         one_sender: false,
-        copies: std::collections::BTreeMap::new(),
+        copies: BTreeMap::new(),
     });
     if !add.paused {
         rest::start(world, entity);
@@ -96,6 +99,7 @@ pub(crate) fn adopt(world: &mut World, entity: Entity, info: &Arc<Info>) {
             .map(|priority| *priority != FilePriority::Skip)
             .collect(),
         check: fetch.check,
+        as_is: place.as_is,
     };
     let paused = fetch.files == MagnetFiles::Undecided;
     let lifecycle = Lifecycle::Opening {
@@ -107,7 +111,11 @@ pub(crate) fn adopt(world: &mut World, entity: Entity, info: &Arc<Info>) {
         Content(Arc::clone(info)),
         Have(Bitfield::empty(pieces)),
         Wanted(Bitfield::empty(pieces)),
-        Selection { files, strategy },
+        Selection {
+            files,
+            pieces: BTreeMap::new(),
+            strategy,
+        },
         lifecycle,
     ));
     let came = SessionEvent::MetadataCame {

@@ -51,6 +51,15 @@ fn apply(world: &mut World, command: UserCommand) {
                 select::set_files(world, entity, priorities);
             });
         }
+        UserCommand::SetPiecePriorities {
+            torrent,
+            pieces,
+            priority,
+        } => {
+            of(world, torrent, |world, entity| {
+                select::set_pieces(world, entity, pieces, priority);
+            });
+        }
         UserCommand::SetLimits { torrent, limits } => {
             of(world, torrent, |world, entity| {
                 set_limits(world, entity, now, limits);

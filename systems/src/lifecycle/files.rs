@@ -1,7 +1,7 @@
 //! What the disk says of whole torrents.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::TorrentKey;
+use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::torrent::{Commit, Content, Have, Lifecycle, Place, Traffic};
 use dunlin_components::world::{Now, PortOutbox, RoutedEvents, TorrentIndex, Work};
 use dunlin_port::disk::{DiskError, DiskEvent, Totals};
@@ -127,8 +127,32 @@ fn opened(
         commit.dirty = true;
     }
     world.resource_mut::<Work>().commit.insert(torrent);
-    if !paused {
+    if is_missing(world, entity) {
+        refuse_to_download(world, entity);
+    } else if !paused {
         rest::start(world, entity);
+    }
+}
+
+/// Whether a torrent that is only seeded lacks anything.
+fn is_missing(world: &World, entity: Entity) -> bool {
+    world.get::<Place>(entity).is_some_and(|place| place.as_is)
+        && world
+            .get::<Have>(entity)
+            .is_some_and(|have| !have.0.is_full())
+}
+
+/// Downloading would write over what a person shares, which may be what they mean to share.
+fn refuse_to_download(world: &mut World, entity: Entity) {
+    let Some(have) = world.get::<Have>(entity) else {
+        return;
+    };
+    let (missing, pieces) = (have.0.len() - have.0.count(), have.0.len());
+    if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
+        *lifecycle = Lifecycle::Stopped {
+            reason: format!("{missing} of {pieces} pieces are missing or not as the torrent says"),
+            retry_at: EngineTime::NEVER,
+        };
     }
 }
 

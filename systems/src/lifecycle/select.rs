@@ -1,5 +1,7 @@
 //! Which files are wanted, and what follows for pieces.
 
+use core::ops::Range;
+
 use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, Geometry, PieceIndex};
 use dunlin_components::node::{Luck, Rules};
@@ -48,6 +50,31 @@ pub(super) fn set_files(world: &mut World, entity: Entity, priorities: Vec<FileP
     }
 }
 
+/// Changes the priority of some pieces.
+pub(super) fn set_pieces(
+    world: &mut World,
+    entity: Entity,
+    pieces: Range<u32>,
+    priority: FilePriority,
+) {
+    let Some(count) = world
+        .get::<Content>(entity)
+        .map(|content| content.0.geometry().piece_count())
+    else {
+        return;
+    };
+    let Some(mut selection) = world.get_mut::<Selection>(entity) else {
+        return;
+    };
+    for piece in (pieces.start..pieces.end.min(count)).map(PieceIndex) {
+        match priority {
+            FilePriority::Skip => selection.pieces.remove(&piece),
+            priority => selection.pieces.insert(piece, priority),
+        };
+    }
+    apply_selection(world, entity);
+}
+
 /// Computes which pieces are wanted, and the order in which they may be opened.
 pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
     let Some(info) = world
@@ -65,7 +92,13 @@ pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
     let first_last = world
         .get::<Rules>(node)
         .is_some_and(|rules| rules.0.pick.first_last_first);
-    let priorities = piece_priorities(&info, &selection.files, first_last);
+    let mut priorities = piece_priorities(&info, &selection.files, first_last);
+    for (piece, &own) in &selection.pieces {
+        let slot = &mut priorities[piece.0 as usize];
+        if *slot != FilePriority::Skip {
+            *slot = own;
+        }
+    }
     let mut wanted = Bitfield::empty(info.geometry().piece_count());
     for (piece, priority) in info.geometry().pieces().zip(&priorities) {
         if *priority != FilePriority::Skip {

@@ -129,6 +129,7 @@ fn reopen(world: &mut World, entity: Entity) {
             .map(|priority| *priority != FilePriority::Skip)
             .collect(),
         check: Check::Quick,
+        as_is: place.as_is,
     };
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Opening {

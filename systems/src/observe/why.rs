@@ -4,7 +4,7 @@
 //! holds the torrent up now; those behind it would hold it up next, or explain it.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{BLOCK_BYTES, EngineTime, RateMeter, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, TokenBucket};
 use dunlin_components::node::NodeBuckets;
 use dunlin_components::peer::PeerTraffic;
 use dunlin_components::piece::PieceState;
@@ -167,7 +167,6 @@ fn of_peers(facts: &Facts) -> Vec<Reason> {
 pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Facts> {
     let lifecycle = world.get::<Lifecycle>(torrent)?;
     let content = world.get::<Content>(torrent);
-    let (down_cap, up_cap) = caps(world, torrent)?;
     let (writing_bytes, hashing_bytes) = bytes_in_motion(world, torrent);
     let budget = world.get_resource::<MemoryBudget>();
     let mut facts = Facts {
@@ -184,8 +183,8 @@ pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Fa
         snubbed: 0,
         sending: 0,
         asking: 0,
-        down_cap,
-        up_cap,
+        down_cap: None,
+        up_cap: None,
         memory_full: budget
             .zip(content)
             .is_some_and(|(budget, content)| !budget.admits(content.0.geometry().piece_bytes())),
@@ -196,6 +195,7 @@ pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Fa
             .and_then(|trackers| tracker(trackers, world.resource::<Now>().0)),
     };
     count_peers(world, torrent, &mut facts);
+    (facts.down_cap, facts.up_cap) = caps(world, torrent, facts.asking > 0)?;
     if content.is_none() {
         facts.offering = metadata::offering(world, torrent);
     }
@@ -235,22 +235,23 @@ fn candidates(world: &World, torrent: Entity) -> u32 {
     u32::try_from(idle).unwrap_or(u32::MAX)
 }
 
-/// The limits that are reached: the torrent's own, or else its node's.
-fn caps(world: &World, torrent: Entity) -> Option<(Option<u64>, Option<u64>)> {
+/// The limits that are reached: the torrent's own, or else its node's. What other torrents use up
+/// of their node's holds one that gets nothing, and one that is `asked` and gives nothing.
+fn caps(world: &World, torrent: Entity, asked: bool) -> Option<(Option<u64>, Option<u64>)> {
     let now = world.resource::<Now>().0;
     let traffic = world.get::<Traffic>(torrent)?;
     let own = world.get::<TorrentBuckets>(torrent);
     let node = world.get::<NodeBuckets>(world.get::<NodeOf>(torrent)?.0);
-    let reached = |own: Option<TokenBucket>, node: Option<TokenBucket>, meter: RateMeter| {
-        let moves = meter.bytes_per_sec(now) > 0;
-        let binding = |bucket| binding_limit(bucket, now).filter(|_| moves);
+    let reached = |own: Option<TokenBucket>, node: Option<TokenBucket>, wanted: bool| {
+        let binding = |bucket| binding_limit(bucket, now).filter(|_| wanted);
         own.and_then(binding).or_else(|| node.and_then(binding))
     };
     let (own_down, own_up) = (own.map(|row| row.down), own.map(|row| row.up));
     let (node_down, node_up) = (node.map(|row| row.down), node.map(|row| row.up));
+    let gives = traffic.up.bytes_per_sec(now) > 0;
     Some((
-        reached(own_down, node_down, traffic.down),
-        reached(own_up, node_up, traffic.up),
+        reached(own_down, node_down, true),
+        reached(own_up, node_up, gives || asked),
     ))
 }
 

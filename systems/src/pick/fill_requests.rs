@@ -67,7 +67,7 @@ enum End {
 
 pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
     let mut opened = Opened::default();
-    for peer in core::mem::take(&mut tables.work.pick) {
+    for peer in tables.by_turn() {
         match tables.fill(peer, &mut opened) {
             None => {}
             Some(End::Exhausted) => {
@@ -88,6 +88,20 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
 }
 
 impl Tables<'_, '_> {
+    /// Peers to look at, those first that were asked longest ago: what is left of a limit goes
+    /// round, and no torrent waits behind another one for ever.
+    fn by_turn(&mut self) -> impl Iterator<Item = PeerKey> + use<> {
+        let peers = core::mem::take(&mut self.work.pick);
+        let turn = |peer: PeerKey| {
+            let entity = self.index.get(peer)?;
+            let (.., requests, _) = self.peers.get(entity).ok()?;
+            Some((requests.asked_at, peer))
+        };
+        let mut turns: Vec<_> = peers.into_iter().filter_map(turn).collect();
+        turns.sort_unstable();
+        turns.into_iter().map(|(_, peer)| peer)
+    }
+
     /// `None` when there is nothing to ask this peer for.
     fn fill(&mut self, peer: PeerKey, opened: &mut Opened) -> Option<End> {
         let row = self.peers.get_mut(self.index.get(peer)?).ok()?;
@@ -138,6 +152,7 @@ impl Tables<'_, '_> {
                 self.work.pipelines.insert(peer);
             }
             requests.current = Some(piece);
+            requests.asked_at = self.now.0;
             requests.note(piece, block, self.now.0);
             let message = Message::Request(request);
             self.outbox.0.net.push(NetCommand::Send { peer, message });

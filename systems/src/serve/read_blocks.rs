@@ -1,7 +1,7 @@
 //! Which requests to read from disk now.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{BLOCK_BYTES, EngineTime, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, PeerKey, TokenBucket};
 use dunlin_components::node::NodeBuckets;
 use dunlin_components::peer::{PeerBuckets, PeerOf, PeerTraffic, UploadQueue};
 use dunlin_components::torrent::{NodeOf, Torrent, TorrentBuckets};
@@ -39,10 +39,16 @@ pub(super) fn read_blocks(
     mut torrents: Query<'_, '_, (&Torrent, &NodeOf, &mut TorrentBuckets)>,
     mut nodes: Query<'_, '_, &mut NodeBuckets>,
 ) {
-    for peer in core::mem::take(&mut work.serve) {
-        let Some(entity) = index.get(peer) else {
-            continue;
-        };
+    // Those first that were served longest ago: what is left of a limit goes round.
+    let turn = |peer: PeerKey| {
+        let entity = index.get(peer)?;
+        let (_, _, queue, _) = peers.get(entity).ok()?;
+        Some((queue.served_at, peer, entity))
+    };
+    let due = core::mem::take(&mut work.serve).into_iter();
+    let mut turns: Vec<_> = due.filter_map(turn).collect();
+    turns.sort_unstable_by_key(|&(served_at, peer, _)| (served_at, peer));
+    for (_, peer, entity) in turns {
         let Ok((of, traffic, mut queue, mut own)) = peers.get_mut(entity) else {
             continue;
         };
@@ -67,6 +73,7 @@ pub(super) fn read_blocks(
             }
             queue.waiting.pop_front();
             queue.reading.push(request);
+            queue.served_at = now.0;
             in_flight += u64::from(request.len);
             blocks.push(request);
         }

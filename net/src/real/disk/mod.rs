@@ -405,6 +405,7 @@ fn alone(
             preallocation,
             wanted,
             check,
+            as_is,
             ..
         } => {
             let opened = desk.open(Opening {
@@ -413,6 +414,7 @@ fn alone(
                 preallocation,
                 wanted,
                 check,
+                as_is,
             });
             opened.map_or(Left::Nothing(None), Left::Checked)
         }

@@ -60,6 +60,7 @@ pub(super) struct Opening {
     pub(super) preallocation: Preallocation,
     pub(super) wanted: Vec<bool>,
     pub(super) check: Check,
+    pub(super) as_is: bool,
 }
 
 impl Desk<'_> {
@@ -90,6 +91,7 @@ impl Desk<'_> {
             preallocation: reserve,
             wanted,
             mut check,
+            as_is,
         } = opening;
         let layout = Arc::new(layout_of(&info).map_err(|error| trouble::of_layout(&error))?);
         let hash = info.info_hash();
@@ -121,7 +123,7 @@ impl Desk<'_> {
             pool,
         );
         let files = files.map_err(|error| trouble::of_storage(&error))?;
-        let torrent = Arc::new(OpenTorrent::new(info, layout, files));
+        let torrent = Arc::new(OpenTorrent::new(info, layout, files, as_is));
         if let Some(target) = record
             .as_ref()
             .and_then(|record| record.moving_to.as_deref())
@@ -195,15 +197,21 @@ impl Desk<'_> {
                 }
             }
         }
-        if !have.is_full() {
-            torrent
-                .files
-                .prepare()
-                .map_err(|error| trouble::of_storage(&error))?;
+        // What is as it was when it was last committed needs no touch and no flush: thousands start
+        // like that.
+        let looked = fresh || check != Check::Quick || doubt.count() > 0 || lacks_files(&torrent)?;
+        if !torrent.as_is {
+            let files = &torrent.files;
+            let shaped = match (have.is_full(), looked) {
+                (false, _) => files.prepare(),
+                // All pieces are there; empty files, links and ends may not be.
+                (true, true) => files.finish(),
+                (true, false) => Ok(()),
+            };
+            shaped.map_err(|error| trouble::of_storage(&error))?;
         }
         torrent.ledger().have.clone_from(&have);
-        // What is as it was when it was last committed needs no flush: thousands start like that.
-        let facts = if fresh || check != Check::Quick || doubt.count() > 0 {
+        let facts = if looked {
             self.facts_of_check(&torrent, &have, &doubt, flushed)?
         } else {
             None
@@ -316,7 +324,11 @@ impl Desk<'_> {
             .and_then(|()| {
                 torrent.ledger().wrote = true;
                 let files = &torrent.files;
-                let selected = files.select(wanted.clone()).and_then(|()| files.prepare());
+                let selected = files.select(wanted.clone());
+                let selected = match torrent.as_is {
+                    true => selected,
+                    false => selected.and_then(|()| files.prepare()),
+                };
                 selected.map_err(|error| trouble::of_storage(&error))
             });
         if let Err(error) = selected {
@@ -434,6 +446,20 @@ impl Desk<'_> {
             });
         }
     }
+}
+
+/// Whether a file of the torrent that is wanted is not on disk.
+fn lacks_files(torrent: &OpenTorrent) -> Result<bool, DiskError> {
+    let now = torrent
+        .files
+        .stat()
+        .map_err(|error| trouble::of_storage(&error))?;
+    let wanted = torrent.files.wanted();
+    let lacks = torrent.layout.iter().any(|(index, spec)| {
+        let at = index.0 as usize;
+        wanted[at] && !spec.pad && spec.symlink.is_none() && now.files[at].is_none()
+    });
+    Ok(lacks)
 }
 
 fn facts_at_rest(torrent: &Arc<OpenTorrent>) -> Result<Facts, DiskError> {

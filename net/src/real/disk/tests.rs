@@ -140,7 +140,18 @@ impl Bench {
             preallocation: Preallocation::Sparse,
             wanted: vec![true; 3],
             check,
+            as_is: false,
         }
+    }
+
+    /// Opens what is to stay as it is.
+    fn open_as_is(&self, sample: &Sample, check: Check) -> (Vec<u32>, u32, Totals) {
+        let mut open = self.open_command(sample, check);
+        if let DiskCommand::Open { as_is, .. } = &mut open {
+            *as_is = true;
+        }
+        self.send(open);
+        self.opened()
     }
 
     /// Opens and returns the pieces that are there and how many were hashed.
@@ -258,6 +269,39 @@ fn commit_command(torrent: TorrentKey, pieces: &[u32]) -> DiskCommand {
 
 const fn request(piece: u32, begin: u32, len: u32) -> BlockRequest {
     BlockRequest { piece, begin, len }
+}
+
+#[test]
+fn all_pieces_are_not_all_files() {
+    let sample = Sample::new("whole");
+    let bench = Bench::new();
+    let folder = bench.root().join("whole");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("a"), &sample.content[..90_000]).unwrap();
+    let mut longer = sample.content[90_000..].to_vec();
+    longer.extend(b"more");
+    fs::write(folder.join("b"), &longer).unwrap();
+    // As it is: nothing is made or cut.
+    assert_eq!(bench.open_as_is(&sample, Check::Full).0.len(), 5);
+    assert!(!folder.join("empty").exists());
+    assert_eq!(fs::read(folder.join("b")).unwrap(), longer);
+    bench.close(Keep::All);
+    // To be complete: the empty file is made and the end cut off, also when it was lost again.
+    for round in 0..2 {
+        assert_eq!(bench.open(&sample, Check::Quick).0.len(), 5);
+        assert_eq!(fs::read(folder.join("empty")).unwrap(), b"", "{round}");
+        bench.close(Keep::All);
+        fs::remove_file(folder.join("empty")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_only_seeded_is_not_prepared_for_a_download() {
+    let sample = Sample::new("gone");
+    let bench = Bench::new();
+    let folder = bench.root().join("gone");
+    assert_eq!(bench.open_as_is(&sample, Check::Full).0, Vec::<u32>::new());
+    assert!(!folder.exists());
 }
 
 #[test]
@@ -480,6 +524,7 @@ fn many_torrents_commit_together() {
         preallocation: Preallocation::None,
         wanted: vec![true; 3],
         check: Check::Quick,
+        as_is: false,
     });
     assert!(
         opened

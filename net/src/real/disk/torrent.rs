@@ -13,6 +13,8 @@ pub(super) struct OpenTorrent {
     pub(super) info: Arc<Info>,
     pub(super) layout: Arc<FileLayout>,
     pub(super) files: TorrentFiles,
+    /// Whether the files stay as they are: none is created, written or cut.
+    pub(super) as_is: bool,
     ledger: Mutex<Ledger>,
 }
 
@@ -28,7 +30,12 @@ pub(super) struct Ledger {
 }
 
 impl OpenTorrent {
-    pub(super) fn new(info: Arc<Info>, layout: Arc<FileLayout>, files: TorrentFiles) -> Self {
+    pub(super) fn new(
+        info: Arc<Info>,
+        layout: Arc<FileLayout>,
+        files: TorrentFiles,
+        as_is: bool,
+    ) -> Self {
         let have = Bitfield::empty(layout.geometry().piece_count());
         let ledger = Mutex::new(Ledger {
             have,
@@ -39,6 +46,7 @@ impl OpenTorrent {
             info,
             layout,
             files,
+            as_is,
             ledger,
         }
     }

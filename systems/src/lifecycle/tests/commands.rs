@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use dunlin_base::TorrentKey;
 use dunlin_components::torrent::Lifecycle;
-use dunlin_port::config::EngineConfig;
+use dunlin_port::config::{EngineConfig, PickStrategy};
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::{FilePriority, UserCommand};
 use dunlin_protocol::wire::Message;
@@ -253,4 +253,40 @@ fn a_pause_does_not_change_what_comes_first() {
         });
         swarm.step();
     }
+}
+
+#[test]
+fn pieces_have_priorities_over_those_of_their_files() {
+    let sample = Sample::folder(&[8 * 16_384, 8 * 16_384], 16_384);
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    swarm.add(0, &sample, true, &[]);
+    swarm.add_with(1, &sample, false, &[0], |add| {
+        add.file_priorities = vec![FilePriority::Low, FilePriority::Skip];
+        add.strategy = PickStrategy::Sequential;
+        add.paused = true;
+    });
+    swarm.run_for(Duration::from_secs(1));
+    let set = |pieces, priority| UserCommand::SetPiecePriorities {
+        torrent: TorrentKey(1),
+        pieces,
+        priority,
+    };
+    // Two that come first, one of a skipped file, many that are not there, and one taken back.
+    swarm.tell(set(3..5, FilePriority::High));
+    swarm.tell(set(7..8, FilePriority::High));
+    swarm.tell(set(12..u32::MAX, FilePriority::High));
+    swarm.tell(set(7..8, FilePriority::Skip));
+    swarm.tell(UserCommand::Resume {
+        torrent: TorrentKey(1),
+    });
+    assert!(swarm.run_until(Duration::from_secs(60), |swarm| swarm.on_disk(1) == 8));
+    let order: Vec<u32> = swarm
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            SessionEvent::PieceDone { torrent, piece } if *torrent == TorrentKey(1) => Some(*piece),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order[..2], [3, 4], "{order:?}");
 }

@@ -72,6 +72,7 @@ impl Bench {
                 lifecycle,
                 Selection {
                     files: vec![FilePriority::Normal, FilePriority::High, FilePriority::Skip],
+                    pieces: std::collections::BTreeMap::new(),
                     strategy: PickStrategy::RarestFirst,
                 },
                 Trackers::default(),

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::world::MemoryBudget;
-use dunlin_port::config::{ByteSize, EngineConfig};
+use dunlin_port::config::{ByteSize, EngineConfig, SlotCount};
 use dunlin_port::user::{TorrentLimits, UserCommand};
 use dunlin_protocol::wire::Message;
 
@@ -193,4 +193,48 @@ fn a_piece_that_is_being_fetched_keeps_its_memory() {
         "{said:?}"
     );
     assert_eq!(swarm.asked_of(second), []);
+}
+
+/// What each node says of its torrent's bytes, sent and received.
+fn totals(swarm: &mut Swarm, nodes: [u32; 3]) -> [(u64, u64); 3] {
+    let rows = swarm.engine.snapshot().torrents;
+    nodes.map(|node| {
+        let row = rows.iter().find(|row| row.torrent == TorrentKey(node));
+        let totals = row.expect("every node has one").totals;
+        (totals.uploaded_bytes, totals.downloaded_bytes)
+    })
+}
+
+#[test]
+fn an_upload_limit_goes_round_among_who_is_unchoked() {
+    let mut config = EngineConfig::default();
+    config.limits.up = Some(ByteSize(RATE));
+    config.choke.slots = SlotCount::Fixed(8);
+    let sample = Sample::new(200 * PIECE as usize, PIECE);
+    let mut swarm = Swarm::new(4, &config);
+    swarm.add(0, &sample, true, &[]);
+    for leecher in 1..4 {
+        // Nothing but the seed: what each gets is what the seed gave it.
+        swarm.add(leecher, &sample, false, &[0]);
+    }
+    swarm.run_for(Duration::from_secs(40));
+    let got = totals(&mut swarm, [1, 2, 3]).map(|(_, received)| received);
+    let (least, most) = (got.iter().min().unwrap(), got.iter().max().unwrap());
+    assert!(*least > 0 && *most < 2 * least, "{got:?}");
+}
+
+#[test]
+fn a_download_limit_goes_round_among_who_may_be_asked() {
+    let mut config = EngineConfig::default();
+    config.limits.down = Some(ByteSize(RATE));
+    let sample = Sample::new(200 * PIECE as usize, PIECE);
+    let mut swarm = Swarm::new(4, &config);
+    for seed in [0, 2, 3] {
+        swarm.add(seed, &sample, true, &[]);
+    }
+    swarm.add(1, &sample, false, &[0, 2, 3]);
+    swarm.run_for(Duration::from_secs(40));
+    let gave = totals(&mut swarm, [0, 2, 3]).map(|(sent, _)| sent);
+    let (least, most) = (gave.iter().min().unwrap(), gave.iter().max().unwrap());
+    assert!(*least > 0 && *most < 2 * least, "{gave:?}");
 }
