@@ -15,7 +15,7 @@ pub(super) fn start(filter: Option<&str>) -> Result<(), Failure> {
     let text = filter.or(from_environment.as_deref()).unwrap_or("warn");
     let filter = EnvFilter::try_new(text).map_err(|error| {
         Failure::usage(format_args!(
-            "`{text}` is no log filter: {error}. Try `info` or `dunlin_net=debug`"
+            "`{text}` is no log filter: {error}. Try `debug` or `warn,dunlin_systems=trace`"
         ))
     })?;
     let ansi = std::io::stderr().is_terminal();

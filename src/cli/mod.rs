@@ -43,7 +43,8 @@ struct Cli {
 /// What every verb takes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Global {
-    /// What to log to stderr, such as `info`, `dunlin_net=debug` or `warn,dunlin_systems=trace`
+    /// What to log to stderr: `debug` for what happens to each peer and torrent,
+    /// `warn,dunlin_systems=trace` for each message and block besides; also `DUNLIN_LOG`
     #[arg(
         long,
         global = true,

@@ -13,6 +13,7 @@ use dunlin_port::snapshot::Snapshot;
 use dunlin_port::{Inbox, Outbox};
 
 use crate::ingest::Sweep;
+use crate::journal::{self, Told};
 use crate::observe::{Mark, RowDigest};
 use crate::schedule;
 
@@ -116,7 +117,9 @@ impl Engine {
         assert!(clock.0 <= now, "time ran from {} back to {now}", clock.0);
         clock.0 = now;
         *self.world.resource_mut::<Wake>() = Wake::default();
+        let told = Told::until_now(&self.world);
         self.schedule.run(&mut self.world);
+        journal::log_decided(&mut self.world, told);
         self.world.clear_trackers();
     }
 

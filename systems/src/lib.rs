@@ -14,6 +14,7 @@ mod emit;
 mod endgame;
 mod engine;
 mod ingest;
+mod journal;
 mod lifecycle;
 mod metadata;
 mod observe;

@@ -221,3 +221,20 @@ fn nonsense_is_refused_in_words_and_forgotten() {
     assert_eq!(program.interrupt(), Some(0));
     assert_eq!(program.wait_for("summary")["announces"], 0);
 }
+
+#[test]
+fn its_log_names_announces() {
+    let desk = Desk::new();
+    let args = "tracker --http 127.0.0.1:0 --log debug";
+    let mut program = desk.start(&args.split(' ').collect::<Vec<_>>());
+    let addr = program.addr();
+    announce(addr, 'a', 7001, 5, "event=started");
+    let hash = format!("info_hash={}", "ab".repeat(20));
+    program.wait_until(|fact| {
+        let line = fact["line"].as_str().unwrap_or_default();
+        ["announce answered", "from=127.0.0.1", "port=7001", &hash]
+            .iter()
+            .all(|part| line.contains(part))
+    });
+    assert_eq!(program.interrupt(), Some(0));
+}

@@ -181,3 +181,41 @@ fn empty_files_come_with_a_download() {
         std::fs::remove_file(desk.path("down/album/a")).expect("it was there");
     }
 }
+
+#[test]
+fn a_log_tells_what_was_said_with_each_peer() {
+    let desk = Desk::new();
+    let (mut seed, peer) = seed(&desk);
+    let output = desk
+        .command(Path::new(env!("CARGO_BIN_EXE_dunlin")))
+        .args(GET.split(' ').chain(["--peer", &peer]))
+        .args(["--log", "warn,dunlin_systems=trace"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let addr = format!(" addr={peer}");
+    for line in [
+        " connecting ",
+        " connected ",
+        " sent handshake ",
+        " received handshake ",
+        " received extension handshake ",
+        " sent interested ",
+        " received unchoke ",
+        " sent request ",
+        " received block ",
+    ] {
+        let told = |said: &str| said.contains(line) && said.contains(&addr);
+        assert!(said.lines().any(told), "no{line}with{addr} in {said}");
+    }
+    for line in [
+        " torrent state ",
+        " piece verified ",
+        " piece written ",
+        " endgame begins ",
+    ] {
+        assert!(said.contains(line), "no{line}in {said}");
+    }
+    assert_eq!(seed.interrupt(), Some(0));
+}

@@ -21,8 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::State;
 use super::swarms::Families;
+use super::{State, log_announce};
 
 /// Most bytes of a request.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
@@ -80,7 +80,7 @@ fn respond(request: &Request<Incoming>, from: IpAddr, state: &State) -> Response
     let query = request.uri().query().unwrap_or_default();
     let (status, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/announce") => (StatusCode::OK, announce(query, from, state)),
-        (&Method::GET, "/scrape") => (StatusCode::OK, scrape(query, state)),
+        (&Method::GET, "/scrape") => (StatusCode::OK, scrape(query, from, state)),
         (&Method::GET, "/") => {
             let stats = state.stats();
             let text = format!(
@@ -105,11 +105,15 @@ fn respond(request: &Request<Incoming>, from: IpAddr, state: &State) -> Response
 fn announce(query: &str, from: IpAddr, state: &State) -> Vec<u8> {
     let request = match parse_announce_query(query) {
         Ok(request) => request,
-        Err(error) => return refuse(error.to_string(), state),
+        Err(error) => {
+            tracing::debug!(protocol = "http", %from, why = %error, "announce not understood");
+            return refuse(error.to_string(), state);
+        }
     };
     let reply = state
         .swarms()
         .announce(&request, from, Families::Both, state.now());
+    log_announce("http", from, &request, &reply);
     match reply {
         Ok(reply) => {
             state.announces.fetch_add(1, Ordering::Relaxed);
@@ -119,11 +123,12 @@ fn announce(query: &str, from: IpAddr, state: &State) -> Vec<u8> {
     }
 }
 
-fn scrape(query: &str, state: &State) -> Vec<u8> {
+fn scrape(query: &str, from: IpAddr, state: &State) -> Vec<u8> {
     match parse_scrape_query(query) {
         // Who asks for every swarm at once gets to know none.
         Ok(hashes) if hashes.is_empty() => refuse("info_hash is missing".to_owned(), state),
         Ok(hashes) => {
+            tracing::debug!(protocol = "http", %from, swarms = hashes.len(), "scrape answered");
             state.scrapes.fetch_add(1, Ordering::Relaxed);
             let swarms = state.swarms();
             let known = hashes

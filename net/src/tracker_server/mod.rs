@@ -1,13 +1,15 @@
 //! A small tracker for private swarms, demonstrations and tests: HTTP (BEP 3, 7, 23, 48) and UDP
 //! (BEP 15). It keeps everything in memory, and no more than its options allow.
 
+use std::fmt::Display;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use dunlin_protocol::tracker::{AnnounceReply, AnnounceRequest};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -227,6 +229,37 @@ impl State {
             scrapes: self.scrapes.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Who announced what, and what was answered.
+fn log_announce(
+    protocol: &str,
+    from: IpAddr,
+    request: &AnnounceRequest,
+    reply: &Result<AnnounceReply, impl Display>,
+) {
+    match reply {
+        Ok(reply) => tracing::debug!(
+            protocol,
+            %from,
+            port = request.port,
+            info_hash = %request.info_hash,
+            event = ?request.event,
+            left = request.left,
+            peers = reply.peers.len(),
+            seeders = reply.seeders,
+            leechers = reply.leechers,
+            "announce answered"
+        ),
+        Err(error) => tracing::debug!(
+            protocol,
+            %from,
+            port = request.port,
+            info_hash = %request.info_hash,
+            why = %error,
+            "announce refused"
+        ),
     }
 }
 

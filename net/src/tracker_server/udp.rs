@@ -14,8 +14,8 @@ use dunlin_protocol::tracker::{AddressFamily, AnnounceRequest};
 use tokio::net::UdpSocket;
 use tokio::time::sleep;
 
-use super::State;
 use super::swarms::Families;
+use super::{State, log_announce};
 
 /// Length of the key of connection ids.
 pub(super) const SECRET_BYTES: usize = 32;
@@ -76,6 +76,7 @@ fn respond(
             transaction,
             ..
         }) if !known(connection) => {
+            tracing::debug!(protocol = "udp", %from, "announce refused: its connection id is old");
             // Shorter than the announce, so no use to who forges addresses; and a client that
             // outlived our restart need not wait for its time-out.
             Some(refuse(
@@ -94,6 +95,7 @@ fn respond(
             transaction,
             info_hashes,
         }) if known(connection) && !info_hashes.is_empty() => {
+            tracing::debug!(protocol = "udp", %from, swarms = info_hashes.len(), "scrape answered");
             state.scrapes.fetch_add(1, Ordering::Relaxed);
             let swarms = state.swarms();
             let swarms = info_hashes
@@ -106,6 +108,7 @@ fn respond(
             })
         }
         Ok(UdpRequest::Scrape { .. }) | Err(_) => {
+            tracing::debug!(protocol = "udp", %from, "datagram ignored");
             state.refused.fetch_add(1, Ordering::Relaxed);
             None
         }
@@ -126,6 +129,7 @@ fn announce(
     let reply = state
         .swarms()
         .announce(request, from, families, state.now());
+    log_announce("udp", from, request, &reply);
     match reply {
         Ok(reply) => {
             state.announces.fetch_add(1, Ordering::Relaxed);

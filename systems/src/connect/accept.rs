@@ -17,6 +17,7 @@ use super::Drop;
 pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: SocketAddr) {
     let now = world.resource::<Now>().0;
     if !reserve(world, node, addr) {
+        tracing::debug!(%peer, %addr, "refused: banned, or too many connections");
         world
             .resource_mut::<PortOutbox>()
             .0
@@ -24,6 +25,7 @@ pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: Sock
             .push(NetCommand::Close { peer });
         return;
     }
+    tracing::debug!(%peer, %addr, "accepted");
     let traffic = PeerTraffic {
         heard_at: now,
         spoke_at: now,

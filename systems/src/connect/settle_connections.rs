@@ -14,7 +14,9 @@ use dunlin_port::net::{NetCommand, NetEvent};
 use dunlin_protocol::wire::{Handshake, Reserved};
 
 use super::{Drop, accept, drop_peer, greet};
+use crate::journal::addr_of;
 use crate::lifecycle::peer_buckets;
+use crate::observe::client_name;
 
 /// Runs over the world at once: connections are rare next to blocks, and each touches many tables.
 pub(super) fn settle_connections(world: &mut World) {
@@ -39,6 +41,7 @@ fn connected(world: &mut World, peer: PeerKey) {
     let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
         return;
     };
+    tracing::debug!(%peer, addr = addr_of(world, entity), "connected");
     let now = world.resource::<Now>().0;
     let node = world.get::<Remote>(entity).map(|remote| remote.node);
     let torrent = world.get::<PeerOf>(entity).map(|of| of.0);
@@ -106,6 +109,16 @@ fn shake_hands(world: &mut World, peer: PeerKey, handshake: &Handshake) {
     let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
         return;
     };
+    tracing::debug!(
+        %peer,
+        addr = addr_of(world, entity),
+        info_hash = %handshake.info_hash,
+        client = %client_name(None, Some(&handshake.peer_id)),
+        reserved = %format_args!("{:016x}", u64::from_be_bytes(handshake.reserved.0)),
+        fast = handshake.reserved.fast(),
+        extensions = handshake.reserved.extension_protocol(),
+        "received handshake"
+    );
     match judge(world, peer, entity, handshake) {
         Ok(Verdict::Joins {
             torrent,

@@ -14,6 +14,7 @@ use dunlin_port::tracker::{SwarmCounts, TrackerCommand, TrackerError, TrackerEve
 use dunlin_protocol::tracker::{AnnounceEvent, AnnounceReply, PeerFilter, TRACKER_ID_BYTES_MAX};
 
 use super::policy;
+use crate::journal::log_announced;
 
 type Row = (
     &'static NodeOf,
@@ -61,10 +62,9 @@ pub(super) fn settle_answers(
                     continue;
                 };
                 work.announce.insert(torrent);
-                outbox
-                    .0
-                    .session
-                    .push(report(torrent, &trackers.list[at].url, &result));
+                let url = &trackers.list[at].url;
+                log_announced(torrent, url, &result);
+                outbox.0.session.push(report(torrent, url, &result));
                 match result {
                     Ok(reply) => {
                         let new = add_candidates(&mut candidates, identity, &reply, now.0);

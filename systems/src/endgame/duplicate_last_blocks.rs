@@ -87,6 +87,7 @@ pub(super) fn duplicate_last_blocks(
             }
             work.pipelines.insert(peer);
             requests.note(piece, block, now.0);
+            tracing::trace!(%peer, piece = piece.0, begin = request.begin, "asks for it once more");
             let message = Message::Request(request);
             outbox.0.net.push(NetCommand::Send { peer, message });
         }

@@ -52,6 +52,7 @@ pub(super) fn take(world: &mut World, from: Party, part: u32, total_size: u32, d
         fault(world, from.peer, why);
         return;
     }
+    tracing::trace!(peer = %from.peer, part, bytes = data.len(), "received metadata part");
     let part_came = MetadataPart {
         from: from.peer,
         remote,
@@ -72,6 +73,7 @@ pub(super) fn take(world: &mut World, from: Party, part: u32, total_size: u32, d
 /// A peer will not give a part: it is not asked for any for a while.
 pub(super) fn refused(world: &mut World, from: Party, part: u32) {
     if answers(world, from, part).is_some() {
+        tracing::trace!(peer = %from.peer, part, "received metadata reject");
         let now = world.resource::<Now>().0;
         fail(world, from.entity, now);
     }
@@ -126,6 +128,7 @@ pub(super) fn ask(world: &mut World, key: TorrentKey, torrent: Entity) {
         {
             *askers.entry(part).or_default() += 1;
             offer.asked.insert(part, now);
+            tracing::trace!(peer = %offer.party.peer, part, "sent metadata request");
             let request = MetadataMessage::Request { piece: part };
             serve::send(world, offer.party, &request);
         }

@@ -33,6 +33,12 @@ pub(super) fn judge(world: &mut World, torrent: Entity, key: CopyKey) {
         }
         return;
     }
+    tracing::debug!(
+        info_hash = %expected,
+        bytes = bytes.len(),
+        senders = copy.senders().len(),
+        "metadata failed its hash"
+    );
     match copy.senders()[..] {
         [(_, remote)] => ban(world, torrent, &remote, "sent metadata of another torrent"),
         _ => {

@@ -45,6 +45,7 @@ pub(super) fn queue(world: &mut World, from: Party, part: u32) {
         fault(world, from.peer, why.to_owned());
         return;
     }
+    tracing::trace!(peer = %from.peer, part, "sent metadata reject");
     send(world, from, &MetadataMessage::Reject { piece: part });
 }
 
@@ -88,6 +89,7 @@ pub(super) fn send_on(world: &mut World, key: TorrentKey, torrent: Entity) {
                 total_size: raw.len() as u32,
                 data,
             };
+            tracing::trace!(%peer, part, bytes = data.len(), "sent metadata part");
             send(world, party, &message);
         }
     }

@@ -38,7 +38,7 @@ const CODES: [(&[u8; 2], &str); 28] = [
 ];
 
 /// A peer's program, for people.
-pub(super) fn name(said: Option<&str>, peer_id: Option<&PeerId>) -> String {
+pub(crate) fn name(said: Option<&str>, peer_id: Option<&PeerId>) -> String {
     let said: String = said
         .unwrap_or_default()
         .chars()

@@ -19,6 +19,7 @@ mod why;
 
 pub use changes::Mark;
 pub(crate) use changes::changes;
+pub(crate) use client::name as client_name;
 pub use digest::RowDigest;
 pub(crate) use digest::{digest, rows};
 pub(crate) use snapshot::snapshot;

@@ -243,6 +243,9 @@ impl Motion<'_, '_, '_> {
         }
         let removed = self.order.remove(piece);
         assert!(removed, "only a piece of the order is opened");
+        if self.order.count() == 0 {
+            tracing::debug!(info_hash = %self.content.0.info_hash(), "endgame begins");
+        }
         self.order.last_opened = Some(piece);
         self.budget.bytes += u64::from(len);
         let entity = self.commands.spawn_empty().id();

@@ -119,6 +119,7 @@ fn reject(
         });
     }
     strikes.rejects += 1;
+    tracing::trace!(%peer, strikes = strikes.rejects, "asks for what it cannot have");
     if strikes.rejects > PEER_REJECTS_MAX + PEER_REQUESTS_IN_MAX as u32 {
         work.drop
             .push((peer, "goes on asking for what it cannot have".to_owned()));

@@ -4,7 +4,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::PieceIndex;
 use dunlin_base::limits::PEER_REQUESTS_OUT_MAX;
 use dunlin_components::node::Luck;
-use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, RemoteHave, Requests};
+use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, Remote, RemoteHave, Requests};
 use dunlin_components::torrent::NodeOf;
 use dunlin_components::torrent::{Availability, Candidates, PickOrder};
 use dunlin_components::world::{ExtensionFamily, MetadataFamily, PeerIndex, RoutedEvents, Work};
@@ -13,7 +13,15 @@ use dunlin_protocol::wire::extension::{
 };
 
 use crate::connect::{DONT_HAVE_ID, UPLOAD_ONLY_ID, UT_METADATA_ID};
+use crate::observe::client_name;
 
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a Remote,
+    &'a mut Extensions,
+    &'a mut RemoteHave,
+    &'a mut Requests,
+);
 type TorrentRow<'a> = (
     &'a NodeOf,
     Option<&'a mut Availability>,
@@ -24,7 +32,7 @@ pub(super) fn read_extensions(
     index: Res<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&PeerOf, &mut Extensions, &mut RemoteHave, &mut Requests)>,
+    mut peers: Query<'_, '_, PeerRow<'_>>,
     mut torrents: Query<'_, '_, TorrentRow<'_>, With<Candidates>>,
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
@@ -37,12 +45,21 @@ pub(super) fn read_extensions(
         let row = index
             .get(peer)
             .and_then(|entity| peers.get_mut(entity).ok());
-        let Some((of, mut extensions, mut remote, mut requests)) = row else {
+        let Some((of, at, mut extensions, mut remote, mut requests)) = row else {
             continue;
         };
         let read = match id {
             EXTENSION_HANDSHAKE_ID => ExtensionHandshake::decode(&payload).map(|said| {
                 take_handshake(&mut extensions, said);
+                tracing::debug!(
+                    %peer,
+                    addr = %at.addr,
+                    client = %client_name(extensions.client.as_deref(), None),
+                    reqq = extensions.reqq,
+                    upload_only = extensions.upload_only,
+                    metadata_size = extensions.metadata_size,
+                    "received extension handshake"
+                );
                 let reqq = extensions.reqq.unwrap_or(REQUESTS_UNSAID);
                 requests.limit = reqq.clamp(1, PEER_REQUESTS_OUT_MAX as u32);
                 work.interest.insert(peer);

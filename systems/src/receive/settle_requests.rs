@@ -261,6 +261,7 @@ fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes, ask
         return;
     }
     strikes.unrequested += 1;
+    tracing::trace!(%peer, strikes = strikes.unrequested, "sent a block unasked, or too late");
     if strikes.unrequested > UNREQUESTED_MAX {
         work.drop.push((
             peer,

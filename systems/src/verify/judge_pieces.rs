@@ -46,6 +46,11 @@ pub(super) fn judge_pieces(world: &mut World) {
 }
 
 fn accept(world: &mut World, torrent: Entity, piece: Entity, verdict: HashDone) {
+    tracing::debug!(
+        torrent = verdict.torrent.0,
+        piece = verdict.piece.0,
+        "piece verified"
+    );
     if let Some(mut state) = world.get_mut::<PieceState>(piece) {
         *state = PieceState::Writing;
     }
@@ -80,6 +85,13 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
         let entity = world.resource::<PeerIndex>().get(sender.peer);
         if let Some(mut strikes) = entity.and_then(|entity| world.get_mut::<Strikes>(entity)) {
             strikes.bad_pieces += 1;
+            tracing::debug!(
+                peer = %sender.peer,
+                addr = %sender.addr,
+                piece = verdict.piece.0,
+                strikes = strikes.bad_pieces,
+                "sent a block of a bad piece"
+            );
         }
     }
     judge_senders(world, torrent, verdict, &senders);
