@@ -7,6 +7,7 @@
 //! A folder per concern; each opens with what it decides, reads, writes and emits.
 //! [`schedule`] shows their order on one screen.
 
+mod audit;
 mod choke;
 mod connect;
 mod discover;
@@ -26,4 +27,4 @@ mod swarm;
 mod verify;
 
 pub use engine::{Engine, NodeSettings};
-pub use observe::{Mark, RowDigest};
+pub use observe::{Mark, RowDigest, TABLES};
