@@ -69,6 +69,7 @@
 pub mod arrivals;
 pub mod bound;
 pub mod outcome;
+pub mod recording;
 pub mod report;
 pub mod run;
 pub mod schema;

@@ -1,6 +1,8 @@
 //! `dunlin sim`: simulated swarms.
 
+mod diff;
 mod progress;
+mod replay;
 mod report;
 mod run;
 mod sweep;
@@ -22,6 +24,8 @@ enum Verb {
     Run(run::RunArgs),
     Sweep(sweep::SweepArgs),
     Report(report::ReportArgs),
+    Replay(replay::ReplayArgs),
+    Diff(diff::DiffArgs),
 }
 
 impl SimArgs {
@@ -30,6 +34,8 @@ impl SimArgs {
             Verb::Run(args) => args.run(),
             Verb::Sweep(args) => args.run(),
             Verb::Report(args) => args.run(),
+            Verb::Replay(args) => args.run(),
+            Verb::Diff(args) => args.run(),
         }
     }
 }
