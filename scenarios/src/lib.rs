@@ -68,6 +68,7 @@
 
 pub mod arrivals;
 pub mod bound;
+pub mod fuzz;
 pub mod outcome;
 pub mod recording;
 pub mod report;

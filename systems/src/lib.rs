@@ -19,6 +19,8 @@ mod lifecycle;
 mod metadata;
 mod observe;
 mod pick;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod receive;
 pub mod schedule;
 mod serve;

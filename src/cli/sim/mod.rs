@@ -1,6 +1,7 @@
 //! `dunlin sim`: simulated swarms.
 
 mod diff;
+mod fuzz;
 mod progress;
 mod replay;
 mod report;
@@ -26,6 +27,7 @@ enum Verb {
     Report(report::ReportArgs),
     Replay(replay::ReplayArgs),
     Diff(diff::DiffArgs),
+    Fuzz(fuzz::FuzzArgs),
 }
 
 impl SimArgs {
@@ -36,6 +38,7 @@ impl SimArgs {
             Verb::Report(args) => args.run(),
             Verb::Replay(args) => args.run(),
             Verb::Diff(args) => args.run(),
+            Verb::Fuzz(args) => args.run(),
         }
     }
 }
