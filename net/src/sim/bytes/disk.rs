@@ -9,7 +9,7 @@ use dunlin_port::disk::{Check, DiskCommand, DiskError, DiskEvent, Totals};
 use dunlin_port::{BlockBuffer, BlockPool};
 use dunlin_protocol::metainfo::Info;
 use dunlin_protocol::wire::BlockRequest;
-use dunlin_storage::{Faults, MemoryFiles, Storage as _, StorageError};
+use dunlin_storage::{ErrorKind, Faults, MemoryFiles, Storage as _, StorageError};
 
 use crate::real::disk::{layout_of, trouble};
 
@@ -129,8 +129,10 @@ impl Disk {
     fn opened(&mut self, torrent: TorrentKey, mut have: Bitfield, doubt: &Bitfield) -> DiskEvent {
         for piece in doubt.iter() {
             match self.is_good(piece) {
-                true => have.set(piece),
-                false => have.clear(piece),
+                Ok(true) => have.set(piece),
+                Ok(false) => have.clear(piece),
+                // What cannot be read now may still be there.
+                Err(error) => return failed(torrent, &error),
             };
         }
         // What was found good is vouched for like what was flushed.
@@ -155,19 +157,19 @@ impl Disk {
         }
     }
 
-    fn is_good(&self, piece: PieceIndex) -> bool {
+    fn is_good(&self, piece: PieceIndex) -> Result<bool, StorageError> {
         let geometry = self.info.geometry();
         let mut bytes = vec![0; geometry.piece_len(piece) as usize];
-        if self
-            .files
-            .read_at(geometry.piece_start(piece), &mut bytes)
-            .is_err()
-        {
-            return false;
+        match self.files.read_at(geometry.piece_start(piece), &mut bytes) {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
         }
         let mut digests = [Default::default()];
         sha1_batch(&[[&*bytes]], &mut digests);
-        self.info.piece_hash(piece) == Some(&digests[0])
+        Ok(self.info.piece_hash(piece) == Some(&digests[0]))
     }
 
     fn write(
