@@ -143,3 +143,76 @@ fn what_is_wrong_with_a_scenario_is_said_with_its_place() {
         text(&none.stderr)
     );
 }
+
+#[test]
+fn a_recorded_run_is_played_again_and_compared() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| {
+        dir.path()
+            .join(name)
+            .to_str()
+            .expect("a plain path")
+            .to_owned()
+    };
+    let (first, second) = (path("a.rec"), path("b.rec"));
+    let record = |file: &str, more: &[&str]| {
+        let size = "content.size=1MiB";
+        let args = [
+            "run",
+            "scenarios/minimal.ron",
+            "--json",
+            "--set",
+            size,
+            "--record",
+            file,
+        ];
+        fact(&[&args, more].concat())
+    };
+    let run = record(&first, &[]);
+    let replayed = fact(&["replay", &first, "--json"]);
+    assert_eq!(replayed["digest"], run["digest"]);
+    assert_eq!(
+        (&replayed["same"], &replayed["cut_at"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+
+    record(&second, &["--seed", "2"]);
+    let same = fact(&["diff", &first, &first, "--json"]);
+    assert_eq!(same["same_ticks"], replayed["ticks"]);
+    let differ = sim(&["diff", &first, &second, "--json"]);
+    assert_eq!(differ.status.code(), Some(1));
+    let differ: serde_json::Value = serde_json::from_slice(&differ.stdout).expect("one object");
+    let rows = differ["parting"]["rows"].as_array().expect("a list");
+    assert!(rows.iter().any(|row| row["table"] == "Luck"), "{differ}");
+
+    let whole = std::fs::read(&first).expect("a recording");
+    std::fs::write(&second, &whole[..whole.len() / 2]).expect("a file");
+    let words = sim(&["replay", &second]);
+    assert!(words.status.success(), "{}", text(&words.stderr));
+    assert!(
+        text(&words.stdout).contains("cut off"),
+        "{}",
+        text(&words.stdout)
+    );
+    std::fs::write(&second, &whole[7..]).expect("a file");
+    let none = sim(&["replay", &second]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        text(&none.stderr).contains("no recording"),
+        "{}",
+        text(&none.stderr)
+    );
+}
+
+#[test]
+fn a_campaign_says_what_it_did_and_repeats() {
+    let run = |jobs| {
+        fact(&[
+            "fuzz", "--seeds", "4", "--first", "7", "--jobs", jobs, "--json",
+        ])
+    };
+    let (first, second) = (run("1"), run("2"));
+    assert_eq!(first["digest"], second["digest"]);
+    assert_eq!(first["failed"], serde_json::json!([]));
+    assert!(first["ticks"].as_u64() > Some(100), "{first}");
+}

@@ -68,7 +68,9 @@
 
 pub mod arrivals;
 pub mod bound;
+pub mod fuzz;
 pub mod outcome;
+pub mod recording;
 pub mod report;
 pub mod run;
 pub mod schema;

@@ -173,6 +173,7 @@ impl Demo<'_> {
         let settings = SessionSettings {
             config,
             state_dir: Some(self.folder.join(state)),
+            record: None,
         };
         let session = Session::start(settings).map_err(Failure::failed)?;
         if let Some(addr) = session.listen_addrs().first() {

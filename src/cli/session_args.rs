@@ -38,6 +38,9 @@ pub(crate) struct SessionArgs {
     /// Where resume data is kept [default: as configured, or the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Write all that happens into FILE, for `dunlin sim replay`; costs time and space
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Print JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -94,6 +97,7 @@ impl SessionArgs {
             Session::start(SessionSettings {
                 config: config.clone(),
                 state_dir,
+                record: self.record.clone(),
             })
         };
         if named.is_some() {

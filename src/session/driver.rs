@@ -10,6 +10,7 @@ use dunlin_port::Outbox;
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::{SessionEvent, Snapshot};
 use dunlin_port::user::UserCommand;
+use dunlin_scenarios::recording::Recorder;
 use dunlin_systems::{Engine, Mark};
 
 use super::magnet::Archive;
@@ -48,6 +49,7 @@ impl Look {
 /// Everything that lives on the engine's thread.
 pub(super) struct Driver {
     pub(super) engine: Engine,
+    pub(super) recorder: Option<Recorder>,
     pub(super) ports: RealPorts,
     pub(super) messages: Receiver<Message>,
     pub(super) shared: Arc<Shared>,
@@ -61,7 +63,11 @@ impl Driver {
     pub(super) fn run(mut self) -> bool {
         loop {
             let looks = self.take_messages();
-            self.engine.tick(self.ports.clock());
+            let now = self.ports.clock();
+            match &mut self.recorder {
+                Some(recorder) => recorder.tick(&mut self.engine, now),
+                None => self.engine.tick(now),
+            }
             for look in looks {
                 look.answer(&mut self.engine);
             }
@@ -79,8 +85,17 @@ impl Driver {
             self.ports
                 .exchange(&mut self.outbox, self.engine.inbox(), timeout);
             if stopped || late {
+                self.end_recording();
                 return stopped;
             }
+        }
+    }
+
+    fn end_recording(&mut self) {
+        if let Some(recorder) = self.recorder.take()
+            && let Err(error) = recorder.finish()
+        {
+            tracing::warn!("the recording is not whole: {error}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a session can refuse.
 
+use std::path::PathBuf;
+
 use dunlin_base::InfoHash;
 use dunlin_net::real::{DiskPortError, OpenError};
 use dunlin_port::config::ConfigError;
@@ -17,6 +19,14 @@ pub enum StartError {
     /// The resume database cannot be used, or there are no threads for the disk.
     #[error(transparent)]
     Disk(#[from] DiskPortError),
+    /// What happens cannot be written down.
+    #[error("cannot write the recording {path}: {source}", path = path.display())]
+    Recording {
+        /// Into which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system gives no thread, event queue or random numbers.
     #[error("cannot start the engine: {0}")]
     System(#[from] std::io::Error),

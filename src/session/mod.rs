@@ -53,6 +53,8 @@ pub struct SessionSettings {
     /// Where resume data is kept. Without one nothing is remembered: a torrent whose files are
     /// there already is checked in full.
     pub state_dir: Option<PathBuf>,
+    /// Where to write what happens, tick by tick, for `dunlin sim replay`.
+    pub record: Option<PathBuf>,
 }
 
 /// A running engine. It stops when it is dropped; [`Session::stop`] does so with a word to the

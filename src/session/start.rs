@@ -1,7 +1,7 @@
 //! How a session begins: ports, engine, thread.
 
 use std::io;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
@@ -10,6 +10,7 @@ use dunlin_net::real::{DiskPort, HashPort, Reactor, RealPorts, TrackerPort, wake
 use dunlin_port::config::Config;
 use dunlin_port::user::UserCommand;
 use dunlin_port::{BlockPool, Outbox};
+use dunlin_scenarios::recording::Recorder;
 use dunlin_systems::{Engine, NodeSettings};
 
 use super::driver::Driver;
@@ -51,7 +52,11 @@ impl Session {
     /// When the configuration cannot be used, no address to listen on is free, the resume database
     /// is in use by another process, or the system gives no threads.
     pub fn start(settings: SessionSettings) -> Result<Self, StartError> {
-        let SessionSettings { config, state_dir } = settings;
+        let SessionSettings {
+            config,
+            state_dir,
+            record,
+        } = settings;
         config.check()?;
         let memory = Memory::share(&config);
         let pool = BlockPool::new(memory.pieces_bytes + memory.slack_bytes);
@@ -82,8 +87,16 @@ impl Session {
 
         let (messages, arriving) = mpsc::channel();
         let shared = Arc::new(Shared::default());
+        let (mut engine, recorder) = engine(&config, memory.pieces_bytes as u64, record)?;
+        if let Some(address) = listen_addrs.first() {
+            engine.inbox().user.push_back(UserCommand::Listening {
+                node: NODE,
+                port: address.port(),
+            });
+        }
         let driver = Driver {
-            engine: engine(&config, memory.pieces_bytes as u64, &listen_addrs)?,
+            engine,
+            recorder,
             ports: RealPorts::new(reactor, disk, hash, tracker),
             messages: arriving,
             shared: Arc::clone(&shared),
@@ -121,25 +134,29 @@ impl Drop for CloseOnDrop {
     }
 }
 
-fn engine(config: &Config, memory_bytes: u64, listening: &[SocketAddr]) -> io::Result<Engine> {
+fn engine(
+    config: &Config,
+    memory_bytes: u64,
+    record: Option<PathBuf>,
+) -> Result<(Engine, Option<Recorder>), StartError> {
     let seed = getrandom::u64().map_err(io::Error::other)?;
     let mut peer_id = [0; PeerId::LEN];
     getrandom::fill(&mut peer_id).map_err(io::Error::other)?;
     peer_id[..PEER_ID_PREFIX.len()].copy_from_slice(PEER_ID_PREFIX);
     let mut engine = Engine::new(seed, memory_bytes);
-    engine.add_node(NodeSettings {
+    let settings = NodeSettings {
         node: NODE,
         peer_id: PeerId(peer_id),
         config: config.engine.clone(),
-    });
-    if let Some(address) = listening.first() {
-        let command = UserCommand::Listening {
-            node: NODE,
-            port: address.port(),
-        };
-        engine.inbox().user.push_back(command);
-    }
-    Ok(engine)
+    };
+    let Some(path) = record else {
+        engine.add_node(settings);
+        return Ok((engine, None));
+    };
+    let mut recorder = Recorder::create(&path, seed, memory_bytes)
+        .map_err(|source| StartError::Recording { path, source })?;
+    recorder.add_node(&mut engine, settings);
+    Ok((engine, Some(recorder)))
 }
 
 fn hash_threads() -> usize {

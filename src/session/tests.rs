@@ -14,6 +14,7 @@ fn settings(state_dir: Option<&Path>) -> SessionSettings {
     SessionSettings {
         config,
         state_dir: state_dir.map(Path::to_path_buf),
+        record: None,
     }
 }
 
@@ -75,6 +76,48 @@ fn a_transfer_over_loopback_and_its_resume() {
         &events,
         |event| matches!(event, SessionEvent::Opened { have_pieces, checked_pieces: 0, .. } if *have_pieces == view.pieces),
     );
+}
+
+#[test]
+fn a_recorded_session_plays_to_the_same_digests_without_a_network() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [source, target, tapes] = folders.each_ref().map(tempfile::TempDir::path);
+    let made = payload(source, 1 << 20);
+    let [seeding, getting] = ["seed.rec", "get.rec"].map(|name| tapes.join(name));
+    let start = |tape: &Path| {
+        let record = Some(tape.to_path_buf());
+        let settings = settings(None);
+        Session::start(SessionSettings { record, ..settings }).unwrap()
+    };
+    let seeder = start(&seeding);
+    let new = NewTorrent::new(made.metainfo.clone(), &made.root).check(Check::Trusted);
+    seeder.add(new).unwrap();
+    let getter = start(&getting);
+    let events = getter.subscribe();
+    let new = NewTorrent::new(made.metainfo, target).peers(seeder.listen_addrs().to_vec());
+    let torrent = getter.add(new).unwrap();
+    wait_for(&events, |event| {
+        *event == SessionEvent::Completed { torrent }
+    });
+    getter.stop(PATIENCE).unwrap();
+    seeder.stop(PATIENCE).unwrap();
+    for tape in [seeding, getting] {
+        let file = std::fs::File::open(&tape).unwrap();
+        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        let replayed = dunlin_scenarios::recording::replay(file, go_on).unwrap();
+        assert_eq!(
+            (replayed.mismatch, replayed.cut_at),
+            (None, None),
+            "{tape:?}"
+        );
+        assert!(replayed.ticks > 10);
+    }
+    let mut refused = settings(None);
+    refused.record = Some(target.join("no such folder/x.rec"));
+    assert!(matches!(
+        Session::start(refused),
+        Err(StartError::Recording { .. })
+    ));
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The engine: one world, one schedule, and the doors between them and the ports.
 
+use std::collections::BTreeMap;
+
 use bevy_ecs::prelude::*;
-use dunlin_base::{EngineTime, NodeKey, PeerId, RngStream, StreamName, TorrentKey};
+use dunlin_base::{
+    Bitfield, EngineTime, NodeKey, PeerId, PeerKey, RngStream, StreamName, TorrentKey,
+};
 use dunlin_components::node::{Identity, Luck, Node, NodeBuckets, Rules};
-use dunlin_components::torrent::Traffic;
+use dunlin_components::torrent::{Have, Traffic};
 use dunlin_components::world::{
     MemoryBudget, NodeIndex, Now, PeerIndex, PortInbox, PortOutbox, RoutedEvents, Timers,
     TorrentIndex, Wake, Work,
@@ -150,11 +154,45 @@ impl Engine {
         Some(traffic.wasted_bytes + traffic.corrupt_bytes)
     }
 
+    /// The pieces of a torrent that are on disk; `None` without such a torrent, or before it is known
+    /// which there are.
+    #[must_use]
+    pub fn have(&self, torrent: TorrentKey) -> Option<&Bitfield> {
+        let row = self.world.resource::<TorrentIndex>().get(torrent)?;
+        self.world.get::<Have>(row).map(|have| &have.0)
+    }
+
+    /// Payload that was handed to the network and of which it has not said that it left, by peer.
+    #[must_use]
+    pub fn unsent(&mut self) -> BTreeMap<PeerKey, u64> {
+        crate::audit::unsent(&mut self.world)
+    }
+
+    /// Memory that pieces in motion take, bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.world.resource::<MemoryBudget>().bytes
+    }
+
+    /// Checks what must hold between any two ticks, at a cost that follows everything that exists.
+    ///
+    /// # Panics
+    /// When it does not hold: then a rule of ours is wrong.
+    pub fn audit(&mut self) {
+        crate::audit::audit(&mut self.world);
+    }
+
     /// The digest of all tables: equal for equal states, whatever the order in which rows are
     /// stored. DESIGN: "Determinism".
     #[must_use]
     pub fn digest(&mut self) -> u64 {
         crate::observe::digest(&mut self.world)
+    }
+
+    /// The digests of the tables, in the order of [`crate::TABLES`]; [`Self::digest`] is their sum.
+    #[must_use]
+    pub fn table_digests(&mut self) -> Vec<u64> {
+        crate::observe::table_digests(&mut self.world)
     }
 
     /// The digests of all rows, sorted by table and row: to find where two states differ.

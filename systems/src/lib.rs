@@ -7,6 +7,7 @@
 //! A folder per concern; each opens with what it decides, reads, writes and emits.
 //! [`schedule`] shows their order on one screen.
 
+mod audit;
 mod choke;
 mod connect;
 mod discover;
@@ -19,6 +20,8 @@ mod lifecycle;
 mod metadata;
 mod observe;
 mod pick;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod receive;
 pub mod schedule;
 mod serve;
@@ -27,4 +30,4 @@ mod swarm;
 mod verify;
 
 pub use engine::{Engine, NodeSettings};
-pub use observe::{Mark, RowDigest};
+pub use observe::{Mark, RowDigest, TABLES};

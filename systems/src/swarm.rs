@@ -2,7 +2,6 @@
 //! after a fixed delay, the disk is memory, hashing is immediate. Faults are switched on by field.
 //! What must hold at any time is checked after every tick; puppets are peers that a test plays.
 
-mod check;
 mod disk;
 mod magnet;
 pub(crate) mod puppet;
@@ -87,6 +86,8 @@ pub(crate) struct Swarm {
     pub(crate) hashers_rest: bool,
     /// Whether the disk does nothing until this is cleared.
     pub(crate) disk_rests: bool,
+    /// Torrents whose files cannot be opened.
+    pub(crate) locked: BTreeSet<TorrentKey>,
     /// Torrents whose writes fail.
     pub(crate) full: BTreeSet<TorrentKey>,
     /// Everything that was emitted for subscribers.
@@ -142,6 +143,7 @@ impl Swarm {
             lines: BTreeMap::new(),
             hashers_rest: false,
             disk_rests: false,
+            locked: BTreeSet::new(),
             full: BTreeSet::new(),
             dials: Vec::new(),
             commits: Vec::new(),
@@ -293,7 +295,7 @@ impl Swarm {
             self.engine.inbox().net.push_back(event);
         }
         self.engine.tick(self.now);
-        self.check();
+        self.engine.audit();
         let outbox = core::mem::take(self.engine.outbox());
         self.carry_out(outbox);
     }

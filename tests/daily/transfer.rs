@@ -87,6 +87,35 @@ fn a_download_tells_of_each_file_in_words() {
 }
 
 #[test]
+fn an_interrupted_download_leaves_a_recording_that_plays() {
+    let desk = Desk::new();
+    let (mut seed, peer) = seed(&desk);
+    let args = [
+        "--record",
+        "get.rec",
+        "--down-limit",
+        "20K",
+        "--peer",
+        &peer,
+    ];
+    let mut get = desk.start(&GET.split(' ').chain(args).collect::<Vec<_>>());
+    get.wait_until(|fact| fact["type"] == "progress" && fact["done_bytes"].as_u64() > Some(0));
+    assert_eq!(get.interrupt(), Some(130));
+    assert_eq!(seed.interrupt(), Some(0));
+    let output = desk
+        .command(Path::new(env!("CARGO_BIN_EXE_dunlin")))
+        .args(["sim", "replay", "get.rec", "--json"])
+        .output()
+        .expect("it runs");
+    let replayed: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(output.status.code(), Some(0), "{replayed}");
+    assert_eq!(
+        (&replayed["same"], &replayed["cut_at"]),
+        (&json!(true), &Value::Null)
+    );
+}
+
+#[test]
 fn one_seed_shares_several_paths() {
     let desk = Desk::new();
     desk.write("one", noise(40_000));

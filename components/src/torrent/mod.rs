@@ -95,6 +95,9 @@ pub struct Deadlines(pub Vec<PieceIndex>);
 /// Where the resume database stands.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Commit {
+    /// Whether the disk has said what is there since it was last asked to open the files. Before
+    /// that there is nothing to commit: what we have is not known.
+    pub opened: bool,
     /// Whether something was written since the last commit was asked for.
     pub dirty: bool,
     /// Whether a commit is under way.

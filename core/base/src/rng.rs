@@ -22,6 +22,12 @@ pub enum StreamName {
     Stay = 7,
     /// Whom a simulated fault strikes, per fault.
     Fault = 8,
+    /// What a byte-exact swarm of the fault campaign is like.
+    Plan = 9,
+    /// How simulated streams are cut, and what happens to their bytes.
+    Stream = 10,
+    /// What hostile peers do.
+    Hostile = 11,
 }
 
 /// A counter-based generator (SplitMix64's finaliser over `key + counter * odd constant`).

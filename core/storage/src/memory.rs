@@ -76,6 +76,16 @@ impl MemoryFiles {
         state.pending = Ranges::default();
     }
 
+    /// The `len` bytes at `offset`, whatever goes wrong; `None` unless all of them were written.
+    #[must_use]
+    pub fn peek(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
+        let state = self.state();
+        let mut bytes = vec![0; len];
+        state.now.read(offset, &mut bytes);
+        let there = state.now.written.covers(offset..offset + len as u64);
+        there.then_some(bytes)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()

@@ -18,6 +18,7 @@
 //! luck but the tracker, which draws peers.
 
 mod books;
+pub mod bytes;
 mod connections;
 mod delivery;
 mod disk;

@@ -2,6 +2,7 @@
 
 use core::ops::ControlFlow;
 use core::time::Duration;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use dunlin_base::{EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
@@ -17,9 +18,11 @@ use super::actions::{Action, Agenda};
 use super::members::{Copies, Member, Presence};
 use super::playback::Playback;
 use super::setup::{config, line, regions, torrent, tracker};
+use super::{Progress, RunError};
 use crate::arrivals::{OnComplete, population, struck};
 use crate::bound;
 use crate::outcome::{RunRecord, SeriesRow};
+use crate::recording::Recorder;
 use crate::schema::{Behaviour, Class, FaultKind, Model, Scenario, Stop};
 
 /// Memory for pieces in motion that each node may take.
@@ -31,30 +34,6 @@ const ROUNDS_MAX: u32 = 1000;
 /// Time between looks at share ratios and players.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How far a run has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Progress {
-    /// Virtual time that has passed, microseconds.
-    pub virtual_us: u64,
-    /// Nodes that are there.
-    pub present: u32,
-    /// Leechers that became complete.
-    pub completed: u32,
-    /// Leechers that will ever come.
-    pub leechers: u32,
-}
-
-/// Why there is no record of a run.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RunError {
-    /// The content has no such geometry.
-    #[error("cannot make a torrent of the content: {0}")]
-    Content(String),
-    /// Whoever watched wanted no more.
-    #[error("the run was stopped")]
-    Stopped,
-}
-
 /// Runs a checked scenario with its seed. `watch` is called every second of virtual time and may
 /// end the run.
 ///
@@ -64,14 +43,32 @@ pub fn run(
     scenario: &Scenario,
     watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<RunRecord, RunError> {
+    Run::new(scenario)?.drive(watch)
+}
+
+/// As [`run`], and writes what the engine is given and becomes to `out`: see [`crate::recording`].
+/// A run that `watch` ends has its recording up to there.
+///
+/// # Errors
+/// As [`run`], and when `out` takes no more.
+pub fn run_recorded(
+    scenario: &Scenario,
+    out: Box<dyn Write + Send>,
+    watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<RunRecord, RunError> {
     let mut run = Run::new(scenario)?;
-    while !run.is_over() {
-        run.step();
-        if run.looked_at.elapsed_to(run.ports.now()) && watch(&run.progress).is_break() {
-            return Err(RunError::Stopped);
-        }
-    }
-    Ok(run.finish())
+    let recorder = Recorder::new(out, scenario.rng_seed, memory(run.members.len()));
+    run.recorder = Some(recorder.map_err(unwritten)?);
+    run.drive(watch)
+}
+
+fn unwritten(error: io::Error) -> RunError {
+    RunError::Recording(error.to_string())
+}
+
+/// What the pieces in motion of so many nodes may take, bytes.
+fn memory(nodes: usize) -> u64 {
+    MEMORY_BYTES_PER_NODE * (nodes as u64).max(1)
 }
 
 /// When somebody last looked.
@@ -107,6 +104,7 @@ struct Run<'a> {
     /// Leechers that have not come or are neither complete nor gone.
     unfinished: u32,
     ticks: u64,
+    recorder: Option<Recorder>,
 }
 
 impl<'a> Run<'a> {
@@ -123,7 +121,7 @@ impl<'a> Run<'a> {
             groups,
         });
         let plans = population(scenario);
-        let memory = MEMORY_BYTES_PER_NODE * (plans.len() as u64).max(1);
+        let memory = memory(plans.len());
         let mut members = Vec::with_capacity(plans.len());
         for plan in plans {
             let class = &scenario.classes[usize::from(plan.class)];
@@ -159,9 +157,29 @@ impl<'a> Run<'a> {
             looked_at: LookedAt::default(),
             unfinished: leechers,
             ticks: 0,
+            recorder: None,
             info,
             members,
         })
+    }
+
+    fn drive(
+        mut self,
+        watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<RunRecord, RunError> {
+        let mut stopped = false;
+        while !stopped && !self.is_over() {
+            self.step();
+            stopped =
+                self.looked_at.elapsed_to(self.ports.now()) && watch(&self.progress).is_break();
+        }
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish().map_err(unwritten)?;
+        }
+        if stopped {
+            return Err(RunError::Stopped);
+        }
+        Ok(self.finish())
     }
 
     fn now_us(&self) -> u64 {
@@ -186,7 +204,10 @@ impl<'a> Run<'a> {
         }
         let now = self.ports.now();
         for _ in 0..ROUNDS_MAX {
-            self.engine.tick(now);
+            match &mut self.recorder {
+                Some(recorder) => recorder.tick(&mut self.engine, now),
+                None => self.engine.tick(now),
+            }
             self.ticks += 1;
             let mut outbox = core::mem::take(self.engine.outbox());
             for event in outbox.session.drain(..) {
@@ -260,11 +281,15 @@ impl<'a> Run<'a> {
         let mut peer_id = *b"-DNsim1-000000000000";
         let digits = format!("{node:012}");
         peer_id[8..].copy_from_slice(digits.as_bytes());
-        self.engine.add_node(NodeSettings {
+        let settings = NodeSettings {
             node: key,
             peer_id: PeerId(peer_id),
             config,
-        });
+        };
+        match &mut self.recorder {
+            Some(recorder) => recorder.add_node(&mut self.engine, settings),
+            None => self.engine.add_node(settings),
+        }
         let peers = if self.scenario.overlay.seeds_known_to_all && !member.plan.seed {
             self.seeds.iter().map(|&seed| addr_of(seed)).collect()
         } else {

@@ -10,4 +10,31 @@ mod members;
 mod playback;
 mod setup;
 
-pub use driver::{Progress, RunError, run};
+pub use driver::{run, run_recorded};
+
+/// How far a run has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Virtual time that has passed, microseconds.
+    pub virtual_us: u64,
+    /// Nodes that are there.
+    pub present: u32,
+    /// Leechers that became complete.
+    pub completed: u32,
+    /// Leechers that will ever come.
+    pub leechers: u32,
+}
+
+/// Why there is no record of a run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The content has no such geometry.
+    #[error("cannot make a torrent of the content: {0}")]
+    Content(String),
+    /// Whoever watched wanted no more.
+    #[error("the run was stopped")]
+    Stopped,
+    /// It could not be recorded.
+    #[error("cannot write the recording: {0}")]
+    Recording(String),
+}

@@ -8,7 +8,7 @@ use dunlin_net::tracker_server::TrackerServerOptions;
 use dunlin_port::config::{EngineConfig, SlotCount};
 use dunlin_protocol::metainfo::{Info, MetainfoBuilder};
 
-use super::driver::RunError;
+use super::RunError;
 use crate::schema::{Behaviour, Class, Micros, Rtt, Scenario};
 
 /// The torrent that a scenario shares. Its hashes are of nothing: payload is declared.

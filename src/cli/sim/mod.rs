@@ -1,6 +1,9 @@
 //! `dunlin sim`: simulated swarms.
 
+mod diff;
+mod fuzz;
 mod progress;
+mod replay;
 mod report;
 mod run;
 mod sweep;
@@ -22,6 +25,9 @@ enum Verb {
     Run(run::RunArgs),
     Sweep(sweep::SweepArgs),
     Report(report::ReportArgs),
+    Replay(replay::ReplayArgs),
+    Diff(diff::DiffArgs),
+    Fuzz(fuzz::FuzzArgs),
 }
 
 impl SimArgs {
@@ -30,6 +36,9 @@ impl SimArgs {
             Verb::Run(args) => args.run(),
             Verb::Sweep(args) => args.run(),
             Verb::Report(args) => args.run(),
+            Verb::Replay(args) => args.run(),
+            Verb::Diff(args) => args.run(),
+            Verb::Fuzz(args) => args.run(),
         }
     }
 }

@@ -31,6 +31,9 @@ pub(super) struct RunArgs {
     /// Writes tables, summary and scenario into a folder of this run in DIR
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Writes all that happens into FILE, for `dunlin sim replay` and `dunlin sim diff`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Fails unless the run comes out as the scenario expects
     #[arg(long)]
     check: bool,
@@ -44,7 +47,7 @@ impl RunArgs {
         let mut scenario = Scenario::load(&self.file, &self.set).map_err(Failure::usage)?;
         scenario.rng_seed = self.seed.unwrap_or(scenario.rng_seed);
         let start = Instant::now();
-        let Some(record) = watched(&scenario)? else {
+        let Some(record) = watched(&scenario, self.record.as_deref())? else {
             return Ok(Exit::Interrupted);
         };
         let wall_s = start.elapsed().as_secs_f64();

@@ -70,7 +70,11 @@ fn run_round(
     round.optimistic = assignment.optimistic;
     for &peer in &suitors.0 {
         // Suitors that are no candidates lose what they hold: they ask for nothing.
-        if tables.set_choking(peer, !assignment.unchokes(peer)) {
+        let changed = tables.set_choking(peer, !assignment.unchokes(peer));
+        #[cfg(feature = "planted-bugs")]
+        let changed = changed
+            && !(assignment.unchokes(peer) && crate::planted::is(crate::planted::Bug::Choking));
+        if changed {
             work.flags.insert(peer);
         }
         tables.begin_round(peer);

@@ -64,7 +64,7 @@ pub(super) fn commit_now(world: &mut World, entity: Entity, torrent: TorrentKey)
     let Some(mut commit) = world.get_mut::<Commit>(entity) else {
         return;
     };
-    if commit.under_way && !closing {
+    if !commit.opened || commit.under_way && !closing {
         return;
     }
     commit.dirty = false;

@@ -124,6 +124,7 @@ fn opened(
         *lifecycle = Lifecycle::Paused;
     }
     if let Some(mut commit) = world.get_mut::<Commit>(entity) {
+        commit.opened = true;
         commit.dirty = true;
     }
     world.resource_mut::<Work>().commit.insert(torrent);

@@ -212,8 +212,13 @@ pub(super) fn pause(world: &mut World, entity: Entity) {
 }
 
 pub(super) fn resume(world: &mut World, entity: Entity) {
+    let unopened = is_unopened(world, entity);
     match world.get_mut::<Lifecycle>(entity).map(Mut::into_inner) {
         Some(Lifecycle::Opening { paused, .. }) => *paused = false,
+        // Paused while its files could not be opened: nobody knows yet what is there.
+        Some(Lifecycle::Paused) if unopened => {
+            super::stop::retry(world, entity);
+        }
         Some(Lifecycle::Paused) => {
             start(world, entity);
             ask_commit(world, entity);
@@ -224,6 +229,12 @@ pub(super) fn resume(world: &mut World, entity: Entity) {
         )
         | None => {}
     }
+}
+
+/// Whether it is known what should be on disk, but not what is.
+fn is_unopened(world: &World, entity: Entity) -> bool {
+    let opened = world.get::<Commit>(entity).is_some_and(|row| row.opened);
+    world.get::<Content>(entity).is_some() && !opened
 }
 
 pub(super) fn recheck(world: &mut World, entity: Entity) {

@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use dunlin_components::node::Rules;
 use dunlin_components::piece::{PieceState, Unwritten};
 use dunlin_components::torrent::{
-    ActivePieces, Content, Lifecycle, NodeOf, Place, Selection, Torrent,
+    ActivePieces, Commit, Content, Lifecycle, NodeOf, Place, Selection, Torrent,
 };
 use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::disk::{Check, DiskCommand};
@@ -29,6 +29,7 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
         .get::<Rules>(node)
         .map_or(15, |rules| rules.0.storage.retry_secs);
     let reason = format!("{reason}; it is tried again every {secs} s");
+    let mut paused = false;
     match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing | Lifecycle::Paused) | None => return,
         Some(Lifecycle::Stopped { .. }) => {}
@@ -38,6 +39,8 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
             | Lifecycle::Downloading
             | Lifecycle::Seeding,
         ) => {
+            let opening = world.get::<Lifecycle>(entity);
+            paused = matches!(opening, Some(Lifecycle::Opening { paused: true, .. }));
             rest::leave(world, entity);
             let event = SessionEvent::TorrentStopped {
                 torrent,
@@ -45,6 +48,13 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
             };
             world.resource_mut::<PortOutbox>().0.session.push(event);
         }
+    }
+    if paused {
+        // A person wants it to rest; it is opened when it is resumed.
+        if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
+            *lifecycle = Lifecycle::Paused;
+        }
+        return;
     }
     let retry_at = now + Duration::from_secs(secs);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
@@ -137,6 +147,9 @@ fn reopen(world: &mut World, entity: Entity) {
             of: 0,
             paused: false,
         };
+    }
+    if let Some(mut commit) = world.get_mut::<Commit>(entity) {
+        commit.opened = false;
     }
     world.resource_mut::<PortOutbox>().0.disk.push(open);
 }

@@ -137,37 +137,56 @@ fn walk_pieces(world: &mut World, visit: &mut Visit<'_>) {
     }
 }
 
-fn walk_all(world: &mut World, visit: &mut Visit<'_>) {
-    macro_rules! tables {
-        ($($key:ident: $($component:ident),*;)*) => {
+macro_rules! tables {
+    ($($key:ident: $($component:ident),*;)*) => {
+        /// All tables, in the order in which their digests are given.
+        pub const TABLES: &[&str] = &[$($(stringify!($component),)*)* "Blocks", "MemoryBudget"];
+
+        fn walk_entities(world: &mut World, visit: &mut Visit<'_>) {
             $($(walk::<$key, $component>(world, stringify!($component), visit);)*)*
-        };
-    }
-    tables! {
-        Node: Identity, NodeBuckets, Luck, ChokeRound, Suitors, Banned, Connections;
-        Torrent: Lifecycle, Have, Wanted, Selection, Availability, PickOrder, Candidates, Trackers,
-            Traffic, TorrentBuckets, Deadlines, Suspects, Commit;
-        Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
-            RemoteHave, Requests, UploadQueue, PeerTraffic, PeerBuckets, Extensions, Strikes,
-            AllowedFast;
-    }
+        }
+    };
+}
+
+tables! {
+    Node: Identity, NodeBuckets, Luck, ChokeRound, Suitors, Banned, Connections;
+    Torrent: Lifecycle, Have, Wanted, Selection, Availability, PickOrder, Candidates, Trackers,
+        Traffic, TorrentBuckets, Deadlines, Suspects, Commit;
+    Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
+        RemoteHave, Requests, UploadQueue, PeerTraffic, PeerBuckets, Extensions, Strikes,
+        AllowedFast;
+}
+
+/// Visits all rows, table by table in the order of [`TABLES`].
+fn walk_all(world: &mut World, visit: &mut Visit<'_>) {
+    walk_entities(world, visit);
     walk_pieces(world, visit);
     let mut mixer = Mixer(0);
     world.resource::<MemoryBudget>().hash(&mut mixer);
     visit("MemoryBudget", 0, mixer.finish(), &|| "world".to_owned());
 }
 
-/// The digest of all tables.
-pub(crate) fn digest(world: &mut World) -> u64 {
-    let mut sum = 0_u64;
+/// The digests of all tables, in the order of [`TABLES`].
+pub(crate) fn table_digests(world: &mut World) -> Vec<u64> {
+    let mut sums = vec![0_u64; TABLES.len()];
+    let mut at = 0;
     let mut add = |table: &'static str, key: u64, digest: u64, _: &dyn Fn() -> String| {
+        while TABLES[at] != table {
+            at += 1;
+        }
         let mut mixer = Mixer(digest);
         mixer.write(table.as_bytes());
         mixer.write_u64(key);
-        sum = sum.wrapping_add(mixer.finish());
+        sums[at] = sums[at].wrapping_add(mixer.finish());
     };
     walk_all(world, &mut add);
-    sum
+    sums
+}
+
+/// The digest of all tables together.
+pub(crate) fn digest(world: &mut World) -> u64 {
+    let sums = table_digests(world);
+    sums.into_iter().fold(0, u64::wrapping_add)
 }
 
 /// The digests of all rows, by table and row: to find where two states differ.

@@ -20,8 +20,8 @@ mod why;
 pub use changes::Mark;
 pub(crate) use changes::changes;
 pub(crate) use client::name as client_name;
-pub use digest::RowDigest;
-pub(crate) use digest::{digest, rows};
+pub use digest::{RowDigest, TABLES};
+pub(crate) use digest::{digest, rows, table_digests};
 pub(crate) use snapshot::snapshot;
 
 use bevy_ecs::prelude::*;

@@ -79,7 +79,10 @@ fn random(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<
 /// The lowest index from `from` on, of the highest priority that the peer can serve.
 fn sequential(order: &PickOrder, offer: &Offer<'_>, from: u32) -> Option<PieceIndex> {
     let mut fallback = None;
-    for index in from..offer.remote.len() {
+    let end = offer.remote.len();
+    #[cfg(feature = "planted-bugs")]
+    let end = end - u32::from(crate::planted::is(crate::planted::Bug::Picking));
+    for index in from..end {
         let piece = PieceIndex(index);
         if order.contains(piece) && offer.admits(piece) {
             if order.is_of_top_priority(piece) {

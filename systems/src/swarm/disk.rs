@@ -42,6 +42,13 @@ impl Disk {
 impl Swarm {
     pub(super) fn disk(&mut self, command: DiskCommand) {
         let event = match command {
+            DiskCommand::Open { torrent, .. } if self.locked.contains(&torrent) => {
+                let error = DiskError {
+                    kind: DiskErrorKind::Missing,
+                    message: "the folder is gone".to_owned(),
+                };
+                DiskEvent::Failed { torrent, error }
+            }
             DiskCommand::Open { torrent, .. } => {
                 let have = self.disks[&torrent].have.clone();
                 DiskEvent::Opened {

@@ -1,10 +1,6 @@
 //! Torrents that a test adds by their info hash, and what puppets say of metadata (BEP 9).
 
-use bevy_ecs::prelude::*;
-use dunlin_base::limits::{METADATA_COPIES_BYTES_MAX, METADATA_REQUESTS_OUT_MAX};
 use dunlin_base::{Bitfield, InfoHash, NodeKey, PeerKey, TorrentKey};
-use dunlin_components::peer::{EarlyHaves, MetadataRequests};
-use dunlin_components::torrent::{Content, Have, MetadataFetch, Peers, Torrent, Wanted};
 use dunlin_port::config::{PickStrategy, Preallocation};
 use dunlin_port::disk::Check;
 use dunlin_port::user::{AddMagnet, MagnetFiles, TorrentLimits, UserCommand};
@@ -17,37 +13,6 @@ use crate::connect::UT_METADATA_ID;
 
 /// The number under which puppets want messages of the exchange.
 const PUPPET_ID: u8 = 77;
-
-/// A torrent knows what it contains or fetches that, within its bounds; never both, never neither.
-pub(super) fn check_metadata(world: &mut World) {
-    let mut torrents = world.query::<(
-        &Torrent,
-        Option<&MetadataFetch>,
-        Option<&Content>,
-        Has<Have>,
-        Has<Wanted>,
-        &Peers,
-    )>();
-    for (torrent, fetch, content, have, wanted, peers) in torrents.iter(world) {
-        let known = content.is_some();
-        assert_eq!(
-            (fetch.is_some(), have, wanted),
-            (!known, known, known),
-            "what {torrent:?} knows of itself"
-        );
-        let copies = fetch.into_iter().flat_map(|fetch| &fetch.copies);
-        let claimed: u64 = copies.map(|(key, _)| u64::from(key.size)).sum();
-        assert!(claimed <= METADATA_COPIES_BYTES_MAX, "{torrent:?}");
-        for peer in peers.0.values() {
-            let row = world.entity(*peer);
-            assert_eq!(row.contains::<EarlyHaves>(), !known, "{torrent:?}");
-            let requests = row.get::<MetadataRequests>();
-            assert_eq!(requests.is_some(), !known, "{torrent:?}");
-            let asked = requests.map_or(0, |requests| requests.asked.len());
-            assert!(asked <= METADATA_REQUESTS_OUT_MAX, "{torrent:?}");
-        }
-    }
-}
 
 impl Swarm {
     /// Adds the sample to a node by its info hash alone; nothing of it is on disk.

@@ -36,6 +36,13 @@ pub(super) fn judge_pieces(world: &mut World) {
         if world.get::<Lifecycle>(torrent) == Some(&Lifecycle::Closing) {
             continue;
         }
+        #[cfg(feature = "planted-bugs")]
+        let verdict = HashDone {
+            good: verdict.good
+                || verdict.blocks.len() == 1
+                    && crate::planted::is(crate::planted::Bug::Verification),
+            ..verdict
+        };
         if verdict.good {
             accept(world, torrent, piece, verdict);
         } else {

@@ -33,7 +33,7 @@ mod records;
 mod tests;
 mod torrent;
 mod transfer;
-mod trouble;
+pub(crate) mod trouble;
 
 /// Threads that there are at least, so that a check never keeps the only one.
 const THREADS_MIN: usize = 2;

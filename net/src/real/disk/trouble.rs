@@ -3,7 +3,7 @@
 use dunlin_port::disk::{DiskError, DiskErrorKind};
 use dunlin_storage::{ErrorKind, LayoutError, RecheckError, ResumeError, StorageError};
 
-pub(super) fn of_storage(error: &StorageError) -> DiskError {
+pub(crate) fn of_storage(error: &StorageError) -> DiskError {
     DiskError {
         kind: kind_of(error.kind),
         message: error.to_string(),
@@ -37,7 +37,7 @@ pub(super) fn of_recheck(error: &RecheckError) -> Option<DiskError> {
     }
 }
 
-pub(super) fn other(message: &str) -> DiskError {
+pub(crate) fn other(message: &str) -> DiskError {
     DiskError {
         kind: DiskErrorKind::Other,
         message: message.to_owned(),

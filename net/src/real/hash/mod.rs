@@ -133,7 +133,7 @@ fn share(waiting: usize, threads: usize) -> usize {
 }
 
 /// Hashes and compares.
-fn judge(jobs: Vec<HashJob>) -> Vec<HashDone> {
+pub(crate) fn judge(jobs: Vec<HashJob>) -> Vec<HashDone> {
     let pieces: Vec<Vec<&[u8]>> = jobs
         .iter()
         .map(|job| job.blocks.iter().map(|block| &**block).collect())

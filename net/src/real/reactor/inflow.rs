@@ -28,7 +28,7 @@ const PIECE_HEAD_BYTES: u32 = 9;
 /// right, payload is where it belongs. When it is wrong (another message came, or a short block),
 /// the bytes are taken out of the room in order and copied; the borders of the read never matter
 /// to what the stream means.
-pub(super) struct Inflow {
+pub(crate) struct Inflow {
     peer: PeerKey,
     stage: Stage,
     decoder: Decoder,
@@ -63,7 +63,7 @@ struct Payload {
 
 /// How a turn of reading went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pulled {
+pub(crate) enum Pulled {
     /// So many bytes came, and there may be more.
     Bytes(usize),
     /// So many bytes came, and that was all.
@@ -73,7 +73,7 @@ pub(super) enum Pulled {
 }
 
 impl Inflow {
-    pub(super) fn new(peer: PeerKey) -> Self {
+    pub(crate) fn new(peer: PeerKey) -> Self {
         let bytes = [0; Handshake::BYTES];
         Self {
             peer,
@@ -94,7 +94,7 @@ impl Inflow {
     ///
     /// # Errors
     /// When the stream ended, broke, or is not the protocol.
-    pub(super) fn pull(
+    pub(crate) fn pull(
         &mut self,
         source: &mut impl Read,
         landing: &mut Landing,

@@ -21,7 +21,7 @@ const TAIL_AFTER_PAYLOAD_BYTES: usize = 64;
 const SLICES_MAX: usize = 2 + 2 * GUESSED_BLOCKS_MAX;
 
 /// The shared room.
-pub(super) struct Landing {
+pub(crate) struct Landing {
     pub(super) buffers: Buffers,
     pub(super) room: Room,
 }
@@ -59,7 +59,7 @@ pub(super) struct Filled {
 }
 
 impl Landing {
-    pub(super) fn new(pool: BlockPool) -> Self {
+    pub(crate) fn new(pool: BlockPool) -> Self {
         Self {
             buffers: Buffers {
                 pool,
@@ -120,6 +120,11 @@ impl Landing {
 }
 
 impl Landing {
+    /// Gives all buffers that are not used back to the pool.
+    pub(crate) fn release(&mut self) {
+        self.buffers.spare.clear();
+    }
+
     /// Takes the guessed blocks back after a read that brought nothing.
     pub(super) fn settle_unused(&mut self) {
         let Self { buffers, room } = self;
@@ -139,10 +144,5 @@ impl Buffers {
     pub(super) fn put_back(&mut self, buffer: BlockBuffer) {
         debug_assert_eq!(buffer.len(), BLOCK);
         self.spare.push(buffer);
-    }
-
-    /// Gives all that is not used back to the pool.
-    pub(super) fn release(&mut self) {
-        self.spare.clear();
     }
 }

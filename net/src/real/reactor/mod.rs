@@ -41,11 +41,14 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use admission::Admission;
 use connection::{Connection, Phase};
 use deadlines::Deadlines;
-use landing::Landing;
 use listeners::Listener;
 use slots::{Slots, Subject, WAKER};
 use socket::Binding;
 
+pub(crate) use inflow::{Inflow, Pulled};
+pub(crate) use landing::Landing;
+pub(crate) use outflow::Outflow;
+pub(crate) use send::UNREAD_BYTES_MAX;
 pub use socket::OpenError;
 
 /// Time for a handshake, from the moment when the connection stands.
@@ -144,13 +147,9 @@ impl Reactor {
                 NetCommand::Handshake { peer, handshake } => self.queue(peer, |outflow| {
                     outflow.push_plain(|plain| plain.extend_from_slice(&handshake.encode()));
                 }),
-                NetCommand::Send { peer, message } => self.queue(peer, |outflow| {
-                    if message.may_overtake_blocks() {
-                        outflow.push_hurried(|hurried| message.encode(hurried));
-                    } else {
-                        outflow.push_plain(|plain| message.encode(plain));
-                    }
-                }),
+                NetCommand::Send { peer, message } => {
+                    self.queue(peer, |outflow| outflow.push_message(&message));
+                }
                 NetCommand::SendBlock {
                     peer,
                     piece,
@@ -187,7 +186,7 @@ impl Reactor {
         self.flush_all();
         self.expire();
         self.report_all(inbox);
-        self.landing.buffers.release();
+        self.landing.release();
     }
 
     /// How long the kernel may let us sleep.

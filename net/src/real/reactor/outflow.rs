@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use dunlin_port::BlockBuffer;
-use dunlin_protocol::wire::PIECE_HEADER_BYTES;
+use dunlin_protocol::wire::{Message, PIECE_HEADER_BYTES};
 
 /// Slices of one vectored write: 32 blocks with their headers.
 const SLICES_MAX: usize = 64;
@@ -19,7 +19,7 @@ const IDLE_BYTES_MAX: usize = 16 * 1024;
 /// queue only says how their parts and the blocks take turns, so that sending a block allocates
 /// nothing.
 #[derive(Default)]
-pub(super) struct Outflow {
+pub(crate) struct Outflow {
     parts: VecDeque<Part>,
     /// Bytes of the first part that have left.
     front_sent: usize,
@@ -76,8 +76,17 @@ impl Part {
 }
 
 impl Outflow {
+    /// Queues a message.
+    pub(crate) fn push_message(&mut self, message: &Message) {
+        if message.may_overtake_blocks() {
+            self.push_hurried(|hurried| message.encode(hurried));
+        } else {
+            self.push_plain(|plain| message.encode(plain));
+        }
+    }
+
     /// Queues the message that `write` appends.
-    pub(super) fn push_plain(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn push_plain(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let added = self.plain.push(write);
         if let Some(Part::Plain(len)) = self.parts.back_mut() {
             *len += added;
@@ -87,7 +96,7 @@ impl Outflow {
     }
 
     /// Queues the message that `write` appends before all blocks of which nothing has left.
-    pub(super) fn push_hurried(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    fn push_hurried(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let is_waiting = |(at, part): (usize, &Part)| {
             matches!(part, Part::Block(..)) && (at > 0 || self.front_sent == 0)
         };
@@ -103,22 +112,22 @@ impl Outflow {
     }
 
     /// Queues a block.
-    pub(super) fn push_block(&mut self, header: [u8; PIECE_HEADER_BYTES], payload: BlockBuffer) {
+    pub(crate) fn push_block(&mut self, header: [u8; PIECE_HEADER_BYTES], payload: BlockBuffer) {
         self.parts.push_back(Part::Block(header, payload));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
     /// Bytes in the queue that are not of blocks.
-    pub(super) fn plain_bytes(&self) -> usize {
+    pub(crate) fn plain_bytes(&self) -> usize {
         self.plain.left().len() + self.hurried.left().len()
     }
 
     /// Writes until the queue is empty or `sink` takes no more; says how many bytes of payload
     /// have left.
-    pub(super) fn flush(&mut self, sink: &mut impl Write) -> io::Result<u32> {
+    pub(crate) fn flush(&mut self, sink: &mut impl Write) -> io::Result<u32> {
         let mut payload_bytes = 0;
         while !self.is_empty() {
             let (written, offered) = match self.write_once(sink) {

@@ -11,7 +11,7 @@ use super::connection::Phase;
 use super::outflow::Outflow;
 
 /// Bytes besides payload that may wait for a peer to read them.
-pub(super) const UNREAD_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 
 impl Reactor {
     /// Queues something for a connection, unless it is gone or takes nothing any more.

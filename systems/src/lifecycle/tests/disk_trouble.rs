@@ -2,12 +2,14 @@
 
 use core::time::Duration;
 
+use dunlin_base::Bitfield;
 use dunlin_components::torrent::Lifecycle;
+use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::UserCommand;
 
 use super::{MINUTES, TORRENT, download, memory, state};
-use crate::swarm::Swarm;
+use crate::swarm::{Sample, Swarm};
 
 /// A download whose disk is full and that stopped with a good piece in memory.
 fn stopped() -> Swarm {
@@ -81,4 +83,50 @@ fn a_torrent_that_is_removed_while_the_disk_is_full_gives_its_memory_back() {
     });
     swarm.run_for(Duration::from_secs(20));
     assert_eq!((state(&mut swarm), memory(&mut swarm)), (None, 0));
+}
+
+/// A seed whose folder is not there when it is started.
+fn unopened() -> Swarm {
+    let sample = Sample::new(300_000, 65_536);
+    let mut swarm = Swarm::new(2, &EngineConfig::default());
+    swarm.locked.insert(TORRENT);
+    swarm.add(1, &sample, true, &[]);
+    swarm.run_for(Duration::from_secs(1));
+    assert!(matches!(state(&mut swarm), Some(Lifecycle::Stopped { .. })));
+    swarm
+}
+
+#[test]
+fn a_torrent_that_could_not_be_opened_and_is_paused_is_opened_when_it_is_resumed() {
+    let mut swarm = unopened();
+    swarm.tell(UserCommand::Pause { torrent: TORRENT });
+    swarm.run_for(Duration::from_secs(60));
+    assert_eq!(state(&mut swarm), Some(Lifecycle::Paused));
+    swarm.locked.clear();
+    swarm.tell(UserCommand::Resume { torrent: TORRENT });
+    swarm.run_for(Duration::from_secs(1));
+    assert_eq!(state(&mut swarm), Some(Lifecycle::Seeding));
+    assert!(swarm.engine.have(TORRENT).is_some_and(Bitfield::is_full));
+}
+
+#[test]
+fn a_torrent_that_could_not_be_opened_forgets_nothing_that_is_on_disk() {
+    for command in [UserCommand::Pause { torrent: TORRENT }, UserCommand::Stop] {
+        let mut swarm = unopened();
+        swarm.tell(command);
+        swarm.run_for(Duration::from_secs(60));
+        assert_eq!(swarm.commits, [], "what is there is not known");
+    }
+}
+
+#[test]
+fn a_torrent_that_is_paused_while_it_cannot_be_opened_stays_paused() {
+    let mut swarm = unopened();
+    swarm.disk_rests = true;
+    swarm.tell(UserCommand::Resume { torrent: TORRENT });
+    swarm.tell(UserCommand::Pause { torrent: TORRENT });
+    swarm.run_for(Duration::from_secs(1));
+    swarm.disk_rests = false;
+    swarm.run_for(Duration::from_secs(60));
+    assert_eq!(state(&mut swarm), Some(Lifecycle::Paused));
 }

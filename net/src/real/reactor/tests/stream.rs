@@ -93,7 +93,7 @@ fn receive(stream: Vec<u8>, seed: u64, pool: &BlockPool) -> (Vec<Item>, CloseRea
         }
         assert!(inbox.len() <= INBOX_EVENTS_MAX + 10);
         if rng.below(4) == 0 {
-            landing.buffers.release();
+            landing.release();
             drain(&mut inbox);
         }
     };

@@ -1,25 +1,110 @@
-//! What must hold after every tick, whatever happened.
+//! What must hold between any two ticks, whatever happened: accounts are exact, lists are bounded.
+//!
+//! Nothing in a tick needs this. Whoever drives an engine through hard times calls it after each: the
+//! swarms of the tests and the fault campaign.
 
 use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::BlockIndex;
+use dunlin_base::limits::{
+    CANDIDATES_MAX, METADATA_COPIES_BYTES_MAX, METADATA_REQUESTS_OUT_MAX, PEER_REQUESTS_IN_MAX,
+    PEER_REQUESTS_OUT_MAX,
+};
+use dunlin_base::{BlockIndex, PeerKey, PieceIndex};
 use dunlin_components::node::{Connections, Node, Rules};
-use dunlin_components::peer::{Peer, PeerOf, Phase, Remote, RemoteHave, Requests};
+use dunlin_components::peer::{
+    AllowedFast, AmChoking, ChokeTold, EarlyHaves, Hello, MetadataRequests, Peer, PeerOf, Phase,
+    Remote, RemoteHave, Requests, UploadQueue,
+};
 use dunlin_components::piece::{BlockState, Blocks, Piece, PieceOf};
-use dunlin_components::torrent::{ActivePieces, Availability, Content, Peers, PickOrder, Torrent};
-use dunlin_components::world::{MemoryBudget, PeerIndex};
+use dunlin_components::torrent::{
+    ActivePieces, Availability, Candidates, Content, Have, MetadataFetch, Peers, PickOrder,
+    Torrent, Wanted,
+};
+use dunlin_components::world::{MemoryBudget, PeerIndex, Work};
 
-use super::Swarm;
+/// Peers that are gone and may still be in a list.
+const GONE_MAX: usize = 1000;
 
-impl Swarm {
-    pub(super) fn check(&mut self) {
-        let world = self.engine.world();
-        check_connections(world);
-        check_copies(world);
-        check_memory(world);
-        check_requests(world);
-        super::magnet::check_metadata(world);
+/// Checks all of it.
+pub(crate) fn audit(world: &mut World) {
+    check_connections(world);
+    check_copies(world);
+    check_memory(world);
+    check_requests(world);
+    check_metadata(world);
+    check_told(world);
+    check_bounds(world);
+    check_work(world);
+}
+
+/// What is so is what the wire was told, and whom we choke we owe nothing but what BEP 6 allows.
+fn check_told(world: &mut World) {
+    type Row<'a> = (
+        &'a Peer,
+        &'a AmChoking,
+        &'a ChokeTold,
+        &'a UploadQueue,
+        &'a AllowedFast,
+    );
+    let mut peers = world.query_filtered::<Row<'_>, With<Hello>>();
+    for (peer, choking, told, uploads, allowed) in peers.iter(world) {
+        assert_eq!(
+            told.choking, choking.0,
+            "what {peer:?} was told of our choking"
+        );
+        let owed = uploads.waiting.iter().chain(&uploads.reading);
+        let mut owed = owed.map(|block| PieceIndex(block.piece));
+        let may = |piece: &PieceIndex| !choking.0 || allowed.to_it.contains(piece);
+        assert!(
+            owed.all(|piece| may(&piece)),
+            "{peer:?} is choked and served"
+        );
+    }
+}
+
+/// Payload that was handed to the network and of which it has not said that it left, by peer.
+pub(crate) fn unsent(world: &mut World) -> BTreeMap<PeerKey, u64> {
+    let mut peers = world.query::<(&Peer, &UploadQueue)>();
+    let queues = peers
+        .iter(world)
+        .map(|(peer, queue)| (peer.0, queue.unsent_bytes));
+    queues.filter(|(_, bytes)| *bytes > 0).collect()
+}
+
+/// What others can make us remember is limited.
+fn check_bounds(world: &mut World) {
+    let mut peers = world.query::<(&Peer, &Requests, &UploadQueue)>();
+    for (peer, requests, uploads) in peers.iter(world) {
+        let [out, waiting] = [requests.out.len(), uploads.waiting.len()];
+        assert!(out <= PEER_REQUESTS_OUT_MAX, "{out} requests to {peer:?}");
+        assert!(
+            waiting <= PEER_REQUESTS_IN_MAX,
+            "{waiting} requests of {peer:?}"
+        );
+    }
+    let mut torrents = world.query::<(&Torrent, &Candidates)>();
+    for (torrent, candidates) in torrents.iter(world) {
+        let known = candidates.0.len();
+        assert!(known <= CANDIDATES_MAX, "{known} addresses of {torrent:?}");
+    }
+}
+
+/// Lists of peers have each peer once, and may name those that are gone until their turn comes.
+fn check_work(world: &World) {
+    let peers = world.resource::<PeerIndex>().len();
+    let work = world.resource::<Work>();
+    for (name, len) in [
+        ("starved", work.starved.len()),
+        ("limited", work.limited.len()),
+        ("pipelines", work.pipelines.len()),
+        ("silence", work.silence.len()),
+        ("throttled", work.throttled.len()),
+    ] {
+        assert!(
+            len <= 2 * peers + GONE_MAX,
+            "{len} peers are {name} of {peers}"
+        );
     }
 }
 
@@ -173,4 +258,35 @@ fn check_requests(world: &mut World) {
         }
     }
     assert_eq!(noted, out, "each holder of a block is asked for it");
+}
+
+/// A torrent knows what it contains or fetches that, within its bounds; never both, never neither.
+fn check_metadata(world: &mut World) {
+    let mut torrents = world.query::<(
+        &Torrent,
+        Option<&MetadataFetch>,
+        Option<&Content>,
+        Has<Have>,
+        Has<Wanted>,
+        &Peers,
+    )>();
+    for (torrent, fetch, content, have, wanted, peers) in torrents.iter(world) {
+        let known = content.is_some();
+        assert_eq!(
+            (fetch.is_some(), have, wanted),
+            (!known, known, known),
+            "what {torrent:?} knows of itself"
+        );
+        let copies = fetch.into_iter().flat_map(|fetch| &fetch.copies);
+        let claimed: u64 = copies.map(|(key, _)| u64::from(key.size)).sum();
+        assert!(claimed <= METADATA_COPIES_BYTES_MAX, "{torrent:?}");
+        for peer in peers.0.values() {
+            let row = world.entity(*peer);
+            assert_eq!(row.contains::<EarlyHaves>(), !known, "{torrent:?}");
+            let requests = row.get::<MetadataRequests>();
+            assert_eq!(requests.is_some(), !known, "{torrent:?}");
+            let asked = requests.map_or(0, |requests| requests.asked.len());
+            assert!(asked <= METADATA_REQUESTS_OUT_MAX, "{torrent:?}");
+        }
+    }
 }

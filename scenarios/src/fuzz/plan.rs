@@ -1,0 +1,226 @@
+//! What a seed stands for: a swarm, and what happens to it.
+
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use dunlin_base::{EngineTime, NodeKey, RngStream, StreamName};
+use dunlin_hash::{Sha1Digest, sha1_batch};
+use dunlin_net::sim::bytes::{Content, Host, Lies, Manner};
+use dunlin_port::config::{ByteSize, EngineConfig, PickStrategy, SeedChoke, SlotCount};
+use dunlin_protocol::metainfo::{FileAttributes, MetainfoBuilder, NewFile};
+use dunlin_storage::Faults;
+
+/// Until when things go wrong.
+const CALM_SECS_MAX: u64 = 60;
+
+/// One of so many bytes of a bad line is spoiled.
+const SPOILS_ONE_IN: u64 = 60_000;
+
+/// What a seed stands for.
+pub(super) struct Plan {
+    pub(super) content: Content,
+    /// Engines. The first has everything, and its line is good: a copy exists.
+    pub(super) nodes: Vec<NodePlan>,
+    pub(super) hostiles: Vec<(Host, Manner)>,
+    /// What goes wrong, by time.
+    pub(super) troubles: Vec<(EngineTime, NodeKey, Trouble)>,
+    /// When all that went wrong is over.
+    pub(super) calm_at: EngineTime,
+}
+
+/// An engine of a plan.
+pub(super) struct NodePlan {
+    pub(super) line: Host,
+    pub(super) complete: bool,
+    pub(super) config: EngineConfig,
+    pub(super) memory_bytes: u64,
+    pub(super) starts_at: EngineTime,
+}
+
+/// Something that goes wrong, or that a person does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Trouble {
+    /// All connections break.
+    Reset,
+    /// Nothing leaves for a while.
+    Stall(Duration),
+    /// The disk does this from now on.
+    Disk(Faults),
+    /// The process dies, and starts again later.
+    Crash(Duration),
+    /// The clock runs ahead by so much at once: the machine slept.
+    Jump(Duration),
+    /// The tracker does this for a while.
+    Lie(Lies, Duration),
+    /// Somebody pauses the torrent.
+    Pause,
+    /// Somebody resumes it.
+    Resume,
+    /// Somebody has it checked.
+    Recheck,
+    /// Somebody names all others.
+    Introduce,
+}
+
+impl Plan {
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut luck = RngStream::new(seed, NodeKey(0), StreamName::Plan);
+        let content = content(&mut luck);
+        let count = 3 + luck.below(3);
+        let mut nodes: Vec<NodePlan> = (0..count).map(|_| node(&mut luck)).collect();
+        nodes[0].complete = true;
+        nodes[0].starts_at = EngineTime::START;
+        // Sometimes another one has everything too, but its line spoils what it sends.
+        if luck.below(3) == 0 {
+            let mut bad = node(&mut luck);
+            bad.complete = true;
+            bad.line.spoils_one_in = SPOILS_ONE_IN;
+            nodes.push(bad);
+        }
+        let hostiles = (0..luck.below(4)).map(|_| (line(&mut luck), manner(&mut luck)));
+        let hostiles = hostiles.collect();
+        let calm_at = EngineTime::from_secs(10 + luck.below(CALM_SECS_MAX - 10));
+        let troubles = troubles(&mut luck, nodes.len() as u64, calm_at);
+        Self {
+            content,
+            nodes,
+            hostiles,
+            troubles,
+            calm_at,
+        }
+    }
+}
+
+fn content(luck: &mut RngStream) -> Content {
+    let piece_bytes = 16_384_u32 << luck.below(3);
+    let files = 1 + luck.below(4);
+    let files: Vec<NewFile> = (0..files)
+        .map(|file| NewFile {
+            path: vec![format!("file {file}")],
+            length: 1 + luck.below(200_000),
+            attributes: FileAttributes::default(),
+        })
+        .collect();
+    let bytes: u64 = files.iter().map(|file| file.length).sum();
+    let mut payload = vec![0; bytes as usize];
+    luck.fill(&mut payload);
+    let pieces: Vec<[&[u8]; 1]> = payload.chunks(piece_bytes as usize).map(|p| [p]).collect();
+    let mut hashes = vec![Sha1Digest::default(); pieces.len()];
+    sha1_batch(&pieces, &mut hashes);
+    let built = MetainfoBuilder::folder("campaign", files, piece_bytes).build(&hashes);
+    Content {
+        info: built.expect("a small torrent").info,
+        payload: Arc::from(payload),
+    }
+}
+
+fn line(luck: &mut RngStream) -> Host {
+    Host {
+        delay: Duration::from_millis(1 + luck.below(150)),
+        bytes_per_sec: 20_000 << luck.below(7),
+        spoils_one_in: 0,
+    }
+}
+
+fn manner(luck: &mut RngStream) -> Manner {
+    match luck.below(6) {
+        0 => Manner::Silent,
+        1 => Manner::Garbage,
+        2 => Manner::Breaker,
+        3 => Manner::Flood,
+        _ => Manner::Liar,
+    }
+}
+
+fn node(luck: &mut RngStream) -> NodePlan {
+    let mut config = EngineConfig::default();
+    config.pick.strategy = match luck.below(4) {
+        0 => PickStrategy::Sequential,
+        1 => PickStrategy::RoundRobin,
+        _ => PickStrategy::RarestFirst,
+    };
+    config.pick.random_first_pieces = luck.below(6) as u32;
+    config.pick.request_timeout_secs = 5 + luck.below(30);
+    config.choke.interval_secs = 1 + luck.below(12);
+    config.choke.optimistic_interval_secs = 3 + luck.below(30);
+    config.choke.snub_secs = 5 + luck.below(60);
+    config.choke.seed = match luck.below(3) {
+        0 => SeedChoke::RoundRobin,
+        1 => SeedChoke::FastestUpload,
+        _ => SeedChoke::AntiLeech,
+    };
+    if luck.below(3) == 0 {
+        config.choke.slots = SlotCount::Fixed(1 + luck.below(4) as u32);
+    }
+    config.storage.commit_interval_secs = 1 + luck.below(8);
+    config.storage.retry_secs = 1 + luck.below(10);
+    let mut rate = |one_in| (luck.below(one_in) == 0).then(|| ByteSize(30_000 << luck.below(5)));
+    (config.limits.up, config.limits.down) = (rate(3), rate(4));
+    if luck.below(4) == 0 {
+        config.limits.connections = 4 + luck.below(4) as u32;
+    }
+    NodePlan {
+        line: line(luck),
+        complete: false,
+        config,
+        memory_bytes: [70_000, 300_000, 64 << 20][luck.below(3) as usize],
+        starts_at: EngineTime::START + Duration::from_millis(luck.below(8000)),
+    }
+}
+
+fn troubles(
+    luck: &mut RngStream,
+    nodes: u64,
+    calm_at: EngineTime,
+) -> Vec<(EngineTime, NodeKey, Trouble)> {
+    let span = calm_at.as_nanos() / 1_000_000;
+    let count = luck.below(25);
+    let mut troubles: Vec<_> = (0..count)
+        .map(|_| {
+            let at = EngineTime::START + Duration::from_millis(luck.below(span));
+            (at, NodeKey(luck.below(nodes) as u32), trouble(luck))
+        })
+        .collect();
+    troubles.sort_by_key(|(at, ..)| *at);
+    troubles
+}
+
+fn trouble(luck: &mut RngStream) -> Trouble {
+    let millis = |luck: &mut RngStream, max| Duration::from_millis(luck.below(max));
+    match luck.below(14) {
+        0 | 1 => Trouble::Reset,
+        2 => Trouble::Stall(millis(luck, 20_000)),
+        3..=5 => Trouble::Disk(faults(luck)),
+        6 | 7 => Trouble::Crash(millis(luck, 10_000)),
+        8 => Trouble::Jump(millis(luck, 7_200_000)),
+        9 => {
+            let lies = [
+                Lies::Down,
+                Lies::Refuses,
+                Lies::Strangers,
+                Lies::Always,
+                Lies::Hardly,
+            ];
+            let lie = luck.choose(&lies).copied().unwrap_or(Lies::Down);
+            Trouble::Lie(lie, millis(luck, 30_000))
+        }
+        10 => Trouble::Pause,
+        11 => Trouble::Resume,
+        12 => Trouble::Recheck,
+        _ => Trouble::Introduce,
+    }
+}
+
+fn faults(luck: &mut RngStream) -> Faults {
+    let mut faults = Faults::default();
+    match luck.below(6) {
+        0 | 1 => faults.room_bytes = Some(luck.below(100_000)),
+        2 => faults.fail_writes = Some(io::ErrorKind::Other),
+        3 => faults.fail_reads = Some(io::ErrorKind::PermissionDenied),
+        4 => faults.fail_flushes = Some(io::ErrorKind::Other),
+        // As it should be again.
+        _ => {}
+    }
+    faults
+}

@@ -1,0 +1,156 @@
+//! Finds where two recordings part: the first tick, what it was given, and the rows that differ.
+
+use core::fmt::Debug;
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use dunlin_base::EngineTime;
+use dunlin_systems::Engine;
+
+use super::border::{Given, get_given};
+use super::code::Input;
+use super::kind;
+use super::player::{Played, Player};
+use super::reader::RecordingError;
+
+/// Longest text of an event that differs.
+const EVENT_CHARS_MAX: usize = 200;
+
+/// Where two recordings part.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Difference {
+    /// Ticks that are alike.
+    pub same_ticks: u64,
+    /// The first tick that is not; `None` when there is no such.
+    pub parting: Option<Parting>,
+    /// Whether whoever watched ended the search.
+    pub stopped: bool,
+}
+
+/// The first tick that differs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parting {
+    /// Its number, from 1.
+    pub tick: u64,
+    /// Its instant in each recording; `None` where it has no such tick.
+    pub at: [Option<EngineTime>; 2],
+    /// The first thing that the two were given which differs, in words; empty where one was given
+    /// nothing more.
+    pub given: Option<[String; 2]>,
+    /// Tables that were otherwise when the tick was recorded than when it is played here: then the
+    /// two were recorded by programs that differ.
+    pub not_as_recorded: [Vec<String>; 2],
+    /// Rows that differ after the tick.
+    pub rows: Vec<RowDifference>,
+}
+
+/// A row that differs.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RowDifference {
+    /// Its table.
+    pub table: &'static str,
+    /// Its key, as it is shown to people.
+    pub row: String,
+    /// Its digest in each; `None` where it is not there.
+    pub digests: [Option<u64>; 2],
+}
+
+/// Plays two recordings side by side up to the first tick that differs. `watch` sees every tick
+/// that is alike and may end it.
+///
+/// # Errors
+/// When one is no recording or is damaged before they part.
+pub fn diff(
+    left: impl Read,
+    right: impl Read,
+    watch: &mut dyn FnMut(&Played) -> ControlFlow<()>,
+) -> Result<Difference, RecordingError> {
+    let mut left = Player::open(left)?;
+    let mut right = Player::open(right)?;
+    let mut difference = Difference::default();
+    loop {
+        let (one, other) = (left.play()?, right.play()?);
+        let alike = match (&one, &other) {
+            (None, None) => return Ok(difference),
+            (Some(one), Some(other)) => {
+                let as_recorded = one.mismatch.is_empty() && other.mismatch.is_empty();
+                as_recorded && one.digest == other.digest && left.given() == right.given()
+            }
+            _ => false,
+        };
+        if !alike {
+            let given =
+                (left.given() != right.given()).then(|| first_given([left.given(), right.given()]));
+            let tables = |played: &Option<Played>| {
+                let played = played.as_ref();
+                played.map_or_else(Vec::new, |played| played.mismatch.clone())
+            };
+            difference.parting = Some(Parting {
+                tick: difference.same_ticks + 1,
+                at: [&one, &other].map(|played| played.as_ref().map(|played| played.at)),
+                given,
+                not_as_recorded: [tables(&one), tables(&other)],
+                rows: rows(left.engine(), right.engine()),
+            });
+            return Ok(difference);
+        }
+        difference.same_ticks += 1;
+        if one.is_some_and(|played| watch(&played).is_break()) {
+            difference.stopped = true;
+            return Ok(difference);
+        }
+    }
+}
+
+fn rows(left: &mut Engine, right: &mut Engine) -> Vec<RowDifference> {
+    let mut all: BTreeMap<(&'static str, String), [Option<u64>; 2]> = BTreeMap::new();
+    for (side, engine) in [left, right].into_iter().enumerate() {
+        for row in engine.row_digests() {
+            all.entry((row.table, row.row)).or_default()[side] = Some(row.digest);
+        }
+    }
+    let differing = all
+        .into_iter()
+        .filter(|(_, [left, right])| left != right)
+        .map(|((table, row), digests)| RowDifference {
+            table,
+            row,
+            digests,
+        });
+    differing.collect()
+}
+
+/// The first thing in what two ticks were given that differs.
+fn first_given(bytes: [&[u8]; 2]) -> [String; 2] {
+    let lists = bytes.map(in_words);
+    let [left, right] = &lists;
+    let at = left
+        .iter()
+        .zip(right)
+        .position(|(left, right)| left != right)
+        .unwrap_or(left.len().min(right.len()));
+    lists.map(|list| list.into_iter().nth(at).unwrap_or_default())
+}
+
+/// What a tick was given, each thing in words.
+fn in_words(bytes: &[u8]) -> Vec<String> {
+    // What follows nodes that were added is not looked into: the nodes are the news.
+    let Some((&kind::GIVEN, body)) = bytes.split_first() else {
+        return vec![format!("{} bytes that begin with a node", bytes.len())];
+    };
+    let Ok(Given { now, inbox }) = get_given(&mut Input::new(body)) else {
+        return Vec::new();
+    };
+    let mut list = vec![format!("a tick at {now}")];
+    list.extend(inbox.net.iter().map(shown));
+    list.extend(inbox.disk.iter().map(shown));
+    list.extend(inbox.hash.iter().map(shown));
+    list.extend(inbox.tracker.iter().map(shown));
+    list.extend(inbox.user.iter().map(shown));
+    list
+}
+
+fn shown(event: &impl Debug) -> String {
+    format!("{event:?}").chars().take(EVENT_CHARS_MAX).collect()
+}
