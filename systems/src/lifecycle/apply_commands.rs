@@ -1,5 +1,8 @@
 //! What the person or program in charge wants.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use bevy_ecs::prelude::*;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::node::{Identity, NodeBuckets, Rules};
@@ -80,22 +83,31 @@ fn apply(world: &mut World, command: UserCommand) {
             });
         }
         UserCommand::AddPeers { torrent, addresses } => of(world, torrent, |world, entity| {
-            if let Some(mut candidates) = world.get_mut::<Candidates>(entity) {
-                addresses.into_iter().for_each(|addr| {
-                    candidates.add(addr, now);
-                });
-            }
-            world.resource_mut::<Work>().connect.insert(torrent);
+            add_peers(world, entity, torrent, addresses);
         }),
         UserCommand::Reannounce { torrent } => of(world, torrent, crate::discover::reannounce),
         UserCommand::Move { torrent, root } => of(world, torrent, |world, entity| {
-            if world.get::<Content>(entity).is_none() {
-                add_magnet::relocate(world, entity, root);
-            } else if world.get::<Place>(entity).is_some() {
-                let command = DiskCommand::Move { torrent, root };
-                world.resource_mut::<PortOutbox>().0.disk.push(command);
-            }
+            relocate(world, entity, torrent, root);
         }),
+    }
+}
+
+fn add_peers(world: &mut World, entity: Entity, torrent: TorrentKey, addresses: Vec<SocketAddr>) {
+    let now = world.resource::<Now>().0;
+    if let Some(mut candidates) = world.get_mut::<Candidates>(entity) {
+        addresses.into_iter().for_each(|addr| {
+            candidates.add(addr, now);
+        });
+    }
+    world.resource_mut::<Work>().connect.insert(torrent);
+}
+
+fn relocate(world: &mut World, entity: Entity, torrent: TorrentKey, root: PathBuf) {
+    if world.get::<Content>(entity).is_none() {
+        add_magnet::relocate(world, entity, root);
+    } else if world.get::<Place>(entity).is_some() {
+        let command = DiskCommand::Move { torrent, root };
+        world.resource_mut::<PortOutbox>().0.disk.push(command);
     }
 }
 
