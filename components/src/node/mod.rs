@@ -91,6 +91,9 @@ pub struct ChokeRound {
     pub optimistic: Option<PeerKey>,
     /// Slots of the last round, the optimistic one included: they are filled until the next.
     pub slots: u32,
+    /// Whether none of them was free at the last look: until somebody gives one up, there is nothing
+    /// to fill.
+    pub full: bool,
 }
 
 /// Peers of a node that want a slot or hold one. Choke rounds look at these alone, so that their

@@ -118,11 +118,19 @@ impl PickOrder {
     /// Changes the number of copies of a piece, if it may be opened.
     pub fn set_copies(&mut self, piece: PieceIndex, copies: u16, luck: &mut RngStream) {
         if self.contains(piece) {
-            let rank = PieceRank {
-                copies,
-                ..self.ranks[piece.0 as usize]
-            };
-            self.insert(piece, rank, luck);
+            self.insert(piece, self.rank(piece, copies), luck);
+        }
+    }
+
+    /// The rank that a piece would have with so many copies, whether it is in the order or in motion.
+    ///
+    /// # Panics
+    /// When the piece is not of this torrent.
+    #[must_use]
+    pub fn rank(&self, piece: PieceIndex, copies: u16) -> PieceRank {
+        PieceRank {
+            copies,
+            ..self.ranks[piece.0 as usize]
         }
     }
 

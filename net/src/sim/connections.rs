@@ -151,19 +151,15 @@ impl Pipe {
 
     /// Bytes that may leave in a tick.
     pub(super) fn want(&self, tick_nanos: u64, rtt_nanos: u64) -> u64 {
-        let per_tick = |bytes: u64, nanos: u64| {
-            u64::try_from(u128::from(bytes) * u128::from(tick_nanos) / u128::from(nanos.max(1)))
-                .unwrap_or(u64::MAX)
-        };
         let by_window = if rtt_nanos == 0 {
             u64::MAX
         } else {
-            per_tick(self.window, rtt_nanos)
+            scaled(self.window, tick_nanos, rtt_nanos)
         };
         let by_loss = if self.cap_bytes_per_sec == u64::MAX {
             u64::MAX
         } else {
-            per_tick(self.cap_bytes_per_sec, 1_000_000_000)
+            scaled(self.cap_bytes_per_sec, tick_nanos, 1_000_000_000)
         };
         self.backlog.min(by_window.min(by_loss).max(1))
     }
@@ -200,6 +196,19 @@ impl Pipe {
             ..Self::new(self.cap_bytes_per_sec)
         };
     }
+}
+
+/// `amount * by / over`, in short numbers where they are long enough: this is asked for every flow in
+/// every tick.
+pub(super) fn scaled(amount: u64, by: u64, over: u64) -> u64 {
+    let over = over.max(1);
+    amount.checked_mul(by).map_or_else(
+        || {
+            let long = u128::from(amount) * u128::from(by) / u128::from(over);
+            u64::try_from(long).unwrap_or(u64::MAX)
+        },
+        |product| product / over,
+    )
 }
 
 /// A connection, or the attempt at one.

@@ -1,6 +1,6 @@
 //! A node as the outside sees it: its line, and what waits to leave by it.
 
-use super::connections::End;
+use super::connections::{End, scaled};
 use super::line::Line;
 
 /// A node's line, and what is going on there.
@@ -44,6 +44,12 @@ impl Host {
     /// for the next.
     pub(super) fn budget(&mut self, way: usize, tick_nanos: u64) -> u64 {
         let rate = [self.line.up_bytes_per_sec, self.line.down_bytes_per_sec][way];
+        // In short numbers where they are long enough: this is asked of every line in every tick.
+        let short = rate.checked_mul(tick_nanos);
+        if let Some(earned) = short.and_then(|earned| earned.checked_add(self.carry[way])) {
+            self.carry[way] = earned % 1_000_000_000;
+            return earned / 1_000_000_000;
+        }
         let earned = u128::from(rate) * u128::from(tick_nanos) + u128::from(self.carry[way]);
         self.carry[way] = (earned % 1_000_000_000) as u64;
         u64::try_from(earned / 1_000_000_000).unwrap_or(u64::MAX)
@@ -57,11 +63,11 @@ impl Host {
 
     /// What the line carried since the last look pays the debt.
     pub(super) fn pay(&mut self, tick: u64, tick_nanos: u64) {
-        let passed = u128::from(tick - self.debt_tick) * u128::from(tick_nanos);
-        let carried = u128::from(self.line.up_bytes_per_sec) * passed / 1_000_000_000;
-        self.debt = self
-            .debt
-            .saturating_sub(u64::try_from(carried).unwrap_or(u64::MAX));
+        if self.debt > 0 {
+            let passed = (tick - self.debt_tick).saturating_mul(tick_nanos);
+            let carried = scaled(self.line.up_bytes_per_sec, passed, 1_000_000_000);
+            self.debt = self.debt.saturating_sub(carried);
+        }
         self.debt_tick = tick;
     }
 }

@@ -81,15 +81,17 @@ impl Regions {
     }
 }
 
-/// Where a node can be reached: an address of its own in 10.0.0.0/8.
+/// Where a node can be reached: an address of its own in 10.0.0.0/8. The first 65,536 are each in a
+/// network (/24) of their own, as the peers of real swarms are: allowed-fast sets (BEP 6) are drawn
+/// by network.
 ///
 /// # Panics
-/// When the key is 2^24 - 2 or more: the block has no more addresses.
+/// When the key is 2^24 - 2^16 or more: the block has no more addresses.
 #[must_use]
 pub fn addr_of(node: NodeKey) -> SocketAddr {
-    assert!(node.0 < (1 << 24) - 2, "{node:?} has no address");
-    let [_, a, b, c] = (node.0 + 1).to_be_bytes();
-    SocketAddr::from(([10, a, b, c], PORT))
+    let [_, within, a, b] = node.0.to_be_bytes();
+    assert!(node.0 >> 16 < 255, "{node:?} has no address");
+    SocketAddr::from(([10, a, b, within + 1], PORT))
 }
 
 /// The node that can be reached at an address, if it is one of [`addr_of`].
@@ -99,7 +101,8 @@ pub fn node_of(ip: IpAddr) -> Option<NodeKey> {
     let [10, a, b, c] = ip.octets() else {
         return None;
     };
-    u32::from_be_bytes([0, a, b, c]).checked_sub(1).map(NodeKey)
+    let within = c.checked_sub(1)?;
+    Some(NodeKey(u32::from_be_bytes([0, within, a, b])))
 }
 
 /// Bytes on the line for so many bytes of a stream.
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn addresses_are_one_to_one() {
-        for node in [0, 1, 254, 255, 256, 65_535, 1_000_000].map(NodeKey) {
+        for node in [0, 1, 254, 255, 256, 65_535, 65_536, 1_000_000].map(NodeKey) {
             assert_eq!(node_of(addr_of(node).ip()), Some(node));
         }
         assert_eq!(node_of(IpAddr::from([10, 0, 0, 0])), None);

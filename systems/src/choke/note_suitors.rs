@@ -21,9 +21,11 @@ pub(super) fn note_suitors(
         let Some(&entity) = index.0.get(&node) else {
             continue;
         };
-        let Ok((_, _, mut suitors)) = nodes.get_mut(entity) else {
+        let Ok((_, mut round, mut suitors)) = nodes.get_mut(entity) else {
             continue;
         };
+        // Only who waits for a slot has come for one; all others may have given one up.
+        round.full &= tables.is_waiting(peer);
         if !tables.is_suitor(peer) {
             suitors.0.remove(&peer);
         } else if suitors.0.insert(peer) {
@@ -39,13 +41,11 @@ pub(super) fn note_suitors(
             && let Ok((rules, mut round, suitors)) = nodes.get_mut(entity)
         {
             match round.next_at {
-                Some(_) => fill_free_slots(
-                    &mut work,
-                    &mut tables,
-                    &rules.0.choke,
-                    *round,
-                    suitors.as_ref(),
-                ),
+                Some(_) if round.full => {}
+                Some(_) => {
+                    let rules = &rules.0.choke;
+                    round.full = fill_free_slots(&mut work, &mut tables, rules, *round, &suitors);
+                }
                 None if !suitors.0.is_empty() => {
                     round.next_at = Some(tables.now());
                     work.rounds.insert((tables.now(), node));
@@ -57,14 +57,14 @@ pub(super) fn note_suitors(
 }
 
 /// Unchokes who comes first among those that wait, while fewer are unchoked than the last round
-/// had slots for. Nobody loses a slot before the next round.
+/// had slots for. Nobody loses a slot before the next round. Says whether all are held then.
 fn fill_free_slots(
     work: &mut Work,
     tables: &mut Tables<'_, '_>,
     rules: &ChokeConfig,
     round: ChokeRound,
     suitors: &Suitors,
-) {
+) -> bool {
     let mut candidates = tables.candidates(suitors, rules);
     let held = candidates
         .iter()
@@ -72,13 +72,15 @@ fn fill_free_slots(
         .count();
     let free = (round.slots as usize).saturating_sub(held);
     if free == 0 {
-        return;
+        return true;
     }
     candidates.retain(|candidate| !candidate.unchoked && !candidate.snubbed);
     rank(&mut candidates, rules.seed);
+    let filled = candidates.len() >= free;
     for candidate in candidates.into_iter().take(free) {
         if tables.set_choking(candidate.peer, false) {
             work.flags.insert(candidate.peer);
         }
     }
+    filled
 }

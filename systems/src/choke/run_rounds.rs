@@ -62,6 +62,7 @@ fn run_round(
     let mut candidates = tables.candidates(suitors, rules);
     rank(&mut candidates, rules.seed);
     round.slots = slots(rules.slots, &candidates, rules.interval_secs);
+    round.full = false;
     let holder = round.optimistic.filter(|_| round.next_optimistic_at > now);
     let assignment = assign(&candidates, round.slots, holder, &mut luck.choke);
     if assignment.optimistic != holder || holder.is_none() {

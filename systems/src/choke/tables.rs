@@ -55,6 +55,15 @@ impl Tables<'_, '_> {
         })
     }
 
+    /// Whether a peer wants a slot and holds none.
+    pub(super) fn is_waiting(&self, peer: PeerKey) -> bool {
+        let row = self
+            .index
+            .get(peer)
+            .and_then(|entity| self.peers.get(entity).ok());
+        row.is_some_and(|(_, interested, _, choking, ..)| interested.0 && choking.0)
+    }
+
     /// The suitors that may get a slot: of torrents that take part, and still interested.
     pub(super) fn candidates(&self, suitors: &Suitors, rules: &ChokeConfig) -> Vec<Candidate> {
         suitors

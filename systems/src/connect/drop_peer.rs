@@ -23,6 +23,10 @@ const STOOD: Duration = Duration::from_secs(60);
 /// Seconds after which an address is tried again, by failures in a row.
 const RETRY_SECS: [u64; 7] = [5, 15, 60, 180, 600, 1800, 3600];
 
+/// The longest of these where somebody answered and hung up before the handshake: clients do that
+/// while they have all the connections they want, and that passes.
+const RETRY_ANSWERED_SECS_MAX: u64 = 180;
+
 /// Why a peer goes, and what that means for its address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Drop {
@@ -138,7 +142,8 @@ pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
                 .get::<PeerTraffic>(entity)
                 .map_or(now, |traffic| traffic.established_at);
             let stood = phase == Phase::Established && now - since >= STOOD;
-            free_candidate(world, torrent, remote.addr, &drop, stood);
+            let answered = phase == Phase::Handshaking;
+            free_candidate(world, torrent, remote.addr, &drop, stood, answered);
         }
     }
     world.despawn(entity);
@@ -166,6 +171,10 @@ fn free_slot(world: &mut World, peer: PeerKey, remote: &Remote) {
 fn leave_torrent(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity) {
     if let Some(mut peers) = world.get_mut::<Peers>(torrent) {
         peers.0.remove(&peer);
+    }
+    // Maybe there are too few now, and the tracker is to be asked for more.
+    if let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) {
+        world.resource_mut::<Work>().announce.insert(key);
     }
     if let Some(have) = world.entity_mut(entity).take::<RemoteHave>() {
         forget_copies(world, torrent, &have);
@@ -206,7 +215,14 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
     world.resource_mut::<Work>().pick.extend(others);
 }
 
-fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &Drop, stood: bool) {
+fn free_candidate(
+    world: &mut World,
+    torrent: Entity,
+    addr: SocketAddr,
+    drop: &Drop,
+    stood: bool,
+    answered: bool,
+) {
     let now = world.resource::<Now>().0;
     let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) else {
         return;
@@ -232,6 +248,7 @@ fn free_candidate(world: &mut World, torrent: Entity, addr: SocketAddr, drop: &D
         .saturating_sub(1)
         .min(RETRY_SECS.len() as u32 - 1);
     let secs = match drop.again {
+        Again::Failed if answered => RETRY_SECS[step as usize].min(RETRY_ANSWERED_SECS_MAX),
         Again::Failed | Again::Misbehaved | Again::Never => RETRY_SECS[step as usize],
         Again::Later => 1800,
         Again::Now => 0,

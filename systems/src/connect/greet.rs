@@ -11,7 +11,7 @@ use dunlin_components::torrent::{Content, Have, Wanted};
 use dunlin_components::world::{NodeIndex, PortOutbox};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::extension::{ExtensionHandshake, ExtensionIds};
-use dunlin_protocol::wire::{ALLOWED_FAST_PIECES, Message, Reserved, allowed_fast_set};
+use dunlin_protocol::wire::{Message, Reserved, allowed_fast_set};
 
 /// Our number for `lt_donthave` (BEP 54).
 pub(crate) const DONT_HAVE_ID: u8 = 1;
@@ -19,6 +19,11 @@ pub(crate) const DONT_HAVE_ID: u8 = 1;
 pub(crate) const UPLOAD_ONLY_ID: u8 = 2;
 /// Our number for `ut_metadata` (BEP 9).
 pub(crate) const UT_METADATA_ID: u8 = 3;
+
+/// Pieces that a newcomer may ask for while choked, and has to have fewer of than this to be given
+/// any. BEP 6 speaks of ten; of a small torrent that would be a good part, sent past the slots to
+/// everybody who comes (libtorrent gives five).
+pub(crate) const ALLOWED_FAST_PIECES: u8 = 5;
 
 /// How we call ourselves in the extension handshake.
 const CLIENT: &str = concat!("Dunlin ", env!("CARGO_PKG_VERSION"));

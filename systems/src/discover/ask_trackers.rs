@@ -11,7 +11,7 @@ use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex,
 use dunlin_port::tracker::TrackerCommand;
 use dunlin_protocol::tracker::{AnnounceEvent, AnnounceRequest};
 
-use super::policy::{Step, farewells, next_step, peers_wanted};
+use super::policy::{Step, farewells, needs_peers, next_step, peers_wanted};
 
 /// What is missing of a torrent whose length is not known: not nothing, which would make us a seed.
 const LEFT_UNKNOWN: u64 = BLOCK_BYTES as u64;
@@ -58,7 +58,10 @@ pub(super) fn ask_trackers(
             // Nobody could connect to us before the port is known: we are looked at again then.
             Vec::new()
         } else {
-            match next_step(&row.trackers.list, &row.trackers.announced, now.0) {
+            let (connected, connections_max) = connections(&row, node.2);
+            let few = row.downloading() && needs_peers(connected, connections_max);
+            let few = few.then_some(connected);
+            match next_step(&row.trackers.list, &row.trackers.announced, few, now.0) {
                 Step::Ask(at, event) => vec![(at, event)],
                 Step::Wait(at) => {
                     timers.set(at, key, TimerKind::Announce);
@@ -77,6 +80,20 @@ pub(super) fn ask_trackers(
     }
 }
 
+impl RowItem<'_, '_> {
+    fn downloading(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Metadata | Lifecycle::Downloading)
+    }
+}
+
+/// Connections of a torrent, and how many it may have.
+fn connections(row: &RowItem<'_, '_>, rules: &Rules) -> (u32, u32) {
+    let own_limit = row.buckets.and_then(|buckets| buckets.limits.connections);
+    let connections_max = own_limit.unwrap_or(rules.0.limits.connections_per_torrent);
+    let connected = u32::try_from(row.peers.0.len()).unwrap_or(u32::MAX);
+    (connected, connections_max)
+}
+
 fn announce(
     row: &RowItem<'_, '_>,
     (node, identity, rules): (&Node, &Identity, &Rules),
@@ -85,14 +102,11 @@ fn announce(
 ) -> TrackerCommand {
     let Trackers { list, announced } = &*row.trackers;
     let totals = row.traffic.totals();
-    let own_limit = row.buckets.and_then(|buckets| buckets.limits.connections);
-    let connections_max = own_limit.unwrap_or(rules.0.limits.connections_per_torrent);
-    let connected = u32::try_from(row.peers.0.len()).unwrap_or(u32::MAX);
+    let (connected, connections_max) = connections(row, rules);
     let numwant = match event {
         AnnounceEvent::Stopped => 0,
         AnnounceEvent::None | AnnounceEvent::Started | AnnounceEvent::Completed => {
-            let downloading = matches!(row.lifecycle, Lifecycle::Metadata | Lifecycle::Downloading);
-            peers_wanted(downloading, connected, connections_max)
+            peers_wanted(row.downloading(), connected, connections_max)
         }
     };
     TrackerCommand::Announce {

@@ -16,6 +16,10 @@ const INTERVAL_SECS_DEFAULT: u64 = 1800;
 /// A tracker that was told `stopped` is not told `started` sooner, however often a torrent is
 /// stopped and resumed.
 const RESTART_SECS_MIN: u64 = 60;
+/// With fewer peers a download asks for more (BEP 3's client called 20 the minimum).
+const PEERS_FEW: u32 = 20;
+/// Time between announces while there are so few, unless the tracker's minimum is longer.
+const FEW_PEERS_INTERVAL_SECS: u64 = 300;
 /// First term of the back-off after failures.
 const BACK_OFF_SECS_MIN: u64 = 5;
 /// Longest back-off.
@@ -41,8 +45,14 @@ fn in_order(list: &[Tracker]) -> Vec<usize> {
     order
 }
 
-/// The next step of a torrent that takes part in its swarm.
-pub(super) fn next_step(list: &[Tracker], announced: &Announced, now: EngineTime) -> Step {
+/// The next step of a torrent that takes part in its swarm. `few` says how many peers it is connected
+/// to if it needs more.
+pub(super) fn next_step(
+    list: &[Tracker],
+    announced: &Announced,
+    few: Option<u32>,
+    now: EngineTime,
+) -> Step {
     // One at a time: whether the next one is needed depends on the answer.
     if list.iter().any(|tracker| tracker.under_way.is_some()) {
         return Step::Wait(EngineTime::NEVER);
@@ -53,7 +63,7 @@ pub(super) fn next_step(list: &[Tracker], announced: &Announced, now: EngineTime
         if tracker.never {
             continue;
         }
-        let (due_at, event) = due(tracker, announced, now);
+        let (due_at, event) = due(tracker, announced, few, now);
         if due_at <= now {
             return Step::Ask(at, event);
         }
@@ -67,7 +77,12 @@ pub(super) fn next_step(list: &[Tracker], announced: &Announced, now: EngineTime
 }
 
 /// When a tracker is due, and with which news.
-fn due(tracker: &Tracker, announced: &Announced, now: EngineTime) -> (EngineTime, AnnounceEvent) {
+fn due(
+    tracker: &Tracker,
+    announced: &Announced,
+    few: Option<u32>,
+    now: EngineTime,
+) -> (EngineTime, AnnounceEvent) {
     let works = tracker.failures == 0;
     if !tracker.started {
         let restart_at = match tracker.asked_at {
@@ -80,7 +95,30 @@ fn due(tracker: &Tracker, announced: &Announced, now: EngineTime) -> (EngineTime
         let at = if works { now } else { tracker.next_at };
         return (at, AnnounceEvent::Completed);
     }
-    (tracker.next_at, AnnounceEvent::None)
+    let at = match (few, tracker.asked_at) {
+        (Some(connected), Some(asked_at)) if works && knows_more(tracker, connected) => {
+            let soon = asked_at + Duration::from_secs(FEW_PEERS_INTERVAL_SECS);
+            tracker.next_at.min(soon.max(tracker.min_at))
+        }
+        _ => tracker.next_at,
+    };
+    (at, AnnounceEvent::None)
+}
+
+/// Whether a tracker counts more peers than we and those that we are connected to.
+fn knows_more(tracker: &Tracker, connected: u32) -> bool {
+    let Some(Ok(last)) = &tracker.last else {
+        return false;
+    };
+    let count = |of: Option<u32>| u64::from(of.unwrap_or(0));
+    count(last.seeders) + count(last.leechers) > u64::from(connected) + 1
+}
+
+/// Whether a downloading torrent has so few peers that it needs more before its tracker's interval is
+/// over: those it began with leave when they are complete, and who has not heard of those that came
+/// since is left alone. BEP 3 lets a client ask out of turn that needs more peers.
+pub(super) const fn needs_peers(connected: u32, connections_max: u32) -> bool {
+    connected < PEERS_FEW && connected < connections_max / 2
 }
 
 /// The trackers that are to be told that a torrent leaves. They are told at the same time: nobody

@@ -52,7 +52,7 @@ fn a_choke_voids_what_waits_and_says_so_to_who_understands() {
             .expect("every peer has them")
             .to_it
             .clone();
-        assert_eq!(free.len(), if able.fast() { 10 } else { 0 });
+        assert_eq!(free.len(), if able.fast() { 5 } else { 0 });
         swarm.say(peer, Message::Interested);
         let block = |piece| BlockRequest {
             piece,

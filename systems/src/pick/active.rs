@@ -64,3 +64,19 @@ pub(super) fn take_block(
     let block = blocks.first_free()?;
     blocks.request(block, peer).then_some(block)
 }
+
+/// Whether [`take_block`] would find one.
+pub(super) fn has_block(
+    opened: &Opened,
+    rows: &PieceRows<'_, '_>,
+    piece: Entity,
+    peer: PeerKey,
+) -> bool {
+    if let Some((_, _, blocks)) = opened.0.get(&piece) {
+        return blocks.free() > 0;
+    }
+    rows.get(piece).is_ok_and(|(blocks, parole, state)| {
+        let elsewhere = parole.active && parole.peer.is_some_and(|other| other != peer);
+        *state == PieceState::Fetching && blocks.free() > 0 && !elsewhere
+    })
+}

@@ -8,14 +8,15 @@ use dunlin_components::peer::{
     AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
 use dunlin_components::torrent::{
-    ActivePieces, Content, Deadlines, Have, Lifecycle, NodeOf, PickOrder, Selection, TorrentBuckets,
+    ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder,
+    Selection, TorrentBuckets,
 };
 use dunlin_components::world::{MemoryBudget, Now, PeerIndex, PortOutbox, Wake, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
-use super::active::{Opened, PieceRows, take_block};
-use super::policy::{Offer, choose};
+use super::active::{Opened, PieceRows, has_block, take_block};
+use super::policy::{Offer, choose, partials_max};
 use crate::receive::request_of;
 
 type PeerRow<'a> = (
@@ -37,6 +38,8 @@ type TorrentRow<'a> = (
     &'a mut TorrentBuckets,
     &'a mut ActivePieces,
     Option<&'a mut PickOrder>,
+    Option<&'a Availability>,
+    &'a Peers,
 );
 
 /// The tables that picking touches.
@@ -110,8 +113,8 @@ impl Tables<'_, '_> {
             return None;
         }
         let row = self.torrents.get_mut(of.0).ok()?;
-        let (node, lifecycle, content, have, selection, deadlines, mut buckets, mut active, order) =
-            row;
+        let (node, lifecycle, content, have, selection, deadlines, ..) = row;
+        let (.., mut buckets, mut active, order, availability, peers) = row;
         let (rules, mut node_buckets, mut luck) = self.nodes.get_mut(node.0).ok()?;
         if *lifecycle != Lifecycle::Downloading {
             return None;
@@ -129,6 +132,8 @@ impl Tables<'_, '_> {
             content,
             active: &mut active,
             order: &mut *order?,
+            availability: availability?,
+            peers: peers.0.len() as u32,
             opened,
             rows: &mut self.pieces,
             budget: &mut self.budget,
@@ -182,6 +187,8 @@ struct Motion<'a, 'w, 's> {
     content: &'a Content,
     active: &'a mut ActivePieces,
     order: &'a mut PickOrder,
+    availability: &'a Availability,
+    peers: u32,
     opened: &'a mut Opened,
     rows: &'a mut PieceRows<'w, 's>,
     budget: &'a mut MemoryBudget,
@@ -190,7 +197,7 @@ struct Motion<'a, 'w, 's> {
 
 impl Motion<'_, '_, '_> {
     /// What to ask a peer for: pieces that a reader waits for, then the piece that it is at, then
-    /// others in motion, so that they become whole, then a new one.
+    /// others in motion, so that they become whole, or a new one that is rarer than those.
     fn next_block(
         &mut self,
         peer: PeerKey,
@@ -214,20 +221,46 @@ impl Motion<'_, '_, '_> {
         if let Some(found) = current.and_then(|piece| self.take(piece, peer)) {
             return Ok(found);
         }
-        let in_motion: Option<(PieceIndex, BlockIndex)> = self
-            .active
-            .0
-            .iter()
-            .filter(|(piece, _)| offer.admits(**piece))
-            .find_map(|(&piece, &entity)| {
-                Some((piece, take_block(self.opened, self.rows, entity, peer)?))
-            });
-        if let Some(found) = in_motion {
+        let rarer_first = offer.rarest_first() && self.may_open_more();
+        let mut new = None;
+        if rarer_first {
+            new = choose(self.order, offer, luck);
+        }
+        if let Some(piece) = self.best_in_motion(peer, offer, new)
+            && let Some(found) = self.take(piece, peer)
+        {
             return Ok(found);
         }
-        let piece = choose(self.order, offer, luck).ok_or(End::Exhausted)?;
+        if !rarer_first {
+            new = choose(self.order, offer, luck);
+        }
+        let piece = new.ok_or(End::Exhausted)?;
         self.open(piece)?;
         self.take(piece, peer).ok_or(End::Exhausted)
+    }
+
+    /// Whether there are so few pieces in motion that another may be begun before they are whole.
+    fn may_open_more(&self) -> bool {
+        let in_motion = self.active.0.len() as u32;
+        in_motion < partials_max(self.peers, self.order.count())
+            && self.budget.admits(self.content.0.geometry().piece_bytes())
+    }
+
+    /// The piece in motion that a peer can add to: the first one, or, where rarity decides, the rarest
+    /// of the most wanted, unless `new` comes before it. A peer that has something rare is not to spend its time on what others have too.
+    fn best_in_motion(
+        &self,
+        peer: PeerKey,
+        offer: &Offer<'_>,
+        new: Option<PieceIndex>,
+    ) -> Option<PieceIndex> {
+        let copies = |piece| self.availability.partial(piece);
+        let rank = |piece| (offer.rarest_first()).then(|| self.order.rank(piece, copies(piece)));
+        let open = self.active.0.iter().filter(|&(&piece, &entity)| {
+            offer.admits(piece) && has_block(self.opened, self.rows, entity, peer)
+        });
+        let best = open.map(|(&piece, _)| (rank(piece), piece)).min()?;
+        new.is_none_or(|new| best.0 <= rank(new)).then_some(best.1)
     }
 
     fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {

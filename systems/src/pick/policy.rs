@@ -19,6 +19,20 @@ pub(crate) fn pipeline(rate_bytes_per_sec: u64, queue_secs: u64, reqq: u32) -> u
         .min(reqq.max(1))
 }
 
+/// How many pieces may be in motion before they come before new ones, however rare those are.
+/// Strict priority of partial pieces (BEP 3) makes pieces whole soon, but makes the few that have
+/// something rare, a new swarm's seed before all, send what everybody has: then the swarm starves
+/// on a handful of common pieces. Half of the peers at most send at a time; and towards the end,
+/// wholeness is what counts.
+pub(crate) const fn partials_max(peers: u32, unopened: u32) -> u32 {
+    let (by_peers, by_pieces) = (peers / 2, unopened / 4);
+    if by_peers < by_pieces {
+        by_peers
+    } else {
+        by_pieces
+    }
+}
+
 /// What a peer that wants a new piece to be opened is offered.
 pub(crate) struct Offer<'a> {
     /// What the peer has.
@@ -32,6 +46,11 @@ pub(crate) struct Offer<'a> {
 }
 
 impl Offer<'_> {
+    /// Whether rarity decides. Who has next to nothing needs whole pieces first, to trade.
+    pub(crate) fn rarest_first(&self) -> bool {
+        self.strategy == PickStrategy::RarestFirst && !self.random_first
+    }
+
     pub(crate) fn admits(&self, piece: PieceIndex) -> bool {
         self.remote.has(piece) && self.only.is_none_or(|only| only.contains(&piece))
     }

@@ -3,10 +3,20 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, PeerKey, PieceIndex, RngStream};
 use dunlin_components::node::Luck;
-use dunlin_components::peer::{EarlyHaves, PeerOf, RemoteHave};
+use dunlin_components::peer::{
+    AllowedFast, AmInterested, EarlyHaves, PeerChoking, PeerOf, RemoteHave,
+};
 use dunlin_components::torrent::{Availability, Have, NodeOf, PickOrder, Wanted};
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a AmInterested,
+    &'a PeerChoking,
+    &'a AllowedFast,
+    &'a mut RemoteHave,
+    Option<&'a mut EarlyHaves>,
+);
 type TorrentRow<'a> = (
     &'a NodeOf,
     &'a Have,
@@ -19,12 +29,12 @@ pub(super) fn apply_haves(
     index: Res<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&PeerOf, &mut RemoteHave, Option<&mut EarlyHaves>)>,
+    mut peers: Query<'_, '_, PeerRow<'_>>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
     mut nodes: Query<'_, '_, &mut Luck>,
 ) {
     for (peer, event) in routed.haves.drain(..) {
-        let Some((of, mut remote, early)) = index
+        let Some((of, interested, choking, allowed, mut remote, early)) = index
             .get(peer)
             .and_then(|entity| peers.get_mut(entity).ok())
         else {
@@ -53,8 +63,14 @@ pub(super) fn apply_haves(
             Ok(Change::Nothing) => {}
             Ok(Change::One(piece)) => {
                 if wanted.0.has(piece) && !have.0.has(piece) {
-                    work.interest.insert(peer);
-                    work.pick.insert(peer);
+                    // Most haves come from peers of whom we want something already and who choke
+                    // us: then nothing follows.
+                    if !interested.0 {
+                        work.interest.insert(peer);
+                    }
+                    if !choking.0 || !allowed.to_us.is_empty() {
+                        work.pick.insert(peer);
+                    }
                 } else if remote.bits.is_full() {
                     work.interest.insert(peer);
                 }

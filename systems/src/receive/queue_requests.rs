@@ -4,13 +4,15 @@ use bevy_ecs::prelude::*;
 use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX, REQUEST_BYTES_MAX};
 use dunlin_base::{EngineTime, PeerKey};
 use dunlin_components::peer::{
-    AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, Strikes,
-    UploadQueue,
+    AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, RemoteHave,
+    Strikes, UploadQueue,
 };
 use dunlin_components::torrent::{Content, Have, Traffic};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, RequestFamily, RoutedEvents, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
+
+use crate::connect::ALLOWED_FAST_PIECES;
 
 type PeerRow<'a> = (
     &'a PeerOf,
@@ -21,6 +23,7 @@ type PeerRow<'a> = (
     &'a mut PeerInterested,
     &'a mut UploadQueue,
     &'a mut Strikes,
+    Option<&'a RemoteHave>,
 );
 
 pub(super) fn queue_requests(
@@ -74,7 +77,11 @@ enum Verdict {
 }
 
 fn judge(
-    (_, _, _, choking, allowed, _, queue, _): &bevy_ecs::query::QueryItem<'_, '_, PeerRow<'_>>,
+    (_, _, _, choking, allowed, _, queue, _, theirs): &bevy_ecs::query::QueryItem<
+        '_,
+        '_,
+        PeerRow<'_>,
+    >,
     content: &Content,
     have: &Have,
     request: &BlockRequest,
@@ -92,7 +99,9 @@ fn judge(
     if request.len > REQUEST_BYTES_MAX {
         return Verdict::Fault(format!("asks for {} bytes at once", request.len));
     }
-    let free = !choking.0 || allowed.to_it.contains(&piece);
+    // BEP 6: who has something to trade by now waits for its turn.
+    let is_newcomer = theirs.is_none_or(|have| have.bits.count() < ALLOWED_FAST_PIECES.into());
+    let free = !choking.0 || (is_newcomer && allowed.to_it.contains(&piece));
     let known = queue.waiting.contains(request) || queue.reading.contains(request);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
     let fits = request.len <= dunlin_base::BLOCK_BYTES;
@@ -109,7 +118,7 @@ fn reject(
     work: &mut Work,
     outbox: &mut PortOutbox,
     peer: PeerKey,
-    (_, _, hello, _, _, _, _, strikes): &mut bevy_ecs::query::QueryItem<'_, '_, PeerRow<'_>>,
+    (_, _, hello, _, _, _, _, strikes, _): &mut bevy_ecs::query::QueryItem<'_, '_, PeerRow<'_>>,
     request: BlockRequest,
 ) {
     if hello.reserved.fast() {

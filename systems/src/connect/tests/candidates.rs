@@ -168,3 +168,22 @@ fn addresses_that_come_later_are_tried_at_once() {
     swarm.step();
     assert_eq!(swarm.dials.len(), 1);
 }
+
+/// A node that has all the connections it wants is no dead address: it is tried every few minutes.
+#[test]
+fn who_hangs_up_for_want_of_room_is_not_given_up() {
+    let sample = Sample::new(100_000, 32_768);
+    let mut swarm = Swarm::new(3, &EngineConfig::default());
+    swarm.add_with(0, &sample, false, &[], |add| {
+        add.limits.connections = Some(1);
+    });
+    swarm.add(1, &sample, false, &[0]);
+    swarm.run_for(Duration::from_secs(1));
+    swarm.add(2, &sample, false, &[0]);
+    swarm.run_for(Duration::from_secs(3600));
+    let dials = swarm.dials.iter().filter(|dial| dial.1 == NodeKey(2));
+    let dials: Vec<_> = dials.map(|dial| dial.0).collect();
+    assert!(dials.len() > 18, "{} in an hour", dials.len());
+    let gaps = dials.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.max() <= Some(Duration::from_secs(182)));
+}

@@ -339,3 +339,35 @@ fn leechers_want_many_addresses_and_seeds_some() {
         .collect();
     assert_eq!(wanted, [Some(200), Some(50)]);
 }
+
+/// BEP 3: who needs more peers may ask before the interval is over. Only a tracker that has more is
+/// asked, and no more often than it bears.
+#[test]
+fn a_lonely_download_asks_again_before_its_interval_is_over() {
+    for (leechers, min, gap) in [
+        (None, None, 1800),
+        (Some(9), None, 300),
+        (Some(9), Some(700), 700),
+    ] {
+        let answer = Answer::Reply(AnnounceReply {
+            interval_secs: 1800,
+            min_interval_secs: min,
+            seeders: Some(0),
+            leechers: leechers.or(Some(1)),
+            ..AnnounceReply::default()
+        });
+        let mut bench = bench(answer);
+        bench.act(start);
+        bench.live(3600);
+        let gaps = bench
+            .asked
+            .windows(2)
+            .map(|pair| pair[1].at.since(pair[0].at));
+        for found in gaps {
+            let found = found.as_secs();
+            assert!((gap..=gap + 62).contains(&found), "{found} s, not {gap} s");
+        }
+        assert!(bench.asked.len() > 1);
+        assert_polite(&bench, min.unwrap_or(60).into());
+    }
+}

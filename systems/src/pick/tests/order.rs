@@ -15,31 +15,39 @@ use crate::swarm::{Sample, Swarm};
 const MINUTES: Duration = Duration::from_secs(600);
 const PIECE: u32 = 32_768;
 
-/// Node 1 downloads from node 0 with this strategy.
+/// The order in which node 1 begins pieces, downloading from node 0 with this strategy; without those
+/// that it may ask for before it is unchoked.
 fn download(strategy: PickStrategy) -> Vec<u32> {
     let sample = Sample::new(40 * PIECE as usize, PIECE);
     let mut swarm = Swarm::new(2, &EngineConfig::default());
     swarm.add(0, &sample, true, &[]);
     swarm.add_with(1, &sample, false, &[0], |add| add.strategy = strategy);
     assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)));
-    order_of_pieces(&swarm)
+    let mut order = order_of_pieces(&swarm);
+    order.retain(|&piece| {
+        let is_free = |(_, said): &(_, Message)| *said == Message::AllowedFast(piece);
+        !swarm.wire.iter().any(is_free)
+    });
+    assert!(order.len() >= 35);
+    order
 }
 
 #[test]
 fn sequential_goes_from_the_first_to_the_last() {
-    assert!(download(PickStrategy::Sequential).into_iter().eq(0..40));
+    assert!(download(PickStrategy::Sequential).is_sorted());
 }
 
 #[test]
 fn round_robin_goes_from_the_first_to_the_last_too() {
-    assert!(download(PickStrategy::RoundRobin).into_iter().eq(0..40));
+    // From the piece after the one that it began last, and once round.
+    let order = download(PickStrategy::RoundRobin);
+    let falls = order.windows(2).filter(|pair| pair[1] < pair[0]);
+    assert!(falls.count() <= 1, "{order:?}");
 }
 
 #[test]
 fn rarest_first_is_random_among_equals() {
-    let order = download(PickStrategy::RarestFirst);
-    assert!(!order.is_sorted());
-    assert_eq!(order.len(), 40);
+    assert!(!download(PickStrategy::RarestFirst).is_sorted());
 }
 
 #[test]
@@ -183,4 +191,37 @@ fn what_a_reader_waits_for_comes_before_all_else() {
         .map(|block| block.piece)
         .collect();
     assert_eq!(next[..4], [30, 30, 31, 31]);
+}
+
+/// A peer with a rare piece is asked for that, though a common piece in motion lacks blocks: else a
+/// new swarm's seed sends what everybody has.
+#[test]
+fn a_rare_piece_is_not_passed_over_for_a_common_one_in_motion() {
+    let sample = Sample::new(40 * 8 * 16_384, 8 * 16_384);
+    let mut config = EngineConfig::default();
+    config.pick.random_first_pieces = 0;
+    let mut swarm = Swarm::new(1, &config);
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let common: Vec<_> = (1..=3)
+        .map(|n| {
+            let peer = swarm.join(0, &sample, n, able());
+            let all_but_5 = vec![0b1111_1011, 0xff, 0xff, 0xff, 0xff];
+            swarm.say(peer, Message::Bitfield(all_but_5.into()));
+            peer
+        })
+        .collect();
+    swarm.say(common[0], Message::Unchoke);
+    let asked = swarm.asked_of(common[0]);
+    assert!(asked.len() < 8, "blocks are left of the piece in motion");
+    let rich = swarm.join(0, &sample, 4, able());
+    swarm.say(rich, Message::HaveAll);
+    swarm.say(rich, Message::Unchoke);
+    assert!(swarm.asked_of(rich).iter().all(|block| block.piece == 5));
+    swarm.say(common[1], Message::Unchoke);
+    let joined = swarm.asked_of(common[1]);
+    assert_eq!(
+        joined[0].piece, asked[0].piece,
+        "equals become whole before others are opened"
+    );
 }

@@ -7,7 +7,7 @@ use dunlin_components::torrent::{PickOrder, PieceRank};
 use dunlin_port::config::PickStrategy::{self, RarestFirst, RoundRobin, Sequential};
 use dunlin_port::user::FilePriority::{self, High, Low, Normal};
 
-use crate::pick::policy::{Offer, choose, pipeline};
+use crate::pick::policy::{Offer, choose, partials_max, pipeline};
 
 #[test]
 fn a_pipeline_is_as_long_as_the_rate_fills() {
@@ -24,6 +24,21 @@ fn a_pipeline_is_as_long_as_the_rate_fills() {
     ];
     for (rate, secs, reqq, requests) in cases {
         assert_eq!(pipeline(rate, secs, reqq), requests, "{rate} {secs} {reqq}");
+    }
+}
+
+#[test]
+fn wholeness_counts_with_few_peers_and_towards_the_end() {
+    let cases = [
+        // peers, pieces that nobody was asked for, pieces in motion
+        (1, 1000, 0),
+        (4, 1000, 2),
+        (40, 1000, 20),
+        (40, 20, 5),
+        (40, 3, 0),
+    ];
+    for (peers, unopened, most) in cases {
+        assert_eq!(partials_max(peers, unopened), most, "{peers} {unopened}");
     }
 }
 

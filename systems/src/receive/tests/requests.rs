@@ -41,7 +41,7 @@ fn free_and_not(swarm: &mut Swarm, peer: PeerKey) -> (u32, u32) {
     let is_free = |piece: &u32| said.contains(&Message::AllowedFast(*piece));
     let not = (0..PIECES)
         .find(|piece| !is_free(piece))
-        .expect("ten are free");
+        .expect("few are free");
     ((0..PIECES).find(is_free).unwrap_or(not), not)
 }
 
@@ -221,4 +221,16 @@ fn a_piece_that_we_do_not_have_is_rejected() {
     let peer = leecher(&mut swarm, &sample, 1, able());
     swarm.say(peer, Message::Request(block(0)));
     assert_eq!(swarm.heard_by(peer), [Message::Reject(block(0))]);
+}
+
+#[test]
+fn who_has_something_to_trade_is_not_given_allowed_fast_pieces_any_more() {
+    let (mut swarm, sample) = node(None);
+    let peer = swarm.join(0, &sample, 1, able());
+    let (free, _) = free_and_not(&mut swarm, peer);
+    (0..5).for_each(|piece| swarm.say(peer, Message::Have(piece)));
+    swarm.say(peer, Message::Request(block(free)));
+    swarm.step();
+    assert!(swarm.heard_by(peer).contains(&Message::Reject(block(free))));
+    assert_eq!(swarm.blocks, []);
 }
