@@ -18,6 +18,7 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dunlin_port::snapshot::SessionEvent;
 use world::World;
 
 /// What a swarm that survived went through.
@@ -29,6 +30,12 @@ pub struct Survived {
     pub ticks: u64,
     /// Troubles.
     pub troubles: u64,
+    /// Pieces that failed their hash.
+    pub hash_failures: u64,
+    /// Peers that were banned.
+    pub bans: u64,
+    /// Times that a torrent was stopped by its disk.
+    pub stops: u64,
     /// Digest of all tables after every tick.
     pub digest: u64,
 }
@@ -39,7 +46,19 @@ impl Survived {
         self.virtual_us += other.virtual_us;
         self.ticks += other.ticks;
         self.troubles += other.troubles;
+        self.hash_failures += other.hash_failures;
+        self.bans += other.bans;
+        self.stops += other.stops;
         self.mix(other.digest);
+    }
+
+    const fn hear(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::HashFailed { .. } => self.hash_failures += 1,
+            SessionEvent::PeerBanned { .. } => self.bans += 1,
+            SessionEvent::TorrentStopped { .. } => self.stops += 1,
+            _ => {}
+        }
     }
 
     const fn mix(&mut self, digest: u64) {

@@ -8,6 +8,7 @@ use dunlin_base::{EngineTime, NodeKey, RngStream, StreamName};
 use dunlin_hash::{Sha1Digest, sha1_batch};
 use dunlin_net::sim::bytes::{Content, Host, Lies, Manner};
 use dunlin_port::config::{ByteSize, EngineConfig, PickStrategy, SeedChoke, SlotCount};
+use dunlin_port::user::TorrentLimits;
 use dunlin_protocol::metainfo::{FileAttributes, MetainfoBuilder, NewFile};
 use dunlin_storage::Faults;
 
@@ -33,6 +34,8 @@ pub(super) struct Plan {
 pub(super) struct NodePlan {
     pub(super) line: Host,
     pub(super) complete: bool,
+    /// Whether it begins with the info hash alone.
+    pub(super) by_link: bool,
     pub(super) config: EngineConfig,
     pub(super) memory_bytes: u64,
     pub(super) starts_at: EngineTime,
@@ -61,6 +64,12 @@ pub(super) enum Trouble {
     Recheck,
     /// Somebody names all others.
     Introduce,
+    /// Somebody chooses files: two bits for each say how much it is wanted.
+    Select(u64),
+    /// Somebody limits the torrent.
+    Limit(TorrentLimits),
+    /// Somebody needs bytes from here on soon.
+    Hurry(u64),
 }
 
 impl Plan {
@@ -69,12 +78,12 @@ impl Plan {
         let content = content(&mut luck);
         let count = 3 + luck.below(3);
         let mut nodes: Vec<NodePlan> = (0..count).map(|_| node(&mut luck)).collect();
-        nodes[0].complete = true;
+        (nodes[0].complete, nodes[0].by_link) = (true, false);
         nodes[0].starts_at = EngineTime::START;
         // Sometimes another one has everything too, but its line spoils what it sends.
         if luck.below(3) == 0 {
             let mut bad = node(&mut luck);
-            bad.complete = true;
+            (bad.complete, bad.by_link) = (true, false);
             bad.line.spoils_one_in = SPOILS_ONE_IN;
             nodes.push(bad);
         }
@@ -163,6 +172,7 @@ fn node(luck: &mut RngStream) -> NodePlan {
     NodePlan {
         line: line(luck),
         complete: false,
+        by_link: luck.below(4) == 0,
         config,
         memory_bytes: [70_000, 300_000, 64 << 20][luck.below(3) as usize],
         starts_at: EngineTime::START + Duration::from_millis(luck.below(8000)),
@@ -188,7 +198,7 @@ fn troubles(
 
 fn trouble(luck: &mut RngStream) -> Trouble {
     let millis = |luck: &mut RngStream, max| Duration::from_millis(luck.below(max));
-    match luck.below(14) {
+    match luck.below(18) {
         0 | 1 => Trouble::Reset,
         2 => Trouble::Stall(millis(luck, 20_000)),
         3..=5 => Trouble::Disk(faults(luck)),
@@ -208,6 +218,18 @@ fn trouble(luck: &mut RngStream) -> Trouble {
         10 => Trouble::Pause,
         11 => Trouble::Resume,
         12 => Trouble::Recheck,
+        13 => Trouble::Select(luck.next_u64()),
+        14 => {
+            let mut rate = || (luck.below(2) == 0).then(|| 1000 * luck.below(300));
+            Trouble::Limit(TorrentLimits {
+                down_bytes_per_sec: rate(),
+                up_bytes_per_sec: rate(),
+                peer_down_bytes_per_sec: rate(),
+                peer_up_bytes_per_sec: rate(),
+                connections: rate().map(|rate| rate as u32 / 100_000),
+            })
+        }
+        15 => Trouble::Hurry(luck.below(1_000_000)),
         _ => Trouble::Introduce,
     }
 }

@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dunlin_base::limits::INGEST_EVENTS_PER_TICK_MAX;
-use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId};
+use dunlin_base::{BLOCK_BYTES, Bitfield, EngineTime, NodeKey, PeerId};
 use dunlin_net::sim::addr_of;
 use dunlin_net::sim::bytes::BytePorts;
 use dunlin_port::Outbox;
-use dunlin_port::config::Preallocation;
+use dunlin_port::config::{ByteSize, Preallocation};
 use dunlin_port::disk::Check;
+use dunlin_port::net::NetCommand;
 use dunlin_port::snapshot::SessionEvent;
-use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
+use dunlin_port::user::{
+    AddMagnet, AddTorrent, FilePriority, MagnetFiles, TorrentLimits, UserCommand,
+};
 use dunlin_storage::Faults;
 use dunlin_systems::{Engine, NodeSettings};
 
@@ -33,6 +36,12 @@ const ROUNDS_MAX: u32 = 200;
 
 /// What one tick may tell its network: far more than it has peers and pieces.
 const COMMANDS_MAX: usize = 20_000;
+
+/// Every file is wanted like the others.
+const ALL_NORMAL: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+
+/// How much somebody wants soon.
+const HURRY_BYTES: u64 = 100_000;
 
 /// A swarm under way.
 pub(super) struct World {
@@ -59,6 +68,10 @@ struct Process {
     /// Pieces that it said it had and that were looked at.
     seen: Bitfield,
     stopped: bool,
+    /// Whether it knows what the torrent contains.
+    knows: bool,
+    /// Payload that it handed to the network, bytes.
+    given: u64,
 }
 
 impl World {
@@ -77,6 +90,8 @@ impl World {
                 begun: 0,
                 seen: Bitfield::empty(pieces),
                 stopped: false,
+                knows: !node.by_link,
+                given: 0,
             });
         }
         for &(line, manner) in &plan.hostiles {
@@ -197,6 +212,8 @@ impl World {
                 let node = NodeKey(number);
                 self.ports.set_faults(node, Faults::default());
                 self.ports.stall(node, self.now);
+                self.strike(node, Trouble::Select(ALL_NORMAL));
+                self.strike(node, Trouble::Limit(TorrentLimits::default()));
                 self.strike(node, Trouble::Resume);
                 self.strike(node, Trouble::Introduce);
             }
@@ -222,10 +239,34 @@ impl World {
                 torrent,
                 addresses: self.others(node),
             },
+            // Nobody can choose files that nobody knows yet.
+            Trouble::Select(_) if !self.processes[node.0 as usize].knows => return,
+            Trouble::Select(bits) => UserCommand::SetFilePriorities {
+                torrent,
+                priorities: self.priorities(bits),
+            },
+            Trouble::Limit(limits) => UserCommand::SetLimits { torrent, limits },
+            Trouble::Hurry(start) => UserCommand::SetDeadlines {
+                torrent,
+                start,
+                len: HURRY_BYTES,
+            },
         };
         if let Some(engine) = &mut self.processes[node.0 as usize].engine {
             engine.inbox().user.push_back(command);
         }
+    }
+
+    /// How much each file is wanted: two bits for each.
+    fn priorities(&self, bits: u64) -> Vec<FilePriority> {
+        let files = self.plan.content.info.files().len();
+        let of_file = |file: usize| match bits >> (2 * file) & 3 {
+            0 => FilePriority::Skip,
+            1 => FilePriority::Low,
+            2 => FilePriority::Normal,
+            _ => FilePriority::High,
+        };
+        (0..files).map(of_file).collect()
     }
 
     fn others(&self, node: NodeKey) -> Vec<SocketAddr> {
@@ -245,11 +286,12 @@ impl World {
     /// A process begins; what it knows of an earlier life is on its disk.
     fn begin(&mut self, node: NodeKey) {
         let plan = &self.plan.nodes[node.0 as usize];
-        let info = Arc::clone(&self.plan.content.info);
+        let pieces = self.plan.content.info.geometry().piece_count();
         let process = &mut self.processes[node.0 as usize];
         process.begun += 1;
         process.began_at = self.now;
-        process.seen = Bitfield::empty(info.geometry().piece_count());
+        process.given = 0;
+        process.seen = Bitfield::empty(pieces);
         let luck = self.seed ^ u64::from(process.begun) << 32;
         let mut engine = Engine::new(luck, plan.memory_bytes);
         let mut peer_id = *b"-DN0100-000000000000";
@@ -260,32 +302,62 @@ impl World {
             peer_id: PeerId(peer_id),
             config: plan.config.clone(),
         });
-        let user = &mut engine.inbox().user;
+        let knows = process.knows;
         let port = addr_of(node).port();
+        let user = &mut engine.inbox().user;
         user.push_back(UserCommand::Listening { node, port });
-        user.push_back(UserCommand::Add(Box::new(AddTorrent {
-            torrent: BytePorts::torrent_of(node),
-            node,
-            info,
-            trackers: vec![vec!["http://tracker.example/announce".to_owned()]],
-            root: "/".into(),
-            file_priorities: Vec::new(),
-            strategy: plan.config.pick.strategy,
-            preallocation: Preallocation::None,
-            check: Check::Quick,
-            as_is: false,
-            paused: false,
-            limits: TorrentLimits::default(),
-            peers: self.others(node),
-        })));
+        user.push_back(self.add(node, knows));
         self.processes[node.0 as usize].engine = Some(engine);
         self.ports.start(node);
+    }
+
+    /// How a process is given the torrent: whole, or by its hash while it does not know more.
+    fn add(&self, node: NodeKey, knows: bool) -> UserCommand {
+        let plan = &self.plan.nodes[node.0 as usize];
+        let info = &self.plan.content.info;
+        let torrent = BytePorts::torrent_of(node);
+        let trackers = vec![vec!["http://tracker.example/announce".to_owned()]];
+        let (strategy, preallocation) = (plan.config.pick.strategy, Preallocation::None);
+        let (check, limits, peers) = (Check::Quick, TorrentLimits::default(), self.others(node));
+        if !knows {
+            return UserCommand::AddMagnet(Box::new(AddMagnet {
+                torrent,
+                node,
+                info_hash: info.info_hash(),
+                name: None,
+                trackers,
+                root: "/".into(),
+                files: MagnetFiles::All,
+                strategy,
+                preallocation,
+                check,
+                paused: false,
+                limits,
+                peers,
+            }));
+        }
+        UserCommand::Add(Box::new(AddTorrent {
+            torrent,
+            node,
+            info: Arc::clone(info),
+            trackers,
+            root: "/".into(),
+            file_priorities: Vec::new(),
+            strategy,
+            preallocation,
+            check,
+            as_is: false,
+            paused: false,
+            limits,
+            peers,
+        }))
     }
 
     /// Lets a process work until it sleeps.
     fn tick(&mut self, node: NodeKey) {
         let process = &mut self.processes[node.0 as usize];
         let local = process.local(self.now);
+        let rate = self.plan.nodes[node.0 as usize].config.limits.up;
         let Some(engine) = &mut process.engine else {
             return;
         };
@@ -300,8 +372,13 @@ impl World {
             self.survived.mix(engine.digest());
             let mut outbox = core::mem::take(engine.outbox());
             check_outbox(node, &outbox);
-            process.stopped |= outbox.session.contains(&SessionEvent::Stopped);
-            outbox.session.clear();
+            process.given += payload_in(&outbox);
+            check_rate(node, rate, process.given, local);
+            for event in outbox.session.drain(..) {
+                process.knows |= matches!(event, SessionEvent::MetadataCame { .. });
+                process.stopped |= event == SessionEvent::Stopped;
+                self.survived.hear(&event);
+            }
             self.ports.carry_out(node, &mut outbox);
             *engine.outbox() = outbox;
             let unsent = engine.unsent();
@@ -377,6 +454,27 @@ fn check_outbox(node: NodeKey, outbox: &Outbox) {
             "{node:?} told its ports {commands:?} at once"
         );
     }
+}
+
+/// Payload that a tick hands to the network, bytes.
+fn payload_in(outbox: &Outbox) -> u64 {
+    let blocks = outbox.net.iter().map(|command| match command {
+        NetCommand::SendBlock { payload, .. } => payload.len() as u64,
+        _ => 0,
+    });
+    blocks.sum()
+}
+
+/// Nobody gives more than its limit and the burst that goes with it: a second's worth, or a block.
+fn check_rate(node: NodeKey, rate: Option<ByteSize>, given: u64, passed: EngineTime) {
+    let Some(ByteSize(rate)) = rate else { return };
+    let passed_ms = u64::try_from(passed.since(EngineTime::START).as_millis());
+    let earned = rate.saturating_mul(passed_ms.unwrap_or(u64::MAX) + 1) / 1000;
+    let may = earned + rate.max(BLOCK_BYTES.into());
+    assert!(
+        given <= may,
+        "{node:?} gave {given} bytes in {passed} at {rate} bytes/s"
+    );
 }
 
 /// No bit without data: each piece that is said to be there is looked at on the disk.

@@ -69,7 +69,8 @@ impl FuzzArgs {
                 .collect();
             print(json!({
                 "first": self.first, "seeds": self.seeds, "failed": failed, "ticks": all.ticks,
-                "troubles": all.troubles, "virtual_s": virtual_s, "digest": digest,
+                "troubles": all.troubles, "hash_failures": all.hash_failures, "bans": all.bans,
+                "stops": all.stops, "virtual_s": virtual_s, "digest": digest,
                 "wall_s": wall_s,
             }))?;
         } else {
@@ -80,12 +81,15 @@ impl FuzzArgs {
                 ))?;
             }
             print(format_args!(
-                "{}, {} failed; {}, {}, {virtual_s:.0} s of virtual time in {wall_s:.1} s, \
-                 digest {digest}",
+                "{}, {} failed; {}, {}, {}, {}, {}; {virtual_s:.0} s of virtual time in \
+                 {wall_s:.1} s, digest {digest}",
                 count(self.seeds, "seed"),
                 failed.len(),
                 count(all.ticks, "tick"),
                 count(all.troubles, "trouble"),
+                count(all.hash_failures, "bad piece"),
+                count(all.bans, "ban"),
+                count(all.stops, "stop"),
             ))?;
         }
         Ok(match failed.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dunlin_base::{BLOCK_BYTES, EngineTime, InfoHash, PeerId, RngStream};
 use dunlin_protocol::metainfo::Info;
-use dunlin_protocol::wire::extension::ExtensionHandshake;
+use dunlin_protocol::wire::extension::{ExtensionHandshake, ExtensionIds, MetadataMessage};
 use dunlin_protocol::wire::{
     BlockRequest, Decoder, Frame, Handshake, Message, Reserved, piece_header,
 };
@@ -15,6 +15,9 @@ use super::stream::{Ear, Stream};
 
 /// Requests that one peer remembers to answer.
 const REQUESTS_MAX: usize = 64;
+
+/// The number under which hostile peers want messages of the exchange of metadata.
+const UT_METADATA: u8 = 3;
 
 /// How a hostile peer behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +52,9 @@ pub(super) struct Talk {
     /// Payload bytes to skip.
     skip: usize,
     asked: Vec<BlockRequest>,
+    /// Parts of metadata that it was asked for, and the number under which they are wanted.
+    parts: Vec<u32>,
+    ut_metadata: Option<u8>,
     opened: bool,
     /// When it says something next.
     pub(super) acts_at: EngineTime,
@@ -61,6 +67,8 @@ impl Talk {
             decoder: Decoder::default(),
             skip: 0,
             asked: Vec::new(),
+            parts: Vec::new(),
+            ut_metadata: None,
             opened: false,
             acts_at: now,
         }
@@ -89,10 +97,27 @@ impl Talk {
                         self.asked.push(block);
                     }
                 }
+                Ok(Some(Frame::Message(Message::Extended { id, payload }))) => {
+                    self.hear_extension(id, &payload);
+                }
                 Ok(Some(Frame::Message(_))) => {}
                 Ok(None) => return,
                 Err(error) => panic!("an engine sent what is malformed: {error}"),
             }
+        }
+    }
+}
+
+impl Talk {
+    fn hear_extension(&mut self, id: u8, payload: &[u8]) {
+        if id == 0 {
+            let said = ExtensionHandshake::decode(payload).expect("an engine says what is whole");
+            self.ut_metadata = said.ids.ut_metadata;
+        } else if id == UT_METADATA
+            && let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(payload)
+            && self.parts.len() < REQUESTS_MAX
+        {
+            self.parts.push(piece);
         }
     }
 }
@@ -171,11 +196,32 @@ impl Hostile {
             Message::Bitfield(bits.as_bytes().into()).encode(said);
             Message::Unchoke.encode(said);
             Message::Interested.encode(said);
+            let ids = ExtensionIds {
+                ut_metadata: Some(UT_METADATA),
+                ..ExtensionIds::default()
+            };
+            let metadata_size = match self.luck.below(3) {
+                0 => self.luck.next_u64() as u32,
+                _ => self.info.raw().len() as u32,
+            };
+            let said_of_us = ExtensionHandshake {
+                ids,
+                metadata_size: Some(metadata_size),
+                ..ExtensionHandshake::default()
+            };
+            if reserved.extension_protocol() {
+                let payload = said_of_us.encode().into();
+                Message::Extended { id: 0, payload }.encode(said);
+            }
         }
     }
 
     /// Answers a request, rightly more often than not: a liar that is found out at once does no harm.
     fn answer(&mut self, talk: &mut Talk, said: &mut Vec<u8>) {
+        if let (Some(id), Some(part)) = (talk.ut_metadata, talk.parts.pop()) {
+            let payload = self.part(part).encode().into();
+            Message::Extended { id, payload }.encode(said);
+        }
         let Some(block) = talk.asked.pop() else {
             if self.luck.below(20) == 0 {
                 self.any_message().encode(said);
@@ -206,6 +252,28 @@ impl Hostile {
         for _ in 0..times {
             said.extend(piece_header(block.piece, begin, bytes.len() as u32));
             said.extend(&bytes);
+        }
+    }
+
+    /// A part of the metadata, or what it says it is.
+    fn part(&mut self, piece: u32) -> MetadataMessage<'_> {
+        let raw = self.info.raw();
+        let total_size = raw.len() as u32;
+        let lie = self.luck.below(4);
+        let data = raw.chunks(BLOCK_BYTES as usize).nth(piece as usize);
+        match data.or_else(|| raw.get(..1)) {
+            Some(data) if lie > 1 => MetadataMessage::Data {
+                piece,
+                total_size,
+                data,
+            },
+            // Of the right length, and of something else.
+            Some(data) if lie == 1 => MetadataMessage::Data {
+                piece,
+                total_size,
+                data: self.payload.get(..data.len()).unwrap_or(data),
+            },
+            _ => MetadataMessage::Reject { piece },
         }
     }
 
@@ -256,9 +324,10 @@ impl Hostile {
     }
 
     fn any_block(&mut self) -> BlockRequest {
-        let len = match self.luck.below(6) {
+        let len = match self.luck.below(8) {
             0 => self.luck.next_u64() as u32,
             1 => 0,
+            2 => BLOCK_BYTES << self.luck.below(4),
             _ => BLOCK_BYTES,
         };
         BlockRequest {
