@@ -85,7 +85,7 @@ fn announce(
 ) -> TrackerCommand {
     let Trackers { list, announced } = &*row.trackers;
     let totals = row.traffic.totals();
-    let own_limit = row.buckets.and_then(|buckets| buckets.limits.connections);
+    let own_limit = row.buckets.and_then(|buckets| buckets.limits().connections);
     let connections_max = own_limit.unwrap_or(rules.0.limits.connections_per_torrent);
     let connected = u32::try_from(row.peers.0.len()).unwrap_or(u32::MAX);
     let numwant = match event {

@@ -1,5 +1,7 @@
 //! Torrents that a test adds by their info hash, and what puppets say of metadata (BEP 9).
 
+use std::path::Path;
+
 use bevy_ecs::prelude::*;
 use dunlin_base::limits::{METADATA_COPIES_BYTES_MAX, METADATA_REQUESTS_OUT_MAX};
 use dunlin_base::{Bitfield, InfoHash, NodeKey, PeerKey, TorrentKey};
@@ -85,7 +87,7 @@ impl Swarm {
             info_hash,
             name: Some("a link's name".to_owned()),
             trackers: Vec::new(),
-            root: "/nowhere".into(),
+            root: Path::new("/nowhere").into(),
             files: MagnetFiles::All,
             strategy: PickStrategy::RarestFirst,
             preallocation: Preallocation::None,
