@@ -1,5 +1,6 @@
 //! The command line: a verb a file, each a struct of arguments with a `run` that ends in an [`Exit`].
 
+mod allocator;
 mod bars;
 mod config;
 mod config_layers;
@@ -77,6 +78,7 @@ enum Verb {
 
 /// Reads the command line, does what it says, and says how that ended.
 pub(crate) fn main() -> ExitCode {
+    allocator::share_one_arena();
     // Bad usage ends in here, with 2.
     let Cli { global, verb } = Cli::parse();
     if let Err(failure) = log::start(global.log.as_deref()) {

@@ -226,7 +226,8 @@ impl Output {
 /// What a torrent is doing, on one line.
 pub(super) fn status(item: &Item) -> String {
     let Some(view) = &item.view else {
-        return "opening".to_owned();
+        let at_rest = item.complete_since.is_some();
+        return if at_rest { "seeding" } else { "opening" }.to_owned();
     };
     match &view.state {
         TorrentState::Metadata {
@@ -401,7 +402,7 @@ const fn state_word(state: &TorrentState) -> &'static str {
 }
 
 fn summary_fact(item: &Item, seconds: f64) -> Value {
-    let view = item.view.as_ref();
+    let view = item.view.as_deref();
     let number = |of: fn(&TorrentView) -> u64| view.map_or(0, of);
     json!({
         "type": "summary",

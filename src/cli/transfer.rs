@@ -28,6 +28,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const EVENTS_IN_A_ROW: usize = 4096;
 /// How long trackers may take to hear that we stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Torrents whose views are all kept; of more, those at rest are forgotten until something changes.
+const VIEWS_KEPT_MAX: usize = 100;
 /// Below this rate a download counts as slow.
 const SLOW_BYTES_PER_SEC: u64 = 16 << 10;
 
@@ -51,7 +53,10 @@ pub(super) struct Item {
     pub(super) info: Option<Arc<Info>>,
     /// Files to choose when they are known; empty for all.
     select: Vec<Selector>,
-    pub(super) view: Option<TorrentView>,
+    /// What was last seen of it, unless it is one of many that rest.
+    pub(super) view: Option<Box<TorrentView>>,
+    /// Bytes sent and wanted, for the ratio.
+    sent_of: (u64, u64),
     /// Since when it is slow.
     pub(super) slow_since: Option<Instant>,
     /// Since when everything that is wanted is verified and committed.
@@ -78,17 +83,27 @@ impl Item {
         info.map_or(0, |info| info.geometry().piece_count())
     }
 
+    /// Forgets what was seen of it if nothing moves; the next change shows it again.
+    fn forget_if_at_rest(&mut self) {
+        let rests = |view: &TorrentView| {
+            view.state == TorrentState::Seeding
+                && view.peers.is_empty()
+                && view.up_bytes_per_sec == 0
+        };
+        if self.complete_since.is_some() && !self.news && self.view.as_deref().is_some_and(rests) {
+            self.view = None;
+        }
+    }
+
     fn is_done(&self, goal: Goal) -> bool {
         let Some(since) = self.complete_since else {
             return self.failed.is_some();
         };
         let time = goal.seed_time.map(|time| since.elapsed() >= time);
-        let ratio = goal.ratio.map(|ratio| {
-            let view = self.view.as_ref();
-            view.is_some_and(|view| {
-                view.totals.uploaded_bytes as f64 >= ratio * view.wanted_bytes as f64
-            })
-        });
+        let (sent, wanted) = self.sent_of;
+        let ratio = goal
+            .ratio
+            .map(|ratio| wanted > 0 && sent as f64 >= ratio * wanted as f64);
         match (time, ratio) {
             _ if goal.seeds_on => false,
             (None, None) => true,
@@ -121,6 +136,7 @@ impl Addition {
             info: None,
             select,
             view: None,
+            sent_of: (0, 0),
             slow_since: None,
             complete_since: None,
             failed: None,
@@ -298,6 +314,16 @@ impl Transfer {
 
     /// Takes a copy of the tables and tells how far everything is.
     fn look(&mut self) -> Result<(), Failure> {
+        self.look_once()?;
+        self.output.progress(&mut self.items)?;
+        if self.items.len() > VIEWS_KEPT_MAX {
+            self.items.iter_mut().for_each(Item::forget_if_at_rest);
+        }
+        Ok(())
+    }
+
+    /// Takes a copy of the tables.
+    fn look_once(&mut self) -> Result<(), Failure> {
         let (snapshot, mark) = self.session.changes(self.mark).map_err(Failure::failed)?;
         self.mark = Some(mark);
         for view in snapshot.torrents {
@@ -313,15 +339,16 @@ impl Transfer {
             let seeds = view.state == TorrentState::Seeding;
             // Also what stands still while it should move is told again and again.
             let moves = view.state == TorrentState::Downloading;
-            item.news |= moves || item.view.as_ref() != Some(&view);
-            item.view = Some(view);
+            item.news |= moves || item.view.as_deref() != Some(&view);
+            item.sent_of = (view.totals.uploaded_bytes, view.wanted_bytes);
+            item.view = Some(Box::new(view));
             // Nothing was fetched, so there is nothing to be committed before it is complete.
             if item.complete_since.is_none() && item.opened && !item.fetched && seeds {
                 item.complete_since = Some(Instant::now());
                 self.output.complete(item)?;
             }
         }
-        self.output.progress(&mut self.items)
+        Ok(())
     }
 
     /// Takes a configuration that was changed while running, with our flags on top.
@@ -344,7 +371,12 @@ impl Transfer {
     }
 
     fn end(mut self, interrupted: bool, goal: Goal) -> Outcome {
-        self.look()?;
+        if self.items.iter().any(|item| item.view.is_none()) {
+            // Those that rested were forgotten, and the summary is of all.
+            self.mark = None;
+        }
+        self.look_once()?;
+        self.output.progress(&mut self.items)?;
         self.output.clear();
         let failed = self.items.iter().any(|item| item.failed.is_some());
         // To be interrupted is how seeding ends; a download is asked for more than that.

@@ -70,7 +70,7 @@ fn open(info: &Info, dir: PathBuf) -> Result<TorrentFiles, Failure> {
     let pool = FilePool::new(OPEN_FILES_MAX);
     let hash = info.info_hash();
     TorrentFiles::open(
-        dir,
+        dir.into(),
         hash,
         Arc::new(layout),
         wanted,

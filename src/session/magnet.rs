@@ -39,6 +39,7 @@ impl Session {
         registry.next += 1;
         registry.by_hash.insert(info_hash, torrent);
         registry.magnets.insert(torrent, tiers.clone());
+        let root = registry.share(&new.root);
         drop(registry);
         let config = self.config();
         let add = AddMagnet {
@@ -47,7 +48,7 @@ impl Session {
             info_hash,
             name,
             trackers: tiers,
-            root: new.root,
+            root,
             files,
             strategy: new.strategy.unwrap_or(config.pick.strategy),
             preallocation: new.preallocation.unwrap_or(config.storage.preallocation),

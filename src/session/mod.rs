@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -108,6 +108,18 @@ struct Registry {
     by_hash: BTreeMap<InfoHash, TorrentKey>,
     /// Trackers of torrents whose metadata has not come, to be stored with it.
     magnets: BTreeMap<TorrentKey, Vec<Vec<String>>>,
+    /// The folder of the torrent that was added last; the next one is often in the same.
+    root: Option<Arc<Path>>,
+}
+
+impl Registry {
+    /// A folder as torrents share it.
+    fn share(&mut self, root: &Path) -> Arc<Path> {
+        match &self.root {
+            Some(last) if **last == *root => Arc::clone(last),
+            _ => Arc::clone(self.root.insert(root.into())),
+        }
+    }
 }
 
 impl Shared {
@@ -218,13 +230,14 @@ impl Session {
         // However small the pool, one piece must become whole.
         let piece_bytes = info.geometry().piece_bytes() as usize;
         self.pool.ensure_capacity(piece_bytes + self.slack_bytes);
+        let root = self.shared.registry().share(&new.root);
         let config = self.config();
         let add = AddTorrent {
             torrent,
             node: NODE,
             info: Arc::clone(&info),
             trackers: new.tiers.unwrap_or_else(|| metainfo.tiers.clone()),
-            root: new.root,
+            root,
             file_priorities: new.file_priorities,
             strategy: new.strategy.unwrap_or(config.pick.strategy),
             preallocation: new.preallocation.unwrap_or(config.storage.preallocation),

@@ -8,6 +8,8 @@ use dunlin_port::snapshot::SessionEvent;
 
 /// Events that wait for one subscriber; when more come, the oldest are dropped and counted.
 const WAITING_MAX: usize = 16 * 1024;
+/// Events for which an empty line keeps its room.
+const IDLE_EVENTS_MAX: usize = 64;
 
 /// Events of a session, in order, from the moment of [`crate::Session::subscribe`].
 ///
@@ -58,7 +60,12 @@ impl Subscription {
             let waited = self.line.changed.wait_timeout(state, rest);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.events.pop_front()
+        let event = state.events.pop_front();
+        if state.events.is_empty() {
+            // Thousands come at a start, and few from then on.
+            state.events.shrink_to(IDLE_EVENTS_MAX);
+        }
+        event
     }
 
     /// How many events were dropped since this was last asked.

@@ -10,6 +10,7 @@ mod tests;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId, PeerKey, PieceIndex, TorrentKey};
@@ -213,7 +214,7 @@ impl Swarm {
             node: NodeKey(node),
             info: sample.info.clone(),
             trackers: Vec::new(),
-            root: "/nowhere".into(),
+            root: Path::new("/nowhere").into(),
             file_priorities: Vec::new(),
             strategy: PickStrategy::RarestFirst,
             preallocation: Preallocation::None,

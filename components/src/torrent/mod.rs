@@ -10,7 +10,7 @@ mod trackers;
 mod traffic;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::{Component, Entity};
@@ -72,8 +72,8 @@ pub struct Selection {
 /// Where a torrent's files are and how space is reserved for them.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Place {
-    /// The folder.
-    pub root: PathBuf,
+    /// The folder, which torrents share.
+    pub root: Arc<Path>,
     /// How to reserve space.
     pub preallocation: Preallocation,
     /// Whether the files stay as they are: the torrent is seeded, never downloaded.

@@ -1,7 +1,7 @@
 //! Payload of a torrent: rates, totals and limits.
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{RateMeter, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, RateMeter, TokenBucket};
 use dunlin_port::disk::Totals;
 use dunlin_port::user::TorrentLimits;
 
@@ -35,22 +35,88 @@ impl Traffic {
     }
 }
 
-/// What may move.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct TorrentBuckets {
-    /// Payload from peers.
-    pub down: TokenBucket,
-    /// Payload to peers.
-    pub up: TokenBucket,
+/// What may move. Few torrents have limits of their own, so the others carry no buckets.
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TorrentBuckets(Option<Box<Limited>>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Limited {
+    down: TokenBucket,
+    up: TokenBucket,
+    limits: TorrentLimits,
+}
+
+impl Limited {
+    fn new(limits: TorrentLimits) -> Self {
+        let bucket = |rate| TokenBucket::new(rate, u64::from(BLOCK_BYTES));
+        Self {
+            down: bucket(limits.down_bytes_per_sec),
+            up: bucket(limits.up_bytes_per_sec),
+            limits,
+        }
+    }
+}
+
+impl TorrentBuckets {
+    /// The buckets that these limits ask for.
+    #[must_use]
+    pub fn new(limits: TorrentLimits) -> Self {
+        let any = limits != TorrentLimits::default();
+        Self(any.then(|| Box::new(Limited::new(limits))))
+    }
+
+    /// The bucket of payload from peers, when there is a limit.
+    pub fn down(&mut self) -> Option<&mut TokenBucket> {
+        self.0.as_mut().map(|limited| &mut limited.down)
+    }
+
+    /// The bucket of payload to peers, when there is a limit.
+    pub fn up(&mut self) -> Option<&mut TokenBucket> {
+        self.0.as_mut().map(|limited| &mut limited.up)
+    }
+
     /// The limits as they were set, for the peers' own buckets and the connection count.
-    pub limits: TorrentLimits,
+    #[must_use]
+    pub fn limits(&self) -> TorrentLimits {
+        self.0
+            .as_ref()
+            .map_or_else(TorrentLimits::default, |limited| limited.limits)
+    }
+
+    /// Changes the limits.
+    pub fn set(&mut self, now: EngineTime, limits: TorrentLimits) {
+        // From now on: what did not move before there was a limit is no credit.
+        let unlimited = || Box::new(Limited::new(TorrentLimits::default()));
+        let limited = self.0.get_or_insert_with(unlimited);
+        limited.down.set_rate(now, limits.down_bytes_per_sec);
+        limited.up.set_rate(now, limits.up_bytes_per_sec);
+        limited.limits = limits;
+        if limits == TorrentLimits::default() {
+            self.0 = None;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use dunlin_base::EngineTime;
-
     use super::*;
+
+    #[test]
+    fn a_torrent_without_limits_carries_no_buckets() {
+        let mut buckets = TorrentBuckets::new(TorrentLimits::default());
+        assert!(buckets.up().is_none() && buckets.down().is_none());
+        let limits = TorrentLimits {
+            up_bytes_per_sec: Some(1 << 20),
+            ..TorrentLimits::default()
+        };
+        buckets.set(EngineTime::START, limits);
+        assert_eq!(buckets.limits(), limits);
+        assert_eq!(buckets.up().unwrap().rate(), Some(1 << 20));
+        assert_eq!(buckets.down().unwrap().rate(), None);
+        buckets.set(EngineTime::START, TorrentLimits::default());
+        assert_eq!(buckets, TorrentBuckets::default());
+        assert_eq!(size_of::<TorrentBuckets>(), size_of::<usize>());
+    }
 
     #[test]
     fn totals_that_no_transfer_can_reach_do_not_overflow() {

@@ -1,6 +1,6 @@
 //! The disk port: a torrent's files and its row in the resume database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dunlin_base::{Bitfield, PeerKey, PieceIndex, TorrentKey};
@@ -21,7 +21,7 @@ pub enum DiskCommand {
         /// What it contains.
         info: Arc<Info>,
         /// The folder that its files are, or come to be, in.
-        root: PathBuf,
+        root: Arc<Path>,
         /// How to reserve space.
         preallocation: Preallocation,
         /// For each file, whether it is wanted; unwanted files are not created.

@@ -1,7 +1,7 @@
 //! What viewers read: a copy of the tables at an instant, and the events between two of them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dunlin_base::{EngineTime, InfoHash, PeerKey, TorrentKey};
@@ -30,7 +30,7 @@ pub struct TorrentView {
     /// What it is doing.
     pub state: TorrentState,
     /// Where its files are.
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     /// Bytes of the files that are wanted.
     pub wanted_bytes: u64,
     /// Of those, bytes in verified pieces that are on disk.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dunlin_base::{InfoHash, NodeKey, TorrentKey};
@@ -130,7 +130,7 @@ pub struct AddTorrent {
     /// Tiers of announce URLs (BEP 12).
     pub trackers: Vec<Vec<String>>,
     /// The folder that its files are, or come to be, in.
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     /// Priority of each file; empty for all normal.
     pub file_priorities: Vec<FilePriority>,
     /// How pieces are chosen.
@@ -164,7 +164,7 @@ pub struct AddMagnet {
     /// Tiers of announce URLs (BEP 12).
     pub trackers: Vec<Vec<String>>,
     /// The folder that its files are, or come to be, in.
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     /// Which files are wanted.
     pub files: MagnetFiles,
     /// How pieces are chosen.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use dunlin_base::limits::INGEST_EVENTS_PER_TICK_MAX;
@@ -326,7 +327,7 @@ impl World {
                 info_hash: info.info_hash(),
                 name: None,
                 trackers,
-                root: "/".into(),
+                root: Path::new("/").into(),
                 files: MagnetFiles::All,
                 strategy,
                 preallocation,
@@ -341,7 +342,7 @@ impl World {
             node,
             info: Arc::clone(info),
             trackers,
-            root: "/".into(),
+            root: Path::new("/").into(),
             file_priorities: Vec::new(),
             strategy,
             preallocation,

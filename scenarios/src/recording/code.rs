@@ -3,7 +3,7 @@
 
 use core::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dunlin_base::{EngineTime, InfoHash, NodeKey, PeerId, PeerKey, PieceIndex, TorrentKey};
@@ -237,6 +237,16 @@ impl Code for String {
 }
 
 /// As it is shown: no rule of the engine looks at a path.
+impl Code for Arc<Path> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.to_path_buf().put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, Malformed> {
+        PathBuf::get(input).map(Self::from)
+    }
+}
+
 impl Code for PathBuf {
     fn put(&self, out: &mut Vec<u8>) {
         self.to_string_lossy().into_owned().put(out);

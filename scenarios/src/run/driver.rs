@@ -3,6 +3,7 @@
 use core::ops::ControlFlow;
 use core::time::Duration;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use dunlin_base::{EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
@@ -305,7 +306,7 @@ impl<'a> Run<'a> {
             node: key,
             info: Arc::clone(&self.info),
             trackers: vec![vec!["http://tracker.example/announce".to_owned()]],
-            root: "/".into(),
+            root: Path::new("/").into(),
             file_priorities: Vec::new(),
             strategy,
             preallocation: Preallocation::None,

@@ -108,7 +108,7 @@ pub(super) fn admit(
     let peers = world.get::<Peers>(torrent).ok_or(Drop::fault("no peers"))?;
     let own_limit = world
         .get::<TorrentBuckets>(torrent)
-        .and_then(|buckets| buckets.limits.connections);
+        .and_then(|buckets| buckets.limits().connections);
     let ip = remote.addr.ip();
     let mut gives_way = None;
     for (&other, &entity) in &peers.0 {

@@ -56,7 +56,7 @@ pub(super) fn connect_candidates(
         }
         let limits = &rules.0.limits;
         let torrent_max = buckets
-            .limits
+            .limits()
             .connections
             .unwrap_or(limits.connections_per_torrent);
         let in_use = candidates

@@ -251,7 +251,7 @@ fn establish(
     }
     let limits = world
         .get::<TorrentBuckets>(torrent)
-        .map(|buckets| buckets.limits);
+        .map(TorrentBuckets::limits);
     if let Some(own) = limits.and_then(|limits| peer_buckets(&limits)) {
         world.entity_mut(entity).insert(own);
     }

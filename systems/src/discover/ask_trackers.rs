@@ -88,7 +88,7 @@ impl RowItem<'_, '_> {
 
 /// Connections of a torrent, and how many it may have.
 fn connections(row: &RowItem<'_, '_>, rules: &Rules) -> (u32, u32) {
-    let own_limit = row.buckets.and_then(|buckets| buckets.limits.connections);
+    let own_limit = row.buckets.and_then(|buckets| buckets.limits().connections);
     let connections_max = own_limit.unwrap_or(rules.0.limits.connections_per_torrent);
     let connected = u32::try_from(row.peers.0.len()).unwrap_or(u32::MAX);
     (connected, connections_max)

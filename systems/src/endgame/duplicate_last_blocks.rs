@@ -70,7 +70,7 @@ pub(super) fn duplicate_last_blocks(
         let free = DUPLICATES_PER_PEER_MAX.saturating_sub(requests.out.len());
         let room = (requests.room() as usize).min(free);
         let own = own.as_mut().map(|own| &mut own.down);
-        let mut rates = [Some(&mut node_buckets.down), Some(&mut buckets.down), own];
+        let mut rates = [Some(&mut node_buckets.down), buckets.down(), own];
         for (piece, entity, block) in candidates(active, &pieces, remote, peer, room) {
             if lacking(now.0, BLOCK_BYTES.into(), &mut rates).is_some() {
                 break;

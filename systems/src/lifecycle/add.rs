@@ -104,7 +104,7 @@ pub(super) fn enter(world: &mut World, newcomer: Newcomer<'_>) -> Option<Entity>
         SwarmHash(newcomer.info_hash),
         newcomer.selection,
         newcomer.place,
-        buckets(newcomer.limits),
+        TorrentBuckets::new(newcomer.limits),
         candidates,
         crate::discover::trackers(newcomer.trackers),
         newcomer.lifecycle,
@@ -130,13 +130,4 @@ pub(crate) fn peer_buckets(limits: &TorrentLimits) -> Option<PeerBuckets> {
         down: bucket(down),
         up: bucket(up),
     })
-}
-
-fn buckets(limits: TorrentLimits) -> TorrentBuckets {
-    let bucket = |rate| TokenBucket::new(rate, u64::from(BLOCK_BYTES));
-    TorrentBuckets {
-        down: bucket(limits.down_bytes_per_sec),
-        up: bucket(limits.up_bytes_per_sec),
-        limits,
-    }
 }

@@ -65,7 +65,7 @@ pub(super) fn relocate(world: &mut World, entity: Entity, root: PathBuf) {
     ) else {
         return;
     };
-    place.root.clone_from(&root);
+    place.root = root.as_path().into();
     let moved = SessionEvent::Moved {
         torrent,
         root,

@@ -173,9 +173,7 @@ fn listening(world: &mut World, node: dunlin_base::NodeKey, port: u16) {
 
 fn set_limits(world: &mut World, entity: Entity, now: EngineTime, limits: TorrentLimits) {
     if let Some(mut buckets) = world.get_mut::<TorrentBuckets>(entity) {
-        buckets.down.set_rate(now, limits.down_bytes_per_sec);
-        buckets.up.set_rate(now, limits.up_bytes_per_sec);
-        buckets.limits = limits;
+        buckets.set(now, limits);
     }
     let peers: Vec<_> = world
         .get::<Peers>(entity)

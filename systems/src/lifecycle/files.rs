@@ -47,7 +47,7 @@ fn settle(world: &mut World, event: DiskEvent) {
                 return;
             };
             if let Some(mut place) = world.get_mut::<Place>(entity) {
-                place.root.clone_from(&root);
+                place.root = root.as_path().into();
             }
             let error = error.map(|error| error.message);
             emit(

@@ -1,6 +1,8 @@
 //! The copy of the tables that viewers read.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{EngineTime, TorrentKey};
@@ -118,7 +120,7 @@ pub(super) fn bare(
         info_hash,
         name: info_hash.to_string(),
         state: facts.state.clone(),
-        root: place.map_or_else(Default::default, |place| place.root.clone()),
+        root: place.map_or_else(|| Path::new("").into(), |place| Arc::clone(&place.root)),
         wanted_bytes: 0,
         done_bytes: 0,
         have_pieces: 0,

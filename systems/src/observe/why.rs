@@ -67,14 +67,13 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
 }
 
 fn of_seeding(facts: &Facts) -> Vec<Reason> {
-    let mut why = vec![Reason::Complete];
-    why.extend(facts.up_cap.map(Reason::UploadCap));
-    if facts.asking == 0 {
-        why.push(Reason::NobodyInterested);
-    }
-    if facts.peers == 0 {
-        why.extend(facts.tracker.clone());
-    }
+    let nobody = (facts.asking == 0).then_some(Reason::NobodyInterested);
+    let tracker = facts.tracker.clone().filter(|_| facts.peers == 0);
+    let more = [facts.up_cap.map(Reason::UploadCap), nobody, tracker];
+    // Viewers keep this for each of thousands: it has the room that it needs and no more.
+    let mut why = Vec::with_capacity(1 + more.iter().flatten().count());
+    why.push(Reason::Complete);
+    why.extend(more.into_iter().flatten());
     why
 }
 
@@ -240,13 +239,14 @@ fn candidates(world: &World, torrent: Entity) -> u32 {
 fn caps(world: &World, torrent: Entity, asked: bool) -> Option<(Option<u64>, Option<u64>)> {
     let now = world.resource::<Now>().0;
     let traffic = world.get::<Traffic>(torrent)?;
-    let own = world.get::<TorrentBuckets>(torrent);
+    let own = world.get::<TorrentBuckets>(torrent).cloned();
+    let mut own = own.unwrap_or_default();
     let node = world.get::<NodeBuckets>(world.get::<NodeOf>(torrent)?.0);
     let reached = |own: Option<TokenBucket>, node: Option<TokenBucket>, wanted: bool| {
         let binding = |bucket| binding_limit(bucket, now).filter(|_| wanted);
         own.and_then(binding).or_else(|| node.and_then(binding))
     };
-    let (own_down, own_up) = (own.map(|row| row.down), own.map(|row| row.up));
+    let (own_down, own_up) = (own.down().copied(), own.up().copied());
     let (node_down, node_up) = (node.map(|row| row.down), node.map(|row| row.up));
     let gives = traffic.up.bytes_per_sec(now) > 0;
     Some((

@@ -126,7 +126,7 @@ impl Tables<'_, '_> {
             random_first: have.0.count() < rules.0.pick.random_first_pieces,
         };
         let own = own.as_mut().map(|own| &mut own.down);
-        let mut rates = [Some(&mut node_buckets.down), Some(&mut buckets.down), own];
+        let mut rates = [Some(&mut node_buckets.down), buckets.down(), own];
         let mut motion = Motion {
             torrent: of.0,
             content,

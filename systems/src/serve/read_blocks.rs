@@ -65,7 +65,7 @@ pub(super) fn read_blocks(
             && let Some(request) = queue.waiting.front().copied()
         {
             let own = own.as_mut().map(|own| &mut own.up);
-            let all = [Some(&mut node_buckets.up), Some(&mut buckets.up), own];
+            let all = [Some(&mut node_buckets.up), buckets.up(), own];
             if let Err(until) = take(now.0, u64::from(request.len), all) {
                 work.throttled.insert((until, peer));
                 wake.by(until);

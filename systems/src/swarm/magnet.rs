@@ -1,5 +1,7 @@
 //! Torrents that a test adds by their info hash, and what puppets say of metadata (BEP 9).
 
+use std::path::Path;
+
 use dunlin_base::{Bitfield, InfoHash, NodeKey, PeerKey, TorrentKey};
 use dunlin_port::config::{PickStrategy, Preallocation};
 use dunlin_port::disk::Check;
@@ -50,7 +52,7 @@ impl Swarm {
             info_hash,
             name: Some("a link's name".to_owned()),
             trackers: Vec::new(),
-            root: "/nowhere".into(),
+            root: Path::new("/nowhere").into(),
             files: MagnetFiles::All,
             strategy: PickStrategy::RarestFirst,
             preallocation: Preallocation::None,

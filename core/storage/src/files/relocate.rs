@@ -5,6 +5,7 @@ use std::fs::{File, FileTimes};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::beneath::{Access, Folder};
 use super::torrent::{Pending, TorrentFiles, look, open_folder};
@@ -60,7 +61,7 @@ impl TorrentFiles {
             .is(&to)
             .map_err(StorageError::on(Operation::Stat, root))?
         {
-            place.root = root.to_path_buf();
+            place.root = root.into();
             return Ok(());
         }
         let paths = self.paths();
@@ -70,7 +71,7 @@ impl TorrentFiles {
         }
         // Open files would go on to be the old ones.
         self.pool.close_all(self.owner);
-        let from_root = place.root.clone();
+        let from_root = Arc::clone(&place.root);
         let mut job = Move {
             from,
             from_root: &from_root,
@@ -90,7 +91,7 @@ impl TorrentFiles {
             job.take_back(&folders);
             return Err(error);
         }
-        place.root = root.to_path_buf();
+        place.root = root.into();
         let mut had_links = false;
         for path in self.links() {
             had_links |= remove_link(&job.from, job.from_root, path)?;

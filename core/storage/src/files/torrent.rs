@@ -51,7 +51,7 @@ pub struct TorrentFiles {
 /// Where the bytes are.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) root: PathBuf,
+    pub(super) root: Arc<Path>,
     pub(super) wanted: Vec<bool>,
     pub(super) homes: Vec<Home>,
     pub(super) preallocation: Preallocation,
@@ -100,7 +100,7 @@ impl TorrentFiles {
     /// # Panics
     /// When `wanted` does not have one entry for each file.
     pub fn open(
-        root: PathBuf,
+        root: Arc<Path>,
         torrent: InfoHash,
         layout: Arc<FileLayout>,
         wanted: Vec<bool>,
@@ -138,8 +138,8 @@ impl TorrentFiles {
 
     /// The download folder.
     #[must_use]
-    pub fn root(&self) -> PathBuf {
-        self.place().root.clone()
+    pub fn root(&self) -> Arc<Path> {
+        Arc::clone(&self.place().root)
     }
 
     /// Which files are wanted, in the order of the metainfo.

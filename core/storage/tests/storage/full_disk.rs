@@ -133,7 +133,7 @@ fn reserving_shows_a_full_disk_before_the_download() {
     let pool = FilePool::new(4);
     let wanted = vec![true; 2];
     let how = Preallocation::Full;
-    let storage = TorrentFiles::open(root, TORRENT, layout, wanted, how, pool).unwrap();
+    let storage = TorrentFiles::open(root.into(), TORRENT, layout, wanted, how, pool).unwrap();
     let error = storage.prepare().unwrap_err();
     assert_eq!(
         (error.kind, error.op),

@@ -77,7 +77,7 @@ fn files_move_within_a_file_system() {
     let last = last.unwrap();
     assert_eq!(last.done_bytes, last.of_bytes);
     assert!(is_empty(&from));
-    assert_eq!(storage.root(), to.path());
+    assert_eq!(*storage.root(), *to.path());
     assert_eq!(storage.stat().unwrap(), before, "a move is no change");
     assert_whole(&storage);
     write_piece(&storage, &payload(&layout), PieceIndex(0)).unwrap();
@@ -120,7 +120,7 @@ fn a_move_that_is_stopped_changes_nothing() {
             io::ErrorKind::Interrupted
         );
         assert!(is_empty(&to));
-        assert_eq!(storage.root(), from.path());
+        assert_eq!(*storage.root(), *from.path());
         assert_whole(&storage);
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn open_wanted(
     wanted: Vec<bool>,
 ) -> Result<TorrentFiles, StorageError> {
     TorrentFiles::open(
-        root.to_path_buf(),
+        root.into(),
         TORRENT,
         Arc::clone(layout),
         wanted,

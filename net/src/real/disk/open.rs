@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,7 +56,7 @@ struct Before {
 /// The facts of [`dunlin_port::disk::DiskCommand::Open`].
 pub(super) struct Opening {
     pub(super) info: Arc<Info>,
-    pub(super) root: PathBuf,
+    pub(super) root: Arc<Path>,
     pub(super) preallocation: Preallocation,
     pub(super) wanted: Vec<bool>,
     pub(super) check: Check,
@@ -103,7 +103,7 @@ impl Desk<'_> {
         };
         match &record {
             // Bits that were committed for another folder say nothing of this one.
-            Some(record) if record.root != root && check == Check::Quick => check = Check::Full,
+            Some(record) if *record.root != *root && check == Check::Quick => check = Check::Full,
             Some(_) => {}
             // A new torrent may bring a new folder; for a known one a missing folder means that
             // its disk is not mounted, which a new folder would hide.
@@ -347,7 +347,7 @@ impl Desk<'_> {
             (Some(torrent), _) => self.move_files(torrent, target),
             (None, Some(known)) => (self.tell)(DiskEvent::Moved {
                 torrent: self.key,
-                root: known.root.clone(),
+                root: known.root.to_path_buf(),
                 error: Some(trouble::not_open()),
             }),
             (None, None) => self.fail(Some(trouble::not_open())),
@@ -375,14 +375,14 @@ impl Desk<'_> {
         let mut error = moved.err();
         if error.is_none() || !self.cancelled.load(Ordering::Relaxed) {
             let settled = self.edit(hash, &root, |record| {
-                record.root.clone_from(&root);
+                record.root = root.to_path_buf();
                 record.moving_to = None;
             });
             error = error.or(settled.err());
         }
         (self.tell)(DiskEvent::Moved {
             torrent: self.key,
-            root,
+            root: root.to_path_buf(),
             error,
         });
     }

@@ -5,7 +5,7 @@
 //! checking, selecting, moving, closing) runs alone. Torrents take turns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -49,7 +49,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) info_hash: InfoHash,
-    pub(super) root: PathBuf,
+    pub(super) root: Arc<Path>,
 }
 
 /// What ended, to let others begin.
@@ -199,6 +199,10 @@ impl Queue {
             return;
         };
         self.running -= 1;
+        if lane.waiting.is_empty() {
+            // Thousands of torrents rest, each with the room of its busiest moment.
+            lane.waiting = VecDeque::new();
+        }
         match ended {
             Ended::Write(pieces) => {
                 lane.writes -= 1;
@@ -293,7 +297,7 @@ fn known_by(command: &DiskCommand) -> Option<Arc<Known>> {
     match command {
         DiskCommand::Open { info, root, .. } => Some(Arc::new(Known {
             info_hash: info.info_hash(),
-            root: root.clone(),
+            root: Arc::clone(root),
         })),
         _ => None,
     }

@@ -136,7 +136,7 @@ impl Bench {
         DiskCommand::Open {
             torrent: KEY,
             info: Arc::clone(&sample.info),
-            root: self.root(),
+            root: self.root().into(),
             preallocation: Preallocation::Sparse,
             wanted: vec![true; 3],
             check,
@@ -520,7 +520,7 @@ fn many_torrents_commit_together() {
     let opened = each(&|at, sample| DiskCommand::Open {
         torrent: key(at),
         info: Arc::clone(&sample.info),
-        root: bench.root(),
+        root: bench.root().into(),
         preallocation: Preallocation::None,
         wanted: vec![true; 3],
         check: Check::Quick,

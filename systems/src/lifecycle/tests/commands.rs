@@ -172,7 +172,7 @@ fn moving_tells_where_the_files_are() {
     assert_eq!(count(&swarm, &moved), 1);
     assert_eq!(
         swarm.engine.snapshot().torrents[1].root,
-        std::path::Path::new("/elsewhere")
+        std::path::Path::new("/elsewhere").into()
     );
     assert!(
         swarm.run_until(MINUTES, |swarm| swarm.is_complete(1)),
