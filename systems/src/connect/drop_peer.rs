@@ -142,8 +142,7 @@ pub(crate) fn drop_peer(world: &mut World, peer: PeerKey, drop: Drop) {
                 .get::<PeerTraffic>(entity)
                 .map_or(now, |traffic| traffic.established_at);
             let stood = phase == Phase::Established && now - since >= STOOD;
-            let answered = phase == Phase::Handshaking;
-            free_candidate(world, torrent, remote.addr, &drop, stood, answered);
+            free_candidate(world, torrent, remote.addr, &drop, phase, stood);
         }
     }
     world.despawn(entity);
@@ -220,8 +219,8 @@ fn free_candidate(
     torrent: Entity,
     addr: SocketAddr,
     drop: &Drop,
+    phase: Phase,
     stood: bool,
-    answered: bool,
 ) {
     let now = world.resource::<Now>().0;
     let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) else {
@@ -248,7 +247,9 @@ fn free_candidate(
         .saturating_sub(1)
         .min(RETRY_SECS.len() as u32 - 1);
     let secs = match drop.again {
-        Again::Failed if answered => RETRY_SECS[step as usize].min(RETRY_ANSWERED_SECS_MAX),
+        Again::Failed if phase == Phase::Handshaking => {
+            RETRY_SECS[step as usize].min(RETRY_ANSWERED_SECS_MAX)
+        }
         Again::Failed | Again::Misbehaved | Again::Never => RETRY_SECS[step as usize],
         Again::Later => 1800,
         Again::Now => 0,
