@@ -147,6 +147,12 @@ impl Engine {
         Some(traffic.wasted_bytes + traffic.corrupt_bytes)
     }
 
+    /// Connections of all nodes, attempts included. One between two nodes of this world is two.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.world.resource::<PeerIndex>().len()
+    }
+
     /// The digest of all tables: equal for equal states, whatever the order in which rows are
     /// stored. DESIGN: "Determinism".
     #[must_use]
