@@ -77,8 +77,12 @@ pub struct SeriesRow {
     pub leechers: u32,
     /// Nodes present that are complete.
     pub seeds: u32,
+    /// Connections between nodes, attempts included.
+    pub connections: u32,
     /// Payload sent by all nodes.
     pub up_bytes: u64,
+    /// Of that, what nodes sent that came with everything.
+    pub seed_up_bytes: u64,
     /// What the lines of the nodes present could have sent.
     pub up_capacity_bytes: u64,
     /// Payload received by all nodes.

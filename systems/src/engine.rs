@@ -182,6 +182,12 @@ impl Engine {
         crate::audit::audit(&mut self.world);
     }
 
+    /// Connections of all nodes, attempts included. One between two nodes of this world is two.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.world.resource::<PeerIndex>().len()
+    }
+
     /// The digest of all tables: equal for equal states, whatever the order in which rows are
     /// stored. DESIGN: "Determinism".
     #[must_use]

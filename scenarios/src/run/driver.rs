@@ -98,8 +98,8 @@ struct Run<'a> {
     copies: Copies,
     agenda: Agenda,
     series: Vec<SeriesRow>,
-    /// Payload of all nodes, sent and received, at the last row.
-    at_last_row: (u64, u64),
+    /// Payload of all nodes, sent and received, and sent by seeds, at the last row.
+    at_last_row: (u64, u64, u64),
     progress: Progress,
     looked_at: LookedAt,
     /// Leechers that have not come or are neither complete nor gone.
@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
             copies: Copies::new(pieces),
             agenda: agenda(scenario, &members, tick.0),
             series: Vec::new(),
-            at_last_row: (0, 0),
+            at_last_row: (0, 0, 0),
             progress: Progress {
                 leechers,
                 ..Progress::default()
@@ -453,11 +453,12 @@ impl<'a> Run<'a> {
             at_us: self.now_us(),
             ..SeriesRow::default()
         };
-        let (mut up, mut down) = (0, 0);
+        let (mut up, mut down, mut seed_up) = (0, 0, 0);
         for member in &self.members {
             let key = NodeKey(member.plan.node);
             let books = self.ports.books();
             up += books.sent(key);
+            seed_up += u64::from(member.plan.seed) * books.sent(key);
             down += books.received(key).iter().sum::<u64>();
             if !member.is_present() {
                 continue;
@@ -470,9 +471,11 @@ impl<'a> Run<'a> {
             let rate = u128::from(self.ports.line(key).up_bytes_per_sec);
             row.up_capacity_bytes += (rate * u128::from(every_us) / 1_000_000) as u64;
         }
+        row.connections = (self.engine.connections() / 2) as u32;
         row.up_bytes = up - self.at_last_row.0;
         row.down_bytes = down - self.at_last_row.1;
-        self.at_last_row = (up, down);
+        row.seed_up_bytes = seed_up - self.at_last_row.2;
+        self.at_last_row = (up, down, seed_up);
         (row.rarest_copies, row.mean_copies_milli, row.most_copies) = self.copies.spread();
         self.series.push(row);
     }

@@ -45,6 +45,26 @@ pub enum Expectation {
         /// At most.
         max: Permille,
     },
+    /// Copies of the whole content that those sent who came with it, until the first leecher was
+    /// complete, to the precision of the time series.
+    SeedCopies {
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
+    /// Of the time for which nodes of a class had leechers unchoked, the share that leechers of one
+    /// class had.
+    UnchokeShare {
+        /// Who unchokes.
+        by: String,
+        /// Who is unchoked.
+        of: String,
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
     /// Time average of the leechers present, from `from` to the end.
     Leechers {
         /// When the warm-up is over.

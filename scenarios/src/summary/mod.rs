@@ -23,6 +23,8 @@ pub struct Summary {
     pub ticks: u64,
     /// How long the run was in virtual time.
     pub virtual_s: f64,
+    /// Most connections between nodes at a time, attempts included.
+    pub connections: u32,
     /// Nodes that came, seeds too.
     pub nodes: u64,
     /// Completion times of all leechers.
@@ -136,6 +138,12 @@ impl Summary {
             seed: record.seed,
             ticks: record.ticks,
             virtual_s: secs(record.virtual_us),
+            connections: record
+                .series
+                .iter()
+                .map(|row| row.connections)
+                .max()
+                .unwrap_or(0),
             nodes: record.nodes.len() as u64,
             times: Times::new(&leechers, start),
             bound_s: record.bound_us.map(secs),

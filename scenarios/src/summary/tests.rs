@@ -42,6 +42,8 @@ pub(crate) fn record() -> (RunRecord, Scenario) {
         leechers: 3,
         seeds: 1,
         up_bytes,
+        connections: 12,
+        seed_up_bytes: up_bytes / 2,
         up_capacity_bytes: 1000,
         down_bytes: up_bytes,
         rarest_copies: 1,
@@ -160,12 +162,24 @@ fn expectations_are_judged() {
             min: 3,
             max: 3,
         },
+        Expectation::SeedCopies {
+            min: Permille(0),
+            max: Permille(1000),
+        },
+        Expectation::UnchokeShare {
+            by: "seed".to_owned(),
+            of: "leech".to_owned(),
+            min: Permille(1000),
+            max: Permille(1000),
+        },
     ];
     let verdicts = Summary::new(&record, &scenario).verdicts(&record, &scenario);
     let met: Vec<bool> = verdicts.iter().map(|verdict| verdict.met).collect();
     assert_eq!(
         met,
-        [true, true, false, true, true, false, false, true],
+        [
+            true, true, false, true, true, false, false, true, true, true
+        ],
         "{verdicts:#?}"
     );
     assert_eq!(

@@ -17,11 +17,11 @@ impl Summary {
     /// Judges every expectation of `scenario`, in order. What cannot be computed is not met.
     #[must_use]
     pub fn verdicts(&self, record: &RunRecord, scenario: &Scenario) -> Vec<Verdict> {
-        let judge = |expectation| self.judge(expectation, record);
+        let judge = |expectation| self.judge(expectation, record, scenario);
         scenario.expect.iter().map(judge).collect()
     }
 
-    fn judge(&self, expectation: &Expectation, record: &RunRecord) -> Verdict {
+    fn judge(&self, expectation: &Expectation, record: &RunRecord, scenario: &Scenario) -> Verdict {
         let nothing = Permille(0);
         match expectation {
             Expectation::AllComplete => self.all_complete(),
@@ -31,27 +31,7 @@ impl Summary {
                 to,
                 min,
                 max,
-            } => {
-                let times = class
-                    .as_ref()
-                    .map_or(Some(&self.times), |name| self.times_of(name));
-                let time = times.and_then(|times| times.pick(*of));
-                let (unit, unit_name) = match to {
-                    Yardstick::KumarRoss => (self.bound_s, "the Kumar-Ross bound".to_owned()),
-                    Yardstick::Time(time) => (Some(super::secs(time.0)), time.to_string()),
-                };
-                let found = time.zip(unit).map(|(time, unit)| time / unit);
-                let of_class = class
-                    .as_ref()
-                    .map(|name| format!(" of {name}"))
-                    .unwrap_or_default();
-                within(
-                    &format!("{of:?} completion{of_class} over {unit_name}"),
-                    found,
-                    *min,
-                    *max,
-                )
-            }
+            } => self.judge_time(*of, class.as_deref(), to, *min, *max),
             Expectation::Utilisation { min, max } => within(
                 "upload utilisation from 5 % to 90 % of the run",
                 self.utilisation_busy,
@@ -67,6 +47,18 @@ impl Summary {
                     *max,
                 )
             }
+            Expectation::SeedCopies { min, max } => within(
+                "copies that seeds sent until the first completion",
+                seed_copies(record, scenario),
+                *min,
+                *max,
+            ),
+            Expectation::UnchokeShare { by, of, min, max } => within(
+                &format!("share of {of} in the unchokes by {by}"),
+                unchoke_share(record, by, of),
+                *min,
+                *max,
+            ),
             Expectation::Waste { max } => {
                 within("wasted share of the download", self.wasted, nothing, *max)
             }
@@ -83,6 +75,30 @@ impl Summary {
                 )
             }
         }
+    }
+
+    fn judge_time(
+        &self,
+        of: Completion,
+        class: Option<&str>,
+        to: &Yardstick,
+        min: Permille,
+        max: Permille,
+    ) -> Verdict {
+        let times = class.map_or(Some(&self.times), |name| self.times_of(name));
+        let time = times.and_then(|times| times.pick(of));
+        let (unit, unit_name) = match to {
+            Yardstick::KumarRoss => (self.bound_s, "the Kumar-Ross bound".to_owned()),
+            Yardstick::Time(time) => (Some(super::secs(time.0)), time.to_string()),
+        };
+        let found = time.zip(unit).map(|(time, unit)| time / unit);
+        let of_class = class.map(|name| format!(" of {name}")).unwrap_or_default();
+        within(
+            &format!("{of:?} completion{of_class} over {unit_name}"),
+            found,
+            min,
+            max,
+        )
     }
 
     fn times_of(&self, class: &str) -> Option<&Times> {
@@ -114,6 +130,24 @@ impl Times {
             Completion::Last => self.last,
         }
     }
+}
+
+/// What seeds sent until the first leecher was complete, by the length of the content.
+fn seed_copies(record: &RunRecord, scenario: &Scenario) -> Option<f64> {
+    let complete = record.nodes.iter().filter_map(|node| node.completed_us);
+    let first = complete.min()?;
+    let rows = record.series.iter().take_while(|row| row.at_us <= first);
+    let sent: u64 = rows.map(|row| row.seed_up_bytes).sum();
+    Some(sent as f64 / scenario.content.size.0 as f64)
+}
+
+/// Of the time for which `by` had leechers unchoked, the share of the class `of`. Nodes that came
+/// with everything are never unchoked.
+fn unchoke_share(record: &RunRecord, by: &str, of: &str) -> Option<f64> {
+    let place = |name: &str| record.classes.iter().position(|class| class == name);
+    let row = record.unchoke_us.get(place(by)?)?;
+    let all: u64 = row.iter().sum();
+    (all > 0).then(|| row[place(of).unwrap_or(0)] as f64 / all as f64)
 }
 
 fn within(what: &str, found: Option<f64>, min: Permille, max: Permille) -> Verdict {

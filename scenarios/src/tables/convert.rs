@@ -64,7 +64,9 @@ pub(super) fn series(record: &RunRecord) -> Table {
     table.add("at_us", whole(|row| row.at_us));
     table.add("leechers", whole(|row| row.leechers.into()));
     table.add("seeds", whole(|row| row.seeds.into()));
+    table.add("connections", whole(|row| row.connections.into()));
     table.add("up_bytes", whole(|row| row.up_bytes));
+    table.add("seed_up_bytes", whole(|row| row.seed_up_bytes));
     table.add("up_capacity_bytes", whole(|row| row.up_capacity_bytes));
     table.add("down_bytes", whole(|row| row.down_bytes));
     table.add("rarest_copies", whole(|row| row.rarest_copies.into()));
@@ -163,6 +165,8 @@ pub(super) fn series_from(table: &Table) -> Result<Vec<SeriesRow>, String> {
         columns.whole("up_bytes")?,
         columns.whole("up_capacity_bytes")?,
     );
+    let seed_up = columns.whole("seed_up_bytes")?;
+    let connections = columns.narrow("connections")?;
     let (down, mean) = (
         columns.whole("down_bytes")?,
         columns.whole("mean_copies_milli")?,
@@ -176,6 +180,8 @@ pub(super) fn series_from(table: &Table) -> Result<Vec<SeriesRow>, String> {
         leechers: leechers[at],
         seeds: seeds[at],
         up_bytes: up[at],
+        connections: connections[at],
+        seed_up_bytes: seed_up[at],
         up_capacity_bytes: capacity[at],
         down_bytes: down[at],
         rarest_copies: rarest[at],

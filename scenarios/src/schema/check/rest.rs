@@ -93,7 +93,14 @@ impl Scenario {
                     faults.range(format!("{path}.to"), *time, Micros(1), RUN_MAX);
                 }
             }
-            Expectation::Utilisation { min, max } => span(faults, *min, *max),
+            Expectation::Utilisation { min, max } | Expectation::SeedCopies { min, max } => {
+                span(faults, *min, *max);
+            }
+            Expectation::UnchokeShare { by, of, min, max } => {
+                self.check_class_name(by, path, faults);
+                self.check_class_name(of, path, faults);
+                span(faults, *min, *max);
+            }
             Expectation::ShareRatio { class, min, max } => {
                 self.check_class_name(class, path, faults);
                 span(faults, *min, *max);
