@@ -56,6 +56,17 @@ pub struct RowDifference {
     pub digests: [Option<u64>; 2],
 }
 
+/// Two recordings cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum DiffError {
+    /// The first is no recording, or is damaged.
+    #[error("A: {0}")]
+    Left(RecordingError),
+    /// The second is.
+    #[error("B: {0}")]
+    Right(RecordingError),
+}
+
 /// Plays two recordings side by side up to the first tick that differs. `watch` sees every tick
 /// that is alike and may end it.
 ///
@@ -65,12 +76,13 @@ pub fn diff(
     left: impl Read,
     right: impl Read,
     watch: &mut dyn FnMut(&Played) -> ControlFlow<()>,
-) -> Result<Difference, RecordingError> {
-    let mut left = Player::open(left)?;
-    let mut right = Player::open(right)?;
+) -> Result<Difference, DiffError> {
+    let mut left = Player::open(left).map_err(DiffError::Left)?;
+    let mut right = Player::open(right).map_err(DiffError::Right)?;
     let mut difference = Difference::default();
     loop {
-        let (one, other) = (left.play()?, right.play()?);
+        let one = left.play().map_err(DiffError::Left)?;
+        let other = right.play().map_err(DiffError::Right)?;
         let alike = match (&one, &other) {
             (None, None) => return Ok(difference),
             (Some(one), Some(other)) => {

@@ -23,7 +23,9 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 
-pub use diff::{Difference, Parting, RowDifference, diff};
+use code::{Code, Input, Malformed};
+
+pub use diff::{DiffError, Difference, Parting, RowDifference, diff};
 pub use player::{Mismatch, Played, Player, Replayed, replay};
 pub use reader::{RecordingError, RecordingErrorKind};
 pub use recorder::Recorder;
@@ -65,5 +67,3 @@ fn check_sum(len: u32, body: &[u8]) -> u32 {
     crc.update(body);
     crc.finalize()
 }
-
-use code::{Code, Input, Malformed};

@@ -32,8 +32,8 @@ pub struct Played {
     pub at: EngineTime,
     /// The digest of the tables after it.
     pub digest: u64,
-    /// The tables that were otherwise when it was recorded; all, when the recording was cut before
-    /// that was written, are taken to be as they were.
+    /// The tables that were otherwise when it was recorded. Where the recording was cut before it
+    /// says how they were, none is known to be.
     pub mismatch: Vec<String>,
 }
 

@@ -239,7 +239,7 @@ impl BytePorts {
         self.lies = Some((until, lies));
     }
 
-    /// Whether each of these pieces is on a node's disk as it should be; the first that is not.
+    /// The first of these pieces that is not on a node's disk as it should be.
     pub fn missing(&mut self, node: NodeKey, have: &Bitfield) -> Option<PieceIndex> {
         let payload = Arc::clone(&self.content.payload);
         let disk = &self.node(node).disk;

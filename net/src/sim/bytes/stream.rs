@@ -126,12 +126,11 @@ impl Write for Mouth<'_> {
         };
         let all = slices.iter().flat_map(|slice| slice.iter().copied());
         let mut taken: Vec<u8> = all.take(limit).collect();
-        if self.spoils_one_in > 0
-            && self.luck.below(self.spoils_one_in) < taken.len() as u64
-            && let Some(byte) = self.luck.below(taken.len() as u64).try_into().ok()
-            && let Some(byte) = taken.get_mut::<usize>(byte)
-        {
-            *byte ^= 1 << self.luck.below(8);
+        let spoiled =
+            self.spoils_one_in > 0 && self.luck.below(self.spoils_one_in) < taken.len() as u64;
+        if spoiled && let Some(last) = taken.len().checked_sub(1) {
+            let at = self.luck.below(last as u64 + 1) as usize;
+            taken[at] ^= 1 << self.luck.below(8);
         }
         let len = taken.len();
         *self.budget -= len;
