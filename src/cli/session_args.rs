@@ -29,6 +29,10 @@ pub(crate) struct SessionArgs {
     /// Most connections at a time
     #[arg(long, value_name = "N", help_heading = "Network options")]
     pub(crate) connections: Option<u32>,
+    /// Memory that it may take, such as 24M; one piece is always put together, however long
+    /// [default: as configured, or 64M]
+    #[arg(long, value_name = "SIZE", help_heading = "Network options")]
+    pub(crate) memory: Option<ByteSize>,
     /// Peer to connect to, besides those that trackers name; may be repeated
     #[arg(long, value_name = "IP:PORT", action = ArgAction::Append, help_heading = "Network options")]
     pub(crate) peer: Vec<SocketAddr>,
@@ -58,6 +62,7 @@ impl SessionArgs {
         if !self.listen.is_empty() {
             config.network.listen.clone_from(&self.listen);
         }
+        config.network.memory = self.memory.unwrap_or(config.network.memory);
         let limits = &mut config.engine.limits;
         limits.up = self.up_limit.or(limits.up);
         limits.down = self.down_limit.or(limits.down);
