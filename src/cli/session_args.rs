@@ -29,6 +29,10 @@ pub(crate) struct SessionArgs {
     /// Most connections at a time
     #[arg(long, value_name = "N", help_heading = "Network options")]
     pub(crate) connections: Option<u32>,
+    /// Memory that it may take, such as 24M; one piece is always put together, however long
+    /// [default: as configured, or 64M]
+    #[arg(long, value_name = "SIZE", help_heading = "Network options")]
+    pub(crate) memory: Option<ByteSize>,
     /// Peer to connect to, besides those that trackers name; may be repeated
     #[arg(long, value_name = "IP:PORT", action = ArgAction::Append, help_heading = "Network options")]
     pub(crate) peer: Vec<SocketAddr>,
@@ -74,6 +78,7 @@ impl SessionArgs {
             config.engine.choke.seed = seed_choke;
         }
         config.engine.pick.first_last_first |= self.first_last_first;
+        config.network.memory = self.memory.unwrap_or(config.network.memory);
         let limits = &mut config.engine.limits;
         limits.up = self.up_limit.or(limits.up);
         limits.down = self.down_limit.or(limits.down);

@@ -36,7 +36,7 @@ struct Memory {
 
 impl Memory {
     fn share(config: &Config) -> Self {
-        let all = usize::try_from(config.network.memory.0).unwrap_or(usize::MAX);
+        let all = usize::try_from(config.network.blocks_bytes()).unwrap_or(usize::MAX);
         Self {
             pieces_bytes: all / 8 * 5,
             slack_bytes: all / 8,

@@ -37,3 +37,28 @@ fn a_limit_changes_while_a_seed_runs_and_a_bad_file_changes_nothing() {
     assert_eq!(seed.interrupt(), Some(0));
     assert!(std::fs::read(desk.path("down/payload")).expect("a file") == noise(1 << 20));
 }
+
+/// Little memory is enough, also for pieces that are longer than what blocks may take; less than
+/// the program itself needs is bad usage.
+#[test]
+fn a_piece_longer_than_the_memory_is_put_together() {
+    let desk = Desk::new();
+    let content = noise(9 << 20);
+    desk.write("payload", &content);
+    let args = "seed payload --piece-size 8M --torrent-out t.torrent --state-dir seed --listen 127.0.0.1:0 --memory 16M";
+    let mut seed = desk.start(&args.split(' ').collect::<Vec<_>>());
+    let peer = seed.addr().to_string();
+    seed.wait_for("seeding");
+    let get = |memory| {
+        let args = "get t.torrent -o down --state-dir get --no-trackers --listen 127.0.0.1:0";
+        let more = ["--peer", &peer, "--memory", memory];
+        desk.start(&args.split(' ').chain(more).collect::<Vec<_>>())
+    };
+    let mut refused = get("1M");
+    assert_eq!(refused.end(), Some(2));
+    let mut get = get("16M");
+    assert_eq!(get.end(), Some(0));
+    assert_eq!(get.wait_for("summary")["complete"], true);
+    assert_eq!(seed.interrupt(), Some(0));
+    assert!(std::fs::read(desk.path("down/payload")).expect("a file") == content);
+}

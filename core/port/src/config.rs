@@ -46,8 +46,21 @@ pub struct NetworkConfig {
     pub bind_interface: Option<String>,
     /// Seconds after which a connection attempt is given up. Default 10, range 1 to 120.
     pub connect_timeout_secs: u64,
-    /// Most memory for blocks in motion. Default 64 MiB, at least 4 MiB.
+    /// Memory that the program may take while it transfers: blocks in motion get what the program
+    /// itself ([`Self::PROGRAM_BYTES`]) leaves. Default 64 MiB, at least 16 MiB. One piece is always
+    /// put together, however long, and thousands of torrents or connections come on top.
     pub memory: ByteSize,
+}
+
+impl NetworkConfig {
+    /// What the program takes without a block in motion: its code, its tables, its stacks.
+    pub const PROGRAM_BYTES: u64 = 12 << 20;
+
+    /// What is left of the memory for blocks in motion.
+    #[must_use]
+    pub const fn blocks_bytes(&self) -> u64 {
+        self.memory.0.saturating_sub(Self::PROGRAM_BYTES)
+    }
 }
 
 impl Default for NetworkConfig {
@@ -296,7 +309,7 @@ impl Config {
             1,
             120,
         )?;
-        range("network.memory", network.memory.0, 4 << 20, 1 << 40)?;
+        range("network.memory", network.memory.0, 16 << 20, 1 << 40)?;
         self.engine.limits.check()?;
         self.engine.choke.check()?;
         let EngineConfig { pick, storage, .. } = &self.engine;
@@ -397,6 +410,18 @@ mod tests {
                 .contains("engine.choke.interval-secs is 0")
         );
         assert!(error("[engine.limits]\nup = \"fast\"\n").contains("line 2"));
+    }
+
+    #[test]
+    fn blocks_get_what_the_program_leaves() {
+        let network = |memory| NetworkConfig {
+            memory: ByteSize(memory),
+            ..NetworkConfig::default()
+        };
+        assert_eq!(network(24 << 20).blocks_bytes(), 12 << 20);
+        assert_eq!(network(0).blocks_bytes(), 0);
+        let error = Config::from_toml("[network]\nmemory = \"15M\"\n").unwrap_err();
+        assert_eq!(error.key, Some("network.memory"));
     }
 
     #[test]

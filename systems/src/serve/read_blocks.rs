@@ -61,6 +61,11 @@ pub(super) fn read_blocks(
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
         let in_flight_max = in_flight_max(traffic.up.bytes_per_sec(now.0));
+        // Half a window at a time: one block for each that left would be a read, a wake-up and a
+        // tick for each block. What is in flight still comes back as it leaves.
+        if in_flight > in_flight_max / 2 {
+            continue;
+        }
         while in_flight < in_flight_max
             && let Some(request) = queue.waiting.front().copied()
         {

@@ -135,7 +135,8 @@ impl DiskPort {
             .drain(..)
             .for_each(|command| state.queue.push(command));
         drop(state);
-        self.shared.changed.notify_all();
+        // Whoever takes one wakes another while there is more.
+        self.shared.changed.notify_one();
     }
 
     /// Moves all events that are ready to the end of `events`.
