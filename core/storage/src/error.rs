@@ -101,7 +101,7 @@ impl ErrorKind {
     const fn advice(self) -> &'static str {
         match self {
             Self::Full => "; make room on that disk",
-            Self::Permission => "; allow this user to write there",
+            Self::Permission => "; check its permissions",
             Self::Missing => "; bring it back",
             Self::Short | Self::Link | Self::Occupied | Self::Other => "",
         }

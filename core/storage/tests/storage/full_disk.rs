@@ -48,7 +48,10 @@ fn every_fault_is_told_by_its_kind() {
     });
     let written = write_piece(&storage, &bytes, PieceIndex(0)).unwrap_err();
     assert_eq!(written.kind, ErrorKind::Permission);
-    assert_eq!(written.to_string(), "cannot write t/a: permission denied");
+    assert_eq!(
+        written.to_string(),
+        "cannot write t/a: permission denied; check its permissions"
+    );
     assert_eq!(
         storage.read_at(0, &mut [0]).unwrap_err().kind,
         ErrorKind::Missing
