@@ -28,7 +28,14 @@ pub(crate) fn sole_sender(senders: &[Option<Sender>]) -> Option<Sender> {
 }
 
 /// The senders of kept blocks that differ from a good copy.
+///
+/// # Panics
+/// When there are suspects and no digests of a good copy: nobody could be told from the innocent.
 pub(crate) fn guilty(suspects: &[SuspectBlock], good: &[[u8; 20]]) -> BTreeSet<Sender> {
+    assert!(
+        suspects.is_empty() || !good.is_empty(),
+        "a piece with suspects is digested block by block"
+    );
     suspects
         .iter()
         .filter(|suspect| good.get(suspect.block as usize) != Some(&suspect.digest))

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_components::piece::{Blocks, Parole, PieceState};
-use dunlin_components::torrent::{ActivePieces, Content};
+use dunlin_components::torrent::{ActivePieces, Content, Suspects};
 use dunlin_components::world::{PortOutbox, TorrentIndex, Work};
 use dunlin_port::hash::HashJob;
 
@@ -10,11 +10,11 @@ pub(super) fn hash_whole_pieces(
     index: Res<'_, TorrentIndex>,
     mut work: ResMut<'_, Work>,
     mut outbox: ResMut<'_, PortOutbox>,
-    torrents: Query<'_, '_, (&Content, &ActivePieces)>,
+    torrents: Query<'_, '_, (&Content, &ActivePieces, &Suspects)>,
     mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &mut PieceState)>,
 ) {
     for (torrent, piece) in work.whole.drain(..) {
-        let Some((content, active)) = index
+        let Some((content, active, suspects)) = index
             .get(torrent)
             .and_then(|entity| torrents.get(entity).ok())
         else {
@@ -40,7 +40,8 @@ pub(super) fn hash_whole_pieces(
             piece,
             blocks: blocks.take_payloads(),
             expected: *expected,
-            digest_blocks: parole.active,
+            // A piece that was given up and begun anew has its suspects still.
+            digest_blocks: parole.active || suspects.0.contains_key(&piece),
         });
     }
 }
