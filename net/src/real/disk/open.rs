@@ -199,12 +199,15 @@ impl Desk<'_> {
         }
         // What is as it was when it was last committed needs no touch and no flush: thousands start
         // like that.
-        let looked = fresh || check != Check::Quick || doubt.count() > 0 || lacks_files(&torrent)?;
+        let looked = fresh || check != Check::Quick || doubt.count() > 0;
+        let misshapen = have.is_full() && is_misshapen(&torrent)?;
+        let looked = looked || misshapen;
         if !torrent.as_is {
             let files = &torrent.files;
-            let shaped = match (have.is_full(), looked) {
+            let shaped = match (have.is_full(), misshapen) {
                 (false, _) => files.prepare(),
-                // All pieces are there; empty files, links and ends may not be.
+                // All pieces are there; empty files and ends may not be. What is right is not even
+                // opened to be written: it may be on a disk that nobody may write to.
                 (true, true) => files.finish(),
                 (true, false) => Ok(()),
             };
@@ -448,18 +451,21 @@ impl Desk<'_> {
     }
 }
 
-/// Whether a file of the torrent that is wanted is not on disk.
-fn lacks_files(torrent: &OpenTorrent) -> Result<bool, DiskError> {
+/// Whether a file of the torrent that is wanted is not on disk, or longer than it should be.
+fn is_misshapen(torrent: &OpenTorrent) -> Result<bool, DiskError> {
     let now = torrent
         .files
         .stat()
         .map_err(|error| trouble::of_storage(&error))?;
     let wanted = torrent.files.wanted();
-    let lacks = torrent.layout.iter().any(|(index, spec)| {
+    let misshapen = torrent.layout.iter().any(|(index, spec)| {
         let at = index.0 as usize;
-        wanted[at] && !spec.pad && spec.symlink.is_none() && now.files[at].is_none()
+        let wrong = now.files[at]
+            .as_ref()
+            .is_none_or(|stat| stat.len > spec.length);
+        wanted[at] && !spec.pad && spec.symlink.is_none() && wrong
     });
-    Ok(lacks)
+    Ok(misshapen)
 }
 
 fn facts_at_rest(torrent: &Arc<OpenTorrent>) -> Result<Facts, DiskError> {
