@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import lab
-from download import dunlin
+from clients import dunlin
 
 LIMIT_SECS = 1800
 

@@ -91,6 +91,21 @@ class Program:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def busiest_thread_secs(self):
+        """User and system time of the thread that has worked most."""
+        most = 0
+        for task in Path(f"/proc/{self.child.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                fields = (task / "stat").read_text().rpartition(")")[2].split()
+                most = max(most, int(fields[11]) + int(fields[12]))
+        return most / os.sysconf("SC_CLK_TCK")
+
+    def sent_bytes(self):
+        """What its namespace has sent."""
+        lines = Path(f"/proc/{self.child.pid}/net/dev").read_text().splitlines()
+        counted = (line.split(":") for line in lines if ":" in line)
+        return sum(int(rest.split()[8]) for name, rest in counted if name.strip() != "lo")
+
     def output(self):
         return self.log.read_text(errors="replace")
 
@@ -104,10 +119,11 @@ class Program:
                 raise SystemExit(f"{self.log.name}: after {limit_secs} s still no: {what}\n{self.output()[-3000:]}")
             time.sleep(0.05)
 
-    def wait_end(self, limit_secs):
+    def wait_end(self, limit_secs, meanwhile=lambda: None):
         deadline = time.monotonic() + limit_secs
         while not self.reap():
             self.sample()
+            meanwhile()
             if time.monotonic() > deadline:
                 raise SystemExit(f"{self.log.name} did not end in {limit_secs} s\n{self.output()[-3000:]}")
             time.sleep(0.02)
@@ -127,6 +143,11 @@ def bencode(value):
             return b"d" + b"".join(bencode(key) + bencode(value[key]) for key in sorted(value)) + b"e"
         case _:
             raise TypeError(value)
+
+
+def same(a, b):
+    """Whether two files, or two folders, have the same contents."""
+    return subprocess.run(["diff", "-rq", a, b], stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A tracker that knows one peer: for clients that cannot be told of one. Arguments: IP PORT PEER_PORT."""
+"""A tracker that always names the same peers, for clients that cannot be told of one. Arguments: IP PORT PEER_PORT..."""
 
 import socket
 import sys
@@ -6,8 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from lab import bencode
 
-ADDRESS, PORT, PEER_PORT = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-REPLY = bencode({"interval": 1800, "peers": socket.inet_aton(ADDRESS) + PEER_PORT.to_bytes(2, "big")})
+ADDRESS, PORT, PEER_PORTS = sys.argv[1], int(sys.argv[2]), [int(port) for port in sys.argv[3:]]
+PEERS = b"".join(socket.inet_aton(ADDRESS) + port.to_bytes(2, "big") for port in PEER_PORTS)
+REPLY = bencode({"interval": 1800, "peers": PEERS})
 
 
 class Announce(BaseHTTPRequestHandler):

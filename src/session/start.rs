@@ -76,7 +76,7 @@ impl Session {
                 aside.display()
             );
         }
-        let hash = HashPort::new(Arc::clone(&wake), hash_threads())?;
+        let hash = HashPort::new(Arc::clone(&wake), hash_threads(), memory.pieces_bytes / 4)?;
         let network = &config.network;
         let tracker = TrackerPort::new(
             Arc::clone(&wake),

@@ -93,7 +93,7 @@ mod tests {
         let reactor = Reactor::new(&config, &LimitsConfig::default(), pool.clone()).unwrap();
         let wake = wake_of(&reactor);
         let disk = DiskPort::new(Arc::clone(&wake), None, 1, pool.clone()).unwrap();
-        let hash = HashPort::new(Arc::clone(&wake), 1).unwrap();
+        let hash = HashPort::new(Arc::clone(&wake), 1, 1 << 20).unwrap();
         let tracker = TrackerPort::new(wake, None, None).unwrap();
         let mut ports = RealPorts::new(reactor, disk, hash, tracker);
         let node = NodeKey(0);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dunlin_base::{Bitfield, InfoHash, PieceIndex, TorrentKey};
+use dunlin_base::{Bitfield, InfoHash, TorrentKey};
 use dunlin_port::BlockPool;
 use dunlin_port::disk::{DiskCommand, DiskEvent, Totals};
 use dunlin_storage::{FilePool, ResumeDb, ResumeError, ResumeRecord};
@@ -276,12 +276,11 @@ impl Shared {
     }
 
     fn write(&self, key: TorrentKey, torrent: Option<&OpenTorrent>, writes: Vec<PieceWrite>) {
-        let pieces: Vec<PieceIndex> = writes.iter().map(|write| write.piece).collect();
         let resume = self.records.as_ref().map(|records| &*records.db);
         let events = transfer::write(key, torrent, resume, writes);
         // First, or a commit that waits for these writes might be told of before them.
         self.events.put(events);
-        self.end(key, Ended::Write(pieces));
+        self.end(key, Ended::Write);
     }
 
     fn commit(

@@ -1,8 +1,11 @@
 //! Which command is carried out next: the order inside each torrent, fairness between torrents.
 //!
-//! Inside a torrent, writes and reads run side by side; a read of a piece waits for its write. A
-//! commit waits for the writes before it, and lets later ones pass. Everything else (opening,
-//! checking, selecting, moving, closing) runs alone. Torrents take turns.
+//! Inside a torrent, a write and reads run side by side; a read of a piece waits for its write, and
+//! a write for the one before it: they would wait for each other inside the system, at the price of
+//! a thread that spins, and what gathers meanwhile is written with one call. Reads pass writes that
+//! wait. A commit waits for the
+//! writes before it, and lets later ones pass. Everything else (opening, checking, selecting,
+//! moving, closing) runs alone. Torrents take turns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -55,7 +58,7 @@ pub(super) struct Known {
 /// What ended, to let others begin.
 #[derive(Debug)]
 pub(super) enum Ended {
-    Write(Vec<PieceIndex>),
+    Write,
     Read,
     Commit,
     /// A command that ran alone; what is open now.
@@ -73,7 +76,7 @@ struct Lane {
     /// Since it was first opened, or that was tried.
     known: Option<Arc<Known>>,
     cancelled: Arc<AtomicBool>,
-    writes: usize,
+    /// Pieces of the write that runs; none while none does.
     writing: BTreeSet<PieceIndex>,
     reads: usize,
     committing: bool,
@@ -204,10 +207,7 @@ impl Queue {
             lane.waiting = VecDeque::new();
         }
         match ended {
-            Ended::Write(pieces) => {
-                lane.writes -= 1;
-                lane.writing.retain(|piece| !pieces.contains(piece));
-            }
+            Ended::Write => lane.writing.clear(),
             Ended::Read => lane.reads -= 1,
             Ended::Commit => lane.committing = false,
             Ended::Alone { torrent, closed } => {
@@ -228,8 +228,12 @@ impl Queue {
 
 impl Lane {
     fn is_quiet(&self) -> bool {
-        let running = self.writes + self.reads > 0 || self.committing || self.alone;
+        let running = self.is_writing() || self.reads > 0 || self.committing || self.alone;
         !running && self.waiting.is_empty() && !self.listed
+    }
+
+    fn is_writing(&self) -> bool {
+        !self.writing.is_empty()
     }
 
     fn can_begin(&self) -> bool {
@@ -238,17 +242,35 @@ impl Lane {
         }
         match self.waiting.front() {
             None => false,
-            Some(DiskCommand::Write { .. }) => true,
-            Some(DiskCommand::Read { blocks, .. }) => !blocks
-                .iter()
-                .any(|block| self.writing.contains(&PieceIndex(block.piece))),
-            Some(DiskCommand::Commit { .. }) => self.writes == 0 && !self.committing,
-            Some(_) => self.writes == 0 && self.reads == 0 && !self.committing,
+            Some(DiskCommand::Write { .. }) => !self.is_writing() || self.read_ahead().is_some(),
+            Some(read @ DiskCommand::Read { .. }) => !reads_any(read, &self.writing),
+            Some(DiskCommand::Commit { .. }) => !self.is_writing() && !self.committing,
+            Some(_) => !self.is_writing() && self.reads == 0 && !self.committing,
         }
     }
 
+    /// The first read behind writes that wait, unless it is of what they write: somebody is served
+    /// however slow the disk takes what comes.
+    fn read_ahead(&self) -> Option<usize> {
+        let mut unwritten = self.writing.clone();
+        for (place, command) in self.waiting.iter().enumerate() {
+            match command {
+                DiskCommand::Write { piece, .. } => _ = unwritten.insert(*piece),
+                DiskCommand::Read { .. } => {
+                    return (!reads_any(command, &unwritten)).then_some(place);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     fn begin(&mut self) -> Option<Work> {
-        match self.waiting.pop_front()? {
+        let place = match self.waiting.front()? {
+            DiskCommand::Write { .. } if self.is_writing() => self.read_ahead()?,
+            _ => 0,
+        };
+        match self.waiting.remove(place)? {
             DiskCommand::Write { piece, blocks, .. } => Some(self.begin_write(piece, blocks)),
             command => {
                 self.known = known_by(&command).or(self.known.take());
@@ -286,9 +308,18 @@ impl Lane {
         {
             writes.push(PieceWrite { piece, blocks });
         }
-        self.writes += 1;
         self.writing.extend(writes.iter().map(|write| write.piece));
         Work::Write(writes)
+    }
+}
+
+/// Whether a command reads one of the pieces.
+fn reads_any(command: &DiskCommand, pieces: &BTreeSet<PieceIndex>) -> bool {
+    match command {
+        DiskCommand::Read { blocks, .. } => blocks
+            .iter()
+            .any(|block| pieces.contains(&PieceIndex(block.piece))),
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use dunlin_base::PeerKey;
+use dunlin_base::{PeerKey, PieceIndex};
 use dunlin_hash::sha1;
 use dunlin_port::BlockBuffer;
 use dunlin_port::config::Preallocation;

@@ -1,9 +1,14 @@
 //! Judges whole pieces: all that wait are hashed side by side on helper threads.
+//!
+//! A piece that is alone waits for company as long as others keep coming, which at full speed is a
+//! few milliseconds and halves the cost of a download where vectors are much faster than one
+//! message at a time; at a trickle it waits for [`GAP`] only.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use dunlin_hash::{Sha1Digest, sha1_batch};
 use dunlin_port::hash::{HashDone, HashJob};
@@ -15,6 +20,10 @@ mod tests;
 
 /// Pieces that one thread hashes before it reports: enough to fill the widest vectors.
 const BATCH_PIECES_MIN: usize = 16;
+/// Company that does not come for so long is not waited for.
+const GAP: Duration = Duration::from_millis(8);
+/// No piece waits longer for company.
+const WAIT_MAX: Duration = Duration::from_millis(25);
 /// Pieces after which a thread reports whatever waits, so verdicts do not come in one late flood.
 const BATCH_PIECES_MAX: usize = 64;
 
@@ -32,26 +41,34 @@ struct Shared {
     changed: Condvar,
     done: Mailbox<HashDone>,
     threads: usize,
+    /// Bytes that may wait for company: they are taken from the pieces that could come meanwhile.
+    waiting_bytes_max: usize,
 }
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<HashJob>,
+    /// What the jobs hold.
+    bytes: usize,
+    /// When there were none before, and when the last one came.
+    came: Option<(Instant, Instant)>,
     stop: bool,
 }
 
 impl HashPort {
     /// Starts `threads` helper threads (at least one); `wake` is called when verdicts are ready.
+    /// Pieces of `waiting_bytes_max` together are not kept waiting for more.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn new(wake: Wake, threads: usize) -> io::Result<Self> {
+    pub fn new(wake: Wake, threads: usize, waiting_bytes_max: usize) -> io::Result<Self> {
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             changed: Condvar::new(),
             done: Mailbox::new(wake),
             threads,
+            waiting_bytes_max,
         });
         let mut port = Self {
             shared: Arc::clone(&shared),
@@ -74,8 +91,19 @@ impl HashPort {
         if jobs.is_empty() {
             return;
         }
-        self.shared.lock().jobs.extend(jobs.drain(..));
-        self.shared.changed.notify_all();
+        let mut queue = self.shared.lock();
+        let now = Instant::now();
+        let first = queue.came.map_or(now, |(first, _)| first);
+        let begins = queue.jobs.is_empty();
+        queue.came = Some((first, now));
+        queue.bytes += jobs.iter().map(bytes_of).sum::<usize>();
+        queue.jobs.extend(jobs.drain(..));
+        // Who waits for company needs no word of each that comes.
+        let tell = begins || self.shared.is_full(&queue);
+        drop(queue);
+        if tell {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// Moves all verdicts that are ready to the end of `done`.
@@ -112,16 +140,53 @@ impl Shared {
 
     /// Waits for jobs and takes this thread's share of them; `None` when the port stops.
     fn next_batch(&self) -> Option<Vec<HashJob>> {
-        let mut queue = self
-            .changed
-            .wait_while(self.lock(), |queue| queue.jobs.is_empty() && !queue.stop)
-            .unwrap_or_else(PoisonError::into_inner);
-        if queue.stop {
-            return None;
+        let mut queue = self.lock();
+        loop {
+            if queue.stop {
+                return None;
+            }
+            queue = match self.wait_of(&queue) {
+                None => self
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(wait) => {
+                    let waited = self.changed.wait_timeout(queue, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
         let count = share(queue.jobs.len(), self.threads);
-        Some(queue.jobs.drain(..count).collect())
+        let jobs: Vec<_> = queue.jobs.drain(..count).collect();
+        queue.bytes -= jobs.iter().map(bytes_of).sum::<usize>();
+        if queue.jobs.is_empty() {
+            queue.came = None;
+        } else {
+            drop(queue);
+            self.changed.notify_one();
+        }
+        Some(jobs)
     }
+
+    /// How long what is in the queue shall still wait for company; `None` when there is nothing.
+    fn wait_of(&self, queue: &Queue) -> Option<Duration> {
+        let (first, last) = queue.came?;
+        if self.is_full(queue) {
+            return Some(Duration::ZERO);
+        }
+        let until = (first + WAIT_MAX).min(last + GAP);
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether a batch would be no better for waiting.
+    fn is_full(&self, queue: &Queue) -> bool {
+        queue.jobs.len() >= BATCH_PIECES_MIN || queue.bytes >= self.waiting_bytes_max
+    }
+}
+
+fn bytes_of(job: &HashJob) -> usize {
+    job.blocks.iter().map(|block| block.len()).sum()
 }
 
 /// How many of `waiting` jobs one of `threads` threads takes at a time.

@@ -21,7 +21,7 @@ fn blocks(pool: &BlockPool, parts: &[&[u8]]) -> Vec<BlockBuffer> {
 fn port(threads: usize) -> (HashPort, mpsc::Receiver<()>) {
     let (wake, woken) = mpsc::sync_channel(1);
     let wake: Wake = Arc::new(move || _ = wake.try_send(()));
-    (HashPort::new(wake, threads).unwrap(), woken)
+    (HashPort::new(wake, threads, 8 << 20).unwrap(), woken)
 }
 
 fn wait_for(port: &HashPort, woken: &mpsc::Receiver<()>, count: usize) -> Vec<HashDone> {
@@ -120,4 +120,47 @@ fn dropping_the_port_gives_the_blocks_back() {
     port.submit(&mut vec![job]);
     drop(port);
     assert_eq!(pool.in_use(), 0);
+}
+
+/// A piece of its own that holds one block of 16 KiB.
+fn small_job(pool: &BlockPool, piece: u32) -> HashJob {
+    HashJob {
+        torrent: TorrentKey(1),
+        piece: PieceIndex(piece),
+        blocks: vec![pool.take(16 * 1024).unwrap()],
+        expected: [0; 20],
+        digest_blocks: false,
+    }
+}
+
+#[test]
+fn a_piece_waits_for_company_but_not_for_ever() {
+    let pool = BlockPool::new(1 << 20);
+    let shared = Shared {
+        queue: Mutex::default(),
+        changed: Condvar::new(),
+        done: Mailbox::new(Arc::new(|| {})),
+        threads: 1,
+        waiting_bytes_max: 4 * 16 * 1024,
+    };
+    let queue = |count: u32, first_ago: Duration, last_ago: Duration| {
+        let now = Instant::now();
+        Queue {
+            jobs: (0..count).map(|piece| small_job(&pool, piece)).collect(),
+            bytes: count as usize * 16 * 1024,
+            came: Some((now - first_ago, now - last_ago)),
+            stop: false,
+        }
+    };
+    let now = Duration::ZERO;
+    assert_eq!(shared.wait_of(&Queue::default()), None);
+    let wait = shared.wait_of(&queue(1, now, now)).unwrap();
+    assert!(!wait.is_zero() && wait <= GAP, "{wait:?}");
+    // Nobody else came, or others came for long enough, or there is no room for more.
+    assert_eq!(shared.wait_of(&queue(1, GAP, GAP)), Some(Duration::ZERO));
+    assert_eq!(
+        shared.wait_of(&queue(3, WAIT_MAX, now)),
+        Some(Duration::ZERO)
+    );
+    assert_eq!(shared.wait_of(&queue(4, now, now)), Some(Duration::ZERO));
 }

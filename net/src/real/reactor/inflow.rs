@@ -161,7 +161,7 @@ impl Inflow {
         landing: &mut Landing,
         inbox: &mut VecDeque<NetEvent>,
     ) -> Result<bool, CloseReason> {
-        let Landing { buffers, room } = landing;
+        let Landing { buffers, room, .. } = landing;
         let mut left = bytes;
         if let Stage::Payload(payload) = &mut self.stage {
             let step = left.min(payload.len - payload.filled);

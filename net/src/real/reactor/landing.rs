@@ -9,7 +9,7 @@ use dunlin_protocol::wire::PIECE_HEADER_BYTES;
 pub(super) const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// Most blocks that one read guesses to come after the one that is being received.
-pub(super) const GUESSED_BLOCKS_MAX: usize = 8;
+pub(super) const GUESSED_BLOCKS_MAX: usize = 32;
 
 /// Room for bytes of which nothing is known, for all connections.
 const TAIL_BYTES: usize = 16 * 1024;
@@ -24,6 +24,8 @@ const SLICES_MAX: usize = 2 + 2 * GUESSED_BLOCKS_MAX;
 pub(crate) struct Landing {
     pub(super) buffers: Buffers,
     pub(super) room: Room,
+    /// What all reads brought since this was last taken.
+    pub(super) read_bytes: usize,
 }
 
 /// Whole block buffers, from the pool or left over from an earlier read.
@@ -70,6 +72,7 @@ impl Landing {
                 blocks: Vec::with_capacity(GUESSED_BLOCKS_MAX),
                 tail: Box::new([0; TAIL_BYTES]),
             },
+            read_bytes: 0,
         }
     }
 
@@ -112,6 +115,7 @@ impl Landing {
         }
         let mut slices = slices.map(|slice| slice.unwrap_or_else(|| IoSliceMut::new(&mut [])));
         let bytes = source.read_vectored(&mut slices[..used])?;
+        self.read_bytes += bytes;
         Ok(Filled {
             bytes,
             short: bytes < room_bytes,
@@ -127,7 +131,7 @@ impl Landing {
 
     /// Takes the guessed blocks back after a read that brought nothing.
     pub(super) fn settle_unused(&mut self) {
-        let Self { buffers, room } = self;
+        let Self { buffers, room, .. } = self;
         room.blocks
             .drain(..)
             .for_each(|block| buffers.put_back(block));

@@ -17,6 +17,7 @@ mod inflow;
 mod landing;
 mod listeners;
 mod outflow;
+mod pace;
 mod receive;
 mod send;
 mod slots;
@@ -29,6 +30,7 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dunlin_base::PeerKey;
@@ -42,6 +44,7 @@ use admission::Admission;
 use connection::{Connection, Phase};
 use deadlines::Deadlines;
 use listeners::Listener;
+use pace::Pace;
 use slots::{Slots, Subject, WAKER};
 use socket::Binding;
 
@@ -75,6 +78,7 @@ pub struct Reactor {
     greeting_in: Deadlines,
     greeting_out: Deadlines,
     landing: Landing,
+    pace: Pace,
     /// Slots that may have something to read.
     turns: VecDeque<usize>,
     /// Slots that may have something to write.
@@ -115,6 +119,7 @@ impl Reactor {
             greeting_in: Deadlines::new(HANDSHAKE_TIMEOUT),
             greeting_out: Deadlines::new(HANDSHAKE_TIMEOUT),
             landing: Landing::new(pool),
+            pace: Pace::new(Instant::now()),
             turns: VecDeque::new(),
             flushes: Vec::new(),
             reports: Vec::new(),
@@ -174,6 +179,7 @@ impl Reactor {
     /// When the kernel refuses to poll, which only a mistake of ours can bring about.
     pub fn poll(&mut self, timeout: Option<Duration>, inbox: &mut VecDeque<NetEvent>) {
         let timeout = self.shorten(timeout);
+        let timeout = self.gather(timeout);
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
@@ -187,6 +193,18 @@ impl Reactor {
         self.expire();
         self.report_all(inbox);
         self.landing.release();
+        self.pace
+            .note(Instant::now(), mem::take(&mut self.landing.read_bytes));
+    }
+
+    /// Lets a fast stream gather, but not beyond the timeout, of which the rest is left.
+    fn gather(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        let pause = self.pace.pause(Instant::now());
+        let pause = timeout.map_or(pause, |timeout| timeout.min(pause));
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
+        timeout.map(|timeout| timeout.saturating_sub(pause))
     }
 
     /// How long the kernel may let us sleep.

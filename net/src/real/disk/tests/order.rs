@@ -51,10 +51,6 @@ fn next(queue: &mut Queue) -> String {
     format!("{} {work}", key.0)
 }
 
-fn pieces(pieces: &[u32]) -> Vec<PieceIndex> {
-    pieces.iter().copied().map(PieceIndex).collect()
-}
-
 /// Ends a command that took long.
 fn end_long(queue: &mut Queue, key: TorrentKey) {
     queue.nearly_ended();
@@ -87,7 +83,7 @@ fn inside_a_torrent_effects_are_in_order() {
     assert_eq!(next(&mut queue), "1 write [7, 8]");
     assert_eq!(next(&mut queue), "1 read");
     assert_eq!(next(&mut queue), "nothing", "piece 8 is not written yet");
-    queue.end(key, Ended::Write(pieces(&[7, 8])));
+    queue.end(key, Ended::Write);
     assert_eq!(next(&mut queue), "1 read");
     assert_eq!(
         next(&mut queue),
@@ -101,7 +97,7 @@ fn inside_a_torrent_effects_are_in_order() {
         "nothing",
         "a commit waits for the write before it"
     );
-    queue.end(key, Ended::Write(pieces(&[9])));
+    queue.end(key, Ended::Write);
     assert_eq!(next(&mut queue), "1 commit");
     queue.end(key, Ended::Commit);
     queue.end(key, Ended::Read);
@@ -184,11 +180,37 @@ fn one_write_takes_what_fits_into_one_call() {
     let pool = BlockPool::new(32 << 20);
     let mut queue = Queue::new(2);
     (0..1500).for_each(|piece| queue.push(write(&pool, 1, piece)));
-    let sizes: Vec<_> = std::iter::from_fn(|| queue.take())
-        .map(|job| match job.work {
-            Work::Write(writes) => writes.len(),
+    let mut sizes = Vec::new();
+    while let Some(job) = queue.take() {
+        match job.work {
+            Work::Write(writes) => sizes.push(writes.len()),
             Work::Command(other) => panic!("{other:?}"),
-        })
-        .collect();
+        }
+        queue.end(job.key, Ended::Write);
+    }
     assert_eq!(sizes, [1024, 476]);
+}
+
+#[test]
+fn a_torrent_is_written_by_one_thread_and_reads_pass_what_waits() {
+    let pool = BlockPool::new(1 << 20);
+    let mut queue = Queue::new(4);
+    queue.push(write(&pool, 1, 7));
+    assert_eq!(next(&mut queue), "1 write [7]");
+    let commands = [
+        write(&pool, 1, 8),
+        write(&pool, 2, 8),
+        read(1, 3),
+        read(1, 8),
+        read(1, 4),
+    ];
+    commands.into_iter().for_each(|command| queue.push(command));
+    let order: Vec<_> = (0..3).map(|_| next(&mut queue)).collect();
+    assert_eq!(order, ["2 write [8]", "1 read", "nothing"]);
+    queue.end(TorrentKey(1), Ended::Write);
+    assert_eq!(next(&mut queue), "1 write [8]");
+    assert_eq!(next(&mut queue), "nothing", "piece 8 is not written yet");
+    queue.end(TorrentKey(1), Ended::Write);
+    let order: Vec<_> = (0..3).map(|_| next(&mut queue)).collect();
+    assert_eq!(order, ["1 read", "1 read", "nothing"]);
 }

@@ -1,0 +1,122 @@
+"""How each client is told to do a thing. A `None` says that it cannot, or not without its own interface.
+
+`get` and `check` are commands that end by themselves when it is done; `seed` says when it serves.
+"""
+
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import lab
+
+ALL = ["dunlin", "libtorrent", "rqbit", "aria2", "transmission"]
+TRACKER_PORT = 6969
+
+
+@functools.cache
+def dunlin():
+    named = os.environ.get("DUNLIN_BIN")
+    if named:
+        return Path(named)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "dunlin"], cwd=lab.ROOT, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR") or lab.ROOT / "target") / "release/dunlin"
+
+
+RQBIT = [lab.RQBIT, "--disable-dht", "--disable-lsd", "--disable-upnp-port-forward"]
+ARIA2 = ["aria2c", "--no-conf", "--enable-dht=false", "--bt-enable-lpd=false", "--file-allocation=none", "--summary-interval=0",
+         "--disable-ipv6=true", "--bt-max-peers=0", "--seed-ratio=0"]
+
+
+def get(client, content, out, peers):
+    """Downloads into `out`."""
+    match client:
+        case "dunlin":
+            named = [word for peer in peers for word in ("--peer", peer)]
+            return [dunlin(), "get", content.torrent, "-o", out, "--no-trackers", *named, "--state-dir", out / "state", "--json"]
+        case "libtorrent":
+            named = [word for peer in peers for word in ("--peer", peer)]
+            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{lab.LEECH_IP}:6881", "--save", out, *named, "--once",
+                    content.torrent]
+        case "rqbit":
+            return [*RQBIT, "--disable-trackers", "download", "--disable-http-api", "-e", "-o", whole(content, out),
+                    "--initial-peers", ",".join(peers), content.torrent]
+        case "aria2":
+            return [*ARIA2, "--seed-time=0", "-d", out, content.torrent]
+        case "transmission":
+            return transmission(out, ["-w", out, content.torrent])
+
+
+def check(client, content, folder, out):
+    """Hashes what lies in `folder`, with `out` for what it wants to remember."""
+    match client:
+        case "dunlin":
+            return [dunlin(), "verify", content.torrent, "-d", folder]
+        case "libtorrent":
+            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{lab.LEECH_IP}:6881", "--save", folder, "--once", content.torrent]
+        case "rqbit":
+            return [*RQBIT, "--disable-trackers", "download", "--disable-http-api", "-e", "--overwrite", "-o",
+                    whole(content, folder), content.torrent]
+        case "aria2":
+            return [*ARIA2, "--check-integrity=true", "--hash-check-only=true", "-d", folder, content.torrent]
+        case "transmission":
+            return transmission(out, ["-w", folder, "--verify", content.torrent])
+
+
+def create(client, content, out):
+    """Makes a torrent with pieces of 1 MiB, by as many threads as the client likes."""
+    made = out / "made.torrent"
+    match client:
+        case "dunlin":
+            return [dunlin(), "create", content.path, "-o", made, "--piece-size", "1M"]
+        case "libtorrent":
+            program = ("import sys, libtorrent as lt; s = lt.file_storage(); lt.add_files(s, sys.argv[1]);"
+                       "t = lt.create_torrent(s, 1 << 20, lt.create_torrent.v1_only);"
+                       "lt.set_piece_hashes(t, sys.argv[2]); open(sys.argv[3], 'wb').write(lt.bencode(t.generate()))")
+            return [lab.PYTHON, "-c", program, content.path, content.path.parent, made]
+        case "mktorrent":
+            return ["mktorrent", "-l", "20", "-t", str(os.cpu_count()), "-o", made, content.path]
+        case "transmission":
+            return ["transmission-create", "-s", "1024", "-o", made, content.path]
+    return None
+
+
+def seed(client, content, folder, out, ip=lab.SEED_IP, port=6881):
+    """Serves what lies in `folder` on `ip:port`: a command, and the word that it prints when it is ready."""
+    match client:
+        case "dunlin":
+            return [dunlin(), "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:{port}", "--no-trackers",
+                    "--state-dir", out / "state", "--json"], '"seeding"'
+        case "libtorrent":
+            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:{port}", "--save", folder, content.torrent], '"complete"'
+        case "rqbit":
+            # It would end when it is complete, were it not for the port that it has to keep.
+            return [*RQBIT, "--disable-trackers", "--listen-port", str(port), "--listen-ip", ip, "download", "--disable-http-api",
+                    "--overwrite", "-o", whole(content, folder), content.torrent], "100.00%"
+        case "aria2":
+            return [*ARIA2, "--check-integrity=true", f"--listen-port={port}", "--seed-time=600", "-d", folder,
+                    content.torrent], "Seed"
+        case "transmission":
+            return transmission(out, ["-p", str(port), "-w", folder, content.torrent], ends=False), "Seeding"
+
+
+def whole(content, folder):
+    """rqbit puts a torrent of several files into the folder itself."""
+    return folder / content.path.name if content.path.is_dir() else folder
+
+
+def transmission(out, arguments, ends=True):
+    """Its command-line client; it runs a script when it is complete, which here ends it."""
+    home = out / "transmission"
+    home.mkdir(parents=True, exist_ok=True)
+    settings = {"dht-enabled": False, "lpd-enabled": False, "utp-enabled": False, "encryption": 0, "port-forwarding-enabled": False,
+                "rename-partial-files": False, "preallocation": 0, "speed-limit-up-enabled": False}
+    (home / "settings.json").write_text(json.dumps(settings))
+    command = ["transmission-cli", "-g", home, "-M", "-et", "-U", "-D"]
+    if ends:
+        script = out / "done.sh"
+        script.write_text("#!/bin/sh\nkill -TERM $PPID\n")
+        script.chmod(0o755)
+        command += ["-f", script]
+    return [*command, *arguments]

@@ -1,0 +1,100 @@
+"""Many leeches in one thread, which throw away what they get: what a seed's work costs by the number of its peers.
+
+    crowd.py IP PORT TORRENT CONNECTIONS MIB
+
+Each connection asks for random blocks, 64 at a time, and says `have` for each piece's worth; the program ends when
+`MIB` have come by all together.
+"""
+
+import hashlib
+import os
+import random
+import re
+import selectors
+import socket
+import struct
+import sys
+
+IP, PORT, TORRENT, CONNECTIONS, MIB = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+BLOCK, PIPELINE, ANSWER = 16384, 64, 16384 + 13
+
+torrent = open(TORRENT, "rb").read()
+start = torrent.index(b"4:info") + 6
+INFO_HASH = hashlib.sha1(torrent[start:-1]).digest()
+LENGTH = int(re.search(rb"6:lengthi(\d+)e", torrent)[1])
+PIECE = int(re.search(rb"12:piece lengthi(\d+)e", torrent)[1])
+PIECES = LENGTH // PIECE
+TOTAL = MIB << 20
+luck = random.Random(1)
+scratch = bytearray(1 << 20)
+view = memoryview(scratch)
+
+
+class Leech:
+    def __init__(self):
+        self.socket = socket.create_connection((IP, PORT))
+        handshake = b"\x13BitTorrent protocol" + bytes(8) + INFO_HASH + b"-CR0001-" + os.urandom(12)
+        interested = struct.pack(">IB", 1, 2)
+        self.socket.sendall(handshake + interested)
+        # Handshake, then a bitfield, then perhaps other small messages up to the unchoke.
+        self.head, self.unchoked, self.owed, self.got = b"", False, 0, 0
+        self.socket.setblocking(False)
+
+    def ask(self, count):
+        out = []
+        for _ in range(count):
+            begin = luck.randrange(PIECE // BLOCK) * BLOCK
+            out.append(struct.pack(">IBIII", 13, 6, luck.randrange(PIECES), begin, BLOCK))
+        self.socket.setblocking(True)
+        self.socket.sendall(b"".join(out))
+        self.socket.setblocking(False)
+        self.owed += count * ANSWER
+
+    def have(self):
+        self.socket.setblocking(True)
+        self.socket.sendall(struct.pack(">IBI", 5, 4, luck.randrange(PIECES)))
+        self.socket.setblocking(False)
+
+    def read(self):
+        """Bytes of answers that came."""
+        if not self.unchoked:
+            self.head += self.socket.recv(65536)
+            if not self.greeted():
+                return 0
+            self.unchoked = True
+            self.ask(PIPELINE)
+            return 0
+        taken = self.socket.recv_into(view)
+        if not taken:
+            raise SystemExit("the seed hung up")
+        self.owed -= taken
+        pieces = (self.got + taken) // PIECE - self.got // PIECE
+        self.got += taken
+        for _ in range(pieces):
+            self.have()
+        room = PIPELINE - -(-max(self.owed, 0) // ANSWER)
+        if room >= PIPELINE // 2:
+            self.ask(room)
+        return taken
+
+    def greeted(self):
+        """Whether an unchoke has come; what comes before it is small and whole."""
+        at = 68
+        while len(self.head) >= at + 5:
+            length, kind = struct.unpack_from(">IB", self.head, at)
+            if length and kind == 1 and len(self.head) >= at + 5:
+                return True
+            at += 4 + length
+        return False
+
+
+leeches, selector = [Leech() for _ in range(CONNECTIONS)], selectors.EpollSelector()
+for leech in leeches:
+    selector.register(leech.socket, selectors.EVENT_READ, leech)
+total = 0
+while total < TOTAL:
+    ready = selector.select(60)
+    if not ready:
+        raise SystemExit("nothing came for a minute")
+    for key, _ in ready:
+        total += key.data.read()
