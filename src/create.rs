@@ -1,5 +1,6 @@
 //! Makes a torrent of what is on disk.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
@@ -10,15 +11,13 @@ use std::thread;
 
 use dunlin_base::Geometry;
 use dunlin_base::limits::DIRECTORY_DEPTH_MAX;
-use dunlin_hash::sha1_batch;
+use dunlin_hash::{Sha1Lanes, sha1_striped};
 use dunlin_protocol::metainfo::{
     FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
 };
 
-/// Pieces hashed side by side: as many as the widest vectors have lanes.
-const BATCH_PIECES_MAX: usize = 16;
-/// What one thread reads before it hashes, unless a single piece is longer.
-const BATCH_BYTES_MAX: usize = 32 << 20;
+/// Files that one thread keeps open: the pieces that it reads side by side may each be of another.
+const OPEN_FILES_MAX: usize = 2 * Sha1Lanes::MAX;
 /// More threads than that only wait for the disk.
 const THREADS_MAX: usize = 8;
 
@@ -326,6 +325,9 @@ impl Listing {
     }
 }
 
+/// Open files by their number.
+type OpenFiles = BTreeMap<usize, File>;
+
 /// One batch: its first piece, and the digests.
 type Batch = (usize, Vec<[u8; 20]>);
 
@@ -337,9 +339,9 @@ fn hash_all(
 ) -> Result<Vec<[u8; 20]>, CreateError> {
     let pieces = geometry.piece_count() as usize;
     let piece_bytes = geometry.piece_bytes() as usize;
-    let batch = (BATCH_BYTES_MAX / piece_bytes).clamp(1, BATCH_PIECES_MAX);
     let threads =
         thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX));
+    let batch = pieces.div_ceil(threads).clamp(1, Sha1Lanes::MAX);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut hashes = vec![[0; 20]; pieces];
     thread::scope(|scope| {
@@ -388,15 +390,14 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run(&self, sender: &SyncSender<Result<Batch, CreateError>>) {
         let pieces = self.geometry.piece_count() as usize;
-        let mut open = None;
-        let mut buffer = Vec::new();
+        let (mut open, mut room) = (BTreeMap::new(), Vec::new());
         while !self.stop.load(Ordering::Relaxed) {
             let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
             if first >= pieces {
                 return;
             }
             let count = self.batch.min(pieces - first);
-            let result = self.hash(first, count, &mut buffer, &mut open);
+            let result = self.hash(first, count, &mut room, &mut open);
             if sender.send(result.map(|digests| (first, digests))).is_err() {
                 return;
             }
@@ -407,28 +408,43 @@ impl Worker<'_> {
         &self,
         first: usize,
         count: usize,
-        buffer: &mut Vec<u8>,
-        open: &mut Option<(usize, File)>,
+        room: &mut Vec<u8>,
+        open: &mut OpenFiles,
     ) -> Result<Vec<[u8; 20]>, CreateError> {
-        let piece_bytes = self.geometry.piece_bytes() as usize;
-        let start = first as u64 * piece_bytes as u64;
+        let piece_bytes = u64::from(self.geometry.piece_bytes());
+        let start = first as u64 * piece_bytes;
         let rest = self.geometry.total_bytes() - start;
-        // No more than the length of the batch, which fits.
-        let len = rest.min((count * piece_bytes) as u64) as usize;
-        buffer.resize(len, 0);
-        self.read(start, buffer, open)?;
-        let messages: Vec<[&[u8]; 1]> = buffer.chunks(piece_bytes).map(|piece| [piece]).collect();
-        let mut digests = vec![[0; 20]; messages.len()];
-        sha1_batch(&messages, &mut digests);
+        // The torrent's last piece may be short, and those side by side have one length.
+        let full = (rest / piece_bytes).min(count as u64) as usize;
+        let mut digests = Vec::with_capacity(count);
+        for (start, count, len) in [
+            (start, full, piece_bytes),
+            (
+                start + full as u64 * piece_bytes,
+                count - full,
+                rest % piece_bytes,
+            ),
+        ] {
+            if count > 0 {
+                let read = |piece: usize, begin: usize, part: &mut [u8]| {
+                    self.read(
+                        start + piece as u64 * piece_bytes + begin as u64,
+                        part,
+                        open,
+                    )
+                };
+                digests.extend(sha1_striped(count, len as usize, room, read)?);
+            }
+        }
         Ok(digests)
     }
 
-    /// Fills `buffer` from the byte `start` of the torrent; keeps the last file open for next time.
+    /// Fills `buffer` from the byte `start` of the torrent; keeps files open for next time.
     fn read(
         &self,
         start: u64,
         mut buffer: &mut [u8],
-        open: &mut Option<(usize, File)>,
+        open: &mut OpenFiles,
     ) -> Result<(), CreateError> {
         let mut at = start;
         let begins = self
@@ -458,11 +474,11 @@ impl Source {
         number: usize,
         begin: u64,
         part: &mut [u8],
-        open: &mut Option<(usize, File)>,
+        open: &mut OpenFiles,
     ) -> Result<(), CreateError> {
-        let mut file = match open.take() {
-            Some((known, file)) if known == number => file,
-            _ => File::open(&self.path).map_err(|source| read_error(&self.path, source))?,
+        let mut file = match open.remove(&number) {
+            Some(file) => file,
+            None => File::open(&self.path).map_err(|source| read_error(&self.path, source))?,
         };
         let read = file
             .seek(SeekFrom::Start(begin))
@@ -473,7 +489,11 @@ impl Source {
             },
             _ => read_error(&self.path, source),
         })?;
-        *open = Some((number, file));
+        // Pieces are read in order, so the first file is the one that is done with.
+        if open.len() >= OPEN_FILES_MAX {
+            open.pop_first();
+        }
+        open.insert(number, file);
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! What the pieces of a v2 torrent should hash to (BEP 52).
 
 use dunlin_base::{BLOCK_BYTES, PieceIndex};
-use dunlin_hash::Sha256Digest;
 use dunlin_hash::merkle::{hash_leaves, piece_root, root_of_layer};
+use dunlin_hash::{STRIPE_BYTES, Sha256Digest};
 use dunlin_protocol::metainfo::Metainfo;
-use dunlin_storage::PieceHashes;
+use dunlin_storage::{Halt, PieceHashes, ReadPiece};
+
+const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// The SHA-256 root of each piece.
 pub(crate) struct V2Hashes {
@@ -60,46 +62,61 @@ impl V2Hashes {
     }
 }
 
-/// A piece of which some leaves are hashed.
-pub(crate) struct Leaves {
-    hashes: Vec<Sha256Digest>,
-    /// Bytes of the file that are still to come.
-    rest: usize,
+impl PieceHashes for V2Hashes {
+    fn judge(
+        &self,
+        pieces: &[PieceIndex],
+        len: usize,
+        room: &mut Vec<u8>,
+        read: &mut ReadPiece<'_>,
+    ) -> Result<Vec<bool>, Halt> {
+        let pieces: Vec<Piece> = pieces
+            .iter()
+            .map(|piece| self.pieces[piece.0 as usize])
+            .collect();
+        let mut leaves = vec![Vec::new(); pieces.len()];
+        room.resize(pieces.len() * STRIPE_BYTES, 0);
+        for begin in (0..len).step_by(STRIPE_BYTES) {
+            let stripes = room.chunks_mut(STRIPE_BYTES);
+            let now = STRIPE_BYTES.min(len - begin);
+            for (n, stripe) in stripes.enumerate() {
+                read(n, begin, &mut stripe[..now])?;
+            }
+            let mut blocks = Vec::with_capacity(pieces.len() * STRIPE_BYTES / BLOCK);
+            for (piece, stripe) in pieces.iter().zip(room.chunks(STRIPE_BYTES)) {
+                blocks.extend(piece.blocks(begin, &stripe[..now]));
+            }
+            let mut hashes = vec![[0; 32]; blocks.len()];
+            hash_leaves(&blocks, &mut hashes);
+            let mut hashes = hashes.into_iter();
+            for (piece, leaves) in pieces.iter().zip(&mut leaves) {
+                let count = piece.bytes_in(begin, now).div_ceil(BLOCK);
+                leaves.extend(hashes.by_ref().take(count));
+            }
+        }
+        let good = |(piece, leaves): (&Piece, &Vec<Sha256Digest>)| {
+            let root = match piece.is_file {
+                true => root_of_layer(leaves, 0),
+                false => piece_root(leaves, self.leaves_per_piece),
+            };
+            root == piece.root
+        };
+        Ok(pieces.iter().zip(&leaves).map(good).collect())
+    }
 }
 
-impl PieceHashes for V2Hashes {
-    type Stream = Leaves;
-
-    fn check(&self, pieces: &[(PieceIndex, &[u8])], good: &mut [bool]) {
-        for ((piece, bytes), good) in pieces.iter().zip(good) {
-            let mut stream = self.begin(*piece);
-            self.update(&mut stream, bytes);
-            *good = self.finish(*piece, stream);
-        }
+impl Piece {
+    /// Bytes of the file, and not of the padding, in a stripe of `len` bytes.
+    fn bytes_in(&self, begin: usize, len: usize) -> usize {
+        self.bytes.saturating_sub(begin).min(len)
     }
 
-    fn begin(&self, piece: PieceIndex) -> Leaves {
-        Leaves {
-            hashes: Vec::new(),
-            rest: self.pieces[piece.0 as usize].bytes,
-        }
-    }
-
-    fn update(&self, stream: &mut Leaves, part: &[u8]) {
-        let bytes = &part[..part.len().min(stream.rest)];
-        stream.rest -= bytes.len();
-        let blocks: Vec<&[u8]> = bytes.chunks(BLOCK_BYTES as usize).collect();
-        let done = stream.hashes.len();
-        stream.hashes.resize(done + blocks.len(), [0; 32]);
-        hash_leaves(&blocks, &mut stream.hashes[done..]);
-    }
-
-    fn finish(&self, piece: PieceIndex, stream: Leaves) -> bool {
-        let piece = &self.pieces[piece.0 as usize];
-        let root = match piece.is_file {
-            true => root_of_layer(&stream.hashes, 0),
-            false => piece_root(&stream.hashes, self.leaves_per_piece),
-        };
-        root == piece.root
+    /// The blocks of the file in a stripe.
+    fn blocks<'a>(
+        &self,
+        begin: usize,
+        stripe: &'a [u8],
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        stripe[..self.bytes_in(begin, stripe.len())].chunks(BLOCK)
     }
 }

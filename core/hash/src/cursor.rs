@@ -119,19 +119,25 @@ impl<'m> Cursor<'m> {
         }
     }
 
-    /// Ends the message after the `filled` bytes of the scratch: a one bit, zeros, and the length
-    /// in bits (FIPS 180-4, section 5.1.1).
+    /// Ends the message after the `filled` bytes of the scratch.
     fn pad(&mut self, filled: usize) {
-        let blocks = if filled < LENGTH_OFFSET { 1 } else { 2 };
-        let scratch = self.scratch.as_flattened_mut();
-        scratch[filled] = 0x80;
-        scratch[filled + 1..].fill(0);
-        // The standard defines the length modulo 2^64 bits; shifting drops what is above.
-        let bits = self.taken_bytes << 3;
-        self.scratch[blocks - 1][LENGTH_OFFSET..].copy_from_slice(&bits.to_be_bytes());
+        let blocks = pad(&mut self.scratch, filled, self.taken_bytes);
         self.scratch_blocks = 0..blocks as u8;
         self.padded = true;
     }
+}
+
+/// Ends a message of `message_bytes` whose last `filled` bytes are in the scratch: a one bit, zeros,
+/// and the length in bits (FIPS 180-4, section 5.1.1). Returns how many blocks there are now.
+pub(crate) fn pad(scratch: &mut [ShaBlock; 2], filled: usize, message_bytes: u64) -> usize {
+    let blocks = if filled < LENGTH_OFFSET { 1 } else { 2 };
+    let bytes = scratch.as_flattened_mut();
+    bytes[filled] = 0x80;
+    bytes[filled + 1..].fill(0);
+    // The standard defines the length modulo 2^64 bits; shifting drops what is above.
+    let bits = message_bytes << 3;
+    scratch[blocks - 1][LENGTH_OFFSET..].copy_from_slice(&bits.to_be_bytes());
+    blocks
 }
 
 #[cfg(test)]

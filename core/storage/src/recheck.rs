@@ -1,62 +1,65 @@
 //! Hashes what is on disk: all pieces of a torrent, or those in doubt.
+//!
+//! Each of a few threads takes as many pieces as the widest hasher has lanes, and reads and hashes
+//! them side by side, a stripe of each at a time: what is hashed was just read and is in the core's
+//! cache still, and a check takes a megabyte a thread however large the pieces are.
 
 use std::io::IoSliceMut;
-use std::iter::Peekable;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use dunlin_base::{Bitfield, Geometry, PieceIndex};
-use dunlin_hash::{Sha1Digest, Sha1Stream, sha1_batch};
+use dunlin_base::{Bitfield, PieceIndex};
+use dunlin_hash::{Sha1Digest, Sha1Lanes, sha1_striped};
 
 use crate::{ErrorKind, Flushed, Storage, StorageError};
 
-/// Bytes that are read while as many are hashed: 16 pieces of 1 MiB, to fill the widest hasher.
-const BATCH_BYTES: usize = 16 << 20;
-/// Batches in flight: one is read while the other is hashed.
-const BATCHES: usize = 2;
+/// Threads that one check takes at most.
+const THREADS_MAX: usize = 4;
+/// Bytes of a piece that the disk is told of before they are read, so that it reads them in a row.
+const AHEAD_BYTES: usize = 1 << 20;
+
+/// Fills a buffer with the bytes of the n-th of some pieces from an offset on.
+pub type ReadPiece<'a> = dyn FnMut(usize, usize, &mut [u8]) -> Result<(), Halt> + 'a;
+
+/// Why pieces are not read on.
+#[derive(Debug)]
+pub enum Halt {
+    /// None of them is there.
+    NothingThere,
+    /// The disk failed.
+    Storage(StorageError),
+}
 
 /// What the pieces of a torrent should hash to.
 pub trait PieceHashes: Sync {
-    /// State of a piece that is too large for memory and is hashed as it is read.
-    type Stream;
-
-    /// Sets for each of these whole pieces whether it is good.
-    fn check(&self, pieces: &[(PieceIndex, &[u8])], good: &mut [bool]);
-
-    /// Begins a piece that comes in parts.
-    fn begin(&self, piece: PieceIndex) -> Self::Stream;
-
-    /// Takes the next part. All parts but the last are multiples of 16 KiB.
-    fn update(&self, stream: &mut Self::Stream, part: &[u8]);
-
-    /// Whether the piece was good.
-    fn finish(&self, piece: PieceIndex, stream: Self::Stream) -> bool;
+    /// Says for each of `pieces`, which are of `len` bytes and at most [`Sha1Lanes::MAX`], whether
+    /// it is good. `room` is scratch space.
+    ///
+    /// # Errors
+    /// What `read` returns.
+    fn judge(
+        &self,
+        pieces: &[PieceIndex],
+        len: usize,
+        room: &mut Vec<u8>,
+        read: &mut ReadPiece<'_>,
+    ) -> Result<Vec<bool>, Halt>;
 }
 
 /// The SHA-1 of each piece (BEP 3).
 impl PieceHashes for [Sha1Digest] {
-    type Stream = Sha1Stream;
-
-    fn check(&self, pieces: &[(PieceIndex, &[u8])], good: &mut [bool]) {
-        let messages: Vec<_> = pieces.iter().map(|&(_, bytes)| [bytes]).collect();
-        let mut digests = vec![[0; 20]; pieces.len()];
-        sha1_batch(&messages, &mut digests);
-        for ((good, digest), (piece, _)) in good.iter_mut().zip(digests).zip(pieces) {
-            *good = self[piece.0 as usize] == digest;
-        }
-    }
-
-    fn begin(&self, _piece: PieceIndex) -> Sha1Stream {
-        Sha1Stream::new()
-    }
-
-    fn update(&self, stream: &mut Sha1Stream, part: &[u8]) {
-        stream.update(part);
-    }
-
-    fn finish(&self, piece: PieceIndex, stream: Sha1Stream) -> bool {
-        self[piece.0 as usize] == stream.finish()
+    fn judge(
+        &self,
+        pieces: &[PieceIndex],
+        len: usize,
+        room: &mut Vec<u8>,
+        read: &mut ReadPiece<'_>,
+    ) -> Result<Vec<bool>, Halt> {
+        let digests = sha1_striped(pieces.len(), len, room, read)?;
+        let good = |(piece, digest): (&PieceIndex, _)| self[piece.0 as usize] == digest;
+        Ok(pieces.iter().zip(digests).map(good).collect())
     }
 }
 
@@ -109,11 +112,11 @@ pub fn recheck<H: PieceHashes + ?Sized>(
 }
 
 /// Hashes the pieces of `which`. A piece in a file that is missing or short is not good, which is
-/// no error. Takes two buffers of 16 MiB however large the pieces are: one is read by a second
-/// thread while the other is hashed, unless one is enough.
+/// no error. As many threads do it as there are cores, up to four; progress is told on this one.
 ///
 /// # Errors
-/// When the disk fails in another way, or `cancelled` becomes true, which is seen after each buffer.
+/// When the disk fails in another way, or `cancelled` becomes true, which is seen after each group
+/// of pieces.
 ///
 /// # Panics
 /// When `which` has not one bit for each piece of the torrent.
@@ -126,224 +129,181 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
 ) -> Result<Rechecked, RecheckError> {
     let pieces = storage.layout().geometry().piece_count();
     assert_eq!(which.len(), pieces, "one bit for each piece");
-    let mut verdicts = Verdicts {
-        hashes,
+    let check = Check::new(storage, hashes, which);
+    let mut found = Found {
         good: Bitfield::empty(pieces),
-        large: None,
         progress: RecheckProgress {
             checked: 0,
             of: which.count(),
             good: 0,
         },
     };
-    let bytes = u64::from(which.count()) * u64::from(storage.layout().geometry().piece_bytes());
-    if bytes <= BATCH_BYTES as u64 {
-        judge_at_once(storage, which, &mut verdicts, progress)?;
+    let mut take = |verdicts: Verdicts| {
+        found.take(&verdicts);
+        progress(found.progress);
+        match cancelled.load(Ordering::Relaxed) {
+            true => Err(RecheckError::Cancelled),
+            false => Ok(()),
+        }
+    };
+    if check.threads() <= 1 {
+        let mut room = Vec::new();
+        while let Some(verdicts) = check.next(&mut room) {
+            take(verdicts?)?;
+        }
     } else {
-        judge_read_ahead(storage, which, cancelled, &mut verdicts, progress)?;
+        thread::scope(|scope| {
+            let (sender, arriving) = sync_channel(2 * THREADS_MAX);
+            for _ in 0..check.threads() {
+                let (check, sender) = (&check, sender.clone());
+                thread::Builder::new()
+                    .name("recheck".into())
+                    .spawn_scoped(scope, move || check.work(&sender))
+                    .map_err(RecheckError::Thread)?;
+            }
+            drop(sender);
+            // When this ends early, the others see that nobody listens any more.
+            arriving
+                .into_iter()
+                .try_for_each(|verdicts| take(verdicts?))
+        })?;
     }
     Ok(Rechecked {
         flushed: storage.flush_all()?,
-        good: verdicts.good,
+        good: found.good,
     })
 }
 
-/// Checks what fits into one batch.
-fn judge_at_once<H: PieceHashes + ?Sized>(
-    storage: &dyn Storage,
-    which: &Bitfield,
-    verdicts: &mut Verdicts<'_, H>,
-    progress: &mut dyn FnMut(RecheckProgress),
-) -> Result<(), RecheckError> {
-    let mut pieces = which.iter().peekable();
-    let mut batch = Batch::default();
-    batch.fill(storage.layout().geometry(), &mut pieces, &mut 0);
-    assert!(pieces.peek().is_none(), "one batch is enough");
-    batch.read(storage)?;
-    verdicts.judge(&batch);
-    progress(verdicts.progress);
-    Ok(())
-}
+/// Pieces that were judged, and whether each is good.
+type Verdicts = Vec<(PieceIndex, bool)>;
 
-/// Checks batch by batch, while the next one is read.
-fn judge_read_ahead<H: PieceHashes + ?Sized>(
-    storage: &dyn Storage,
-    which: &Bitfield,
-    cancelled: &AtomicBool,
-    verdicts: &mut Verdicts<'_, H>,
-    progress: &mut dyn FnMut(RecheckProgress),
-) -> Result<(), RecheckError> {
-    thread::scope(|scope| {
-        // The reader ends when either channel is closed, so both live in this scope.
-        let (empty_in, empty_out) = sync_channel(BATCHES);
-        let (full_in, full_out) = sync_channel(BATCHES);
-        for _ in 0..BATCHES {
-            // The channel holds as many, so this never waits, and its end is two lines above.
-            _ = empty_in.send(Batch::default());
-        }
-        thread::Builder::new()
-            .name("recheck-read".into())
-            .spawn_scoped(scope, move || {
-                read_ahead(storage, which, &empty_out, &full_in);
-            })
-            .map_err(RecheckError::Thread)?;
-        for batch in full_out {
-            let batch: Batch = batch?;
-            verdicts.judge(&batch);
-            progress(verdicts.progress);
-            if cancelled.load(Ordering::Relaxed) {
-                return Err(RecheckError::Cancelled);
-            }
-            // The reader may have ended; then nobody needs the buffer.
-            _ = empty_in.send(batch);
-        }
-        Ok(())
-    })
-}
-
-/// A buffer, and what was read into it.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    runs: Vec<Run>,
-}
-
-/// Bytes of one piece in a batch.
-struct Run {
-    piece: PieceIndex,
-    /// Offset of the first byte in the torrent.
-    offset: u64,
-    /// The first byte in the batch's buffer.
-    start: usize,
-    len: usize,
-    /// Whether the piece goes on in the next batch.
-    continues: bool,
-    /// Whether the bytes could be read.
-    there: bool,
-}
-
-/// Fills every empty batch with the next pieces and sends it on.
-fn read_ahead(
-    storage: &dyn Storage,
-    which: &Bitfield,
-    empty: &Receiver<Batch>,
-    full: &SyncSender<Result<Batch, StorageError>>,
-) {
-    let geometry = storage.layout().geometry();
-    let mut pieces = which.iter().peekable();
-    let mut done_of_piece = 0;
-    while pieces.peek().is_some() {
-        let Ok(mut batch) = empty.recv() else { return };
-        batch.fill(geometry, &mut pieces, &mut done_of_piece);
-        let read = batch.read(storage).map(|()| batch);
-        let failed = read.is_err();
-        if full.send(read).is_err() || failed {
-            return;
-        }
-    }
-}
-
-impl Batch {
-    /// Takes the next pieces, as many as fit. `done_of_piece` bytes of the first one were in the
-    /// batch before.
-    fn fill(
-        &mut self,
-        geometry: &Geometry,
-        pieces: &mut Peekable<impl Iterator<Item = PieceIndex>>,
-        done_of_piece: &mut usize,
-    ) {
-        self.runs.clear();
-        let mut room = BATCH_BYTES;
-        while let Some(&piece) = pieces.peek() {
-            let rest = geometry.piece_len(piece) as usize - *done_of_piece;
-            if rest > room && room < BATCH_BYTES {
-                break;
-            }
-            let len = rest.min(room);
-            let continues = len < rest;
-            self.runs.push(Run {
-                piece,
-                offset: geometry.piece_start(piece) + *done_of_piece as u64,
-                start: BATCH_BYTES - room,
-                len,
-                continues,
-                there: false,
-            });
-            room -= len;
-            *done_of_piece = if continues { *done_of_piece + len } else { 0 };
-            if !continues {
-                pieces.next();
-            }
-        }
-    }
-
-    /// Reads every run; bytes that are not there are no error.
-    fn read(&mut self, storage: &dyn Storage) -> Result<(), StorageError> {
-        let len = self.runs.last().map_or(0, |run| run.start + run.len);
-        if self.bytes.len() < len {
-            self.bytes.resize(len, 0);
-        }
-        for run in &mut self.runs {
-            let bytes = &mut self.bytes[run.start..run.start + run.len];
-            match storage.read_vectored_at(run.offset, &mut [IoSliceMut::new(bytes)]) {
-                Ok(()) => run.there = true,
-                Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The pieces that were judged so far, and the one that is half read.
-struct Verdicts<'a, H: PieceHashes + ?Sized> {
+/// What is to be checked, for all threads.
+struct Check<'a, H: ?Sized> {
+    storage: &'a dyn Storage,
     hashes: &'a H,
+    pieces: Vec<PieceIndex>,
+    /// How many of the pieces are of full length; a short one is the last.
+    full: usize,
+    /// Pieces that are hashed side by side.
+    group: usize,
+    /// The first piece that no thread has taken.
+    next: AtomicUsize,
+}
+
+impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
+    fn new(storage: &'a dyn Storage, hashes: &'a H, which: &Bitfield) -> Self {
+        let geometry = storage.layout().geometry();
+        let pieces: Vec<_> = which.iter().collect();
+        let short = pieces
+            .last()
+            .is_some_and(|&last| geometry.piece_len(last) < geometry.piece_bytes());
+        Self {
+            storage,
+            hashes,
+            full: pieces.len() - usize::from(short),
+            group: pieces.len().div_ceil(cores()).clamp(1, Sha1Lanes::MAX),
+            pieces,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many threads have something to do.
+    fn threads(&self) -> usize {
+        let bytes =
+            self.pieces.len() as u64 * u64::from(self.storage.layout().geometry().piece_bytes());
+        // A thread costs more than a few pieces.
+        let worth = usize::try_from(bytes / AHEAD_BYTES as u64).unwrap_or(usize::MAX);
+        cores()
+            .min(worth)
+            .min(self.pieces.len().div_ceil(self.group))
+    }
+
+    fn work(&self, sender: &SyncSender<Result<Verdicts, StorageError>>) {
+        let mut room = Vec::new();
+        while let Some(verdicts) = self.next(&mut room) {
+            let failed = verdicts.is_err();
+            if sender.send(verdicts).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    /// Judges the next pieces that nobody has taken.
+    fn next(&self, room: &mut Vec<u8>) -> Option<Result<Verdicts, StorageError>> {
+        let taken = |at: usize| (at < self.pieces.len()).then(|| self.group_at(at).end);
+        let begin = self
+            .next
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
+            .ok()?;
+        Some(self.judge(&self.pieces[self.group_at(begin)], room))
+    }
+
+    /// The group that begins with a piece: pieces of one length.
+    fn group_at(&self, begin: usize) -> Range<usize> {
+        let end = begin + self.group;
+        begin..if begin < self.full {
+            end.min(self.full)
+        } else {
+            end.min(self.pieces.len())
+        }
+    }
+
+    fn judge(&self, pieces: &[PieceIndex], room: &mut Vec<u8>) -> Result<Verdicts, StorageError> {
+        let geometry = self.storage.layout().geometry();
+        let len = geometry.piece_len(pieces[0]) as usize;
+        let mut there = vec![true; pieces.len()];
+        let mut read = |n: usize, begin: usize, buffer: &mut [u8]| {
+            let start = geometry.piece_start(pieces[n]);
+            if n == 0 && begin.is_multiple_of(AHEAD_BYTES) {
+                let ahead = AHEAD_BYTES.min(len - begin) as u64;
+                for piece in pieces {
+                    let offset = geometry.piece_start(*piece) + begin as u64;
+                    self.storage.will_read(offset, ahead);
+                }
+            }
+            if there[n] {
+                let part = &mut [IoSliceMut::new(buffer)];
+                match self.storage.read_vectored_at(start + begin as u64, part) {
+                    Ok(()) => return Ok(()),
+                    Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => {
+                        there[n] = false;
+                    }
+                    Err(error) => return Err(Halt::Storage(error)),
+                }
+            }
+            match there.contains(&true) {
+                true => Ok(()),
+                false => Err(Halt::NothingThere),
+            }
+        };
+        let good = match self.hashes.judge(pieces, len, room, &mut read) {
+            Ok(good) => good,
+            Err(Halt::NothingThere) => vec![false; pieces.len()],
+            Err(Halt::Storage(error)) => return Err(error),
+        };
+        let verdict = |((piece, good), there): ((&PieceIndex, bool), bool)| (*piece, good && there);
+        Ok(pieces.iter().zip(good).zip(there).map(verdict).collect())
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX))
+}
+
+/// What was found so far.
+struct Found {
     good: Bitfield,
-    /// A piece larger than a batch; `None` inside when a part of it is not there.
-    large: Option<Option<H::Stream>>,
     progress: RecheckProgress,
 }
 
-impl<H: PieceHashes + ?Sized> Verdicts<'_, H> {
-    fn judge(&mut self, batch: &Batch) {
-        let mut whole = Vec::with_capacity(batch.runs.len());
-        for run in &batch.runs {
-            let bytes = &batch.bytes[run.start..run.start + run.len];
-            if run.continues || self.large.is_some() {
-                self.judge_part(run, bytes);
-            } else if run.there {
-                whole.push((run.piece, bytes));
-            } else {
-                self.note(run.piece, false);
+impl Found {
+    fn take(&mut self, verdicts: &[(PieceIndex, bool)]) {
+        for &(piece, good) in verdicts {
+            self.progress.checked += 1;
+            if good {
+                self.good.set(piece);
+                self.progress.good += 1;
             }
-        }
-        let mut good = vec![false; whole.len()];
-        self.hashes.check(&whole, &mut good);
-        for ((piece, _), good) in whole.into_iter().zip(good) {
-            self.note(piece, good);
-        }
-    }
-
-    fn judge_part(&mut self, run: &Run, bytes: &[u8]) {
-        let begun = self.large.take();
-        let mut stream = begun.unwrap_or_else(|| Some(self.hashes.begin(run.piece)));
-        match &mut stream {
-            Some(stream) if run.there => self.hashes.update(stream, bytes),
-            _ => stream = None,
-        }
-        if run.continues {
-            self.large = Some(stream);
-            return;
-        }
-        let good = stream.is_some_and(|stream| self.hashes.finish(run.piece, stream));
-        self.note(run.piece, good);
-    }
-
-    fn note(&mut self, piece: PieceIndex, good: bool) {
-        self.progress.checked += 1;
-        if good {
-            self.good.set(piece);
-            self.progress.good += 1;
         }
     }
 }

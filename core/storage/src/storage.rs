@@ -52,6 +52,10 @@ pub trait Storage: Send + Sync {
         self.read_vectored_at(offset, &mut [IoSliceMut::new(buffer)])
     }
 
+    /// Says that `len` bytes from `offset` will be read soon and in small parts, so that a disk can
+    /// fetch them in a row. A hint: nothing is told of what cannot be read.
+    fn will_read(&self, _offset: u64, _len: u64) {}
+
     /// Makes everything durable that was written before the call and since the last flush, and
     /// vouches for it.
     ///

@@ -25,6 +25,11 @@ pub(crate) fn read_all_at(
     })
 }
 
+/// Lets the system fetch a range of the file, where it takes such hints.
+pub(crate) fn will_read(file: &File, offset: u64, len: u64) {
+    platform::will_read(file, offset, len);
+}
+
 fn write_all_by(
     mut parts: &mut [IoSlice<'_>],
     mut offset: u64,
@@ -82,6 +87,16 @@ mod platform {
     ) -> io::Result<usize> {
         Ok(rustix::io::preadv(file, parts, offset)?)
     }
+
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    pub(super) fn will_read(file: &File, offset: u64, len: u64) {
+        let len = std::num::NonZeroU64::new(len);
+        // Who refuses a hint reads without it.
+        _ = rustix::fs::fadvise(file, offset, len, rustix::fs::Advice::WillNeed);
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    pub(super) fn will_read(_: &File, _: u64, _: u64) {}
 }
 
 #[cfg(windows)]
@@ -104,6 +119,8 @@ mod platform {
             .first_mut()
             .map_or(Ok(0), |part| file.seek_read(part, offset))
     }
+
+    pub(super) fn will_read(_: &File, _: u64, _: u64) {}
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use dunlin_base::InfoHash;
 
 use super::beneath::{Access, Folder};
-use super::io::{read_all_at, write_all_at};
+use super::io::{read_all_at, will_read, write_all_at};
 use super::pool::FilePool;
 use super::prepare::Preallocation;
 use super::{part, prepare, transfer};
@@ -419,6 +419,16 @@ impl Storage for TorrentFiles {
                 .map_err(|error| self.error(Operation::Read, &place, slot, error))?;
         }
         Ok(())
+    }
+
+    fn will_read(&self, offset: u64, len: u64) {
+        let place = self.place();
+        for span in self.layout.spans(offset, len).filter(|span| !span.pad) {
+            let (slot, at) = self.locate(&place, &span);
+            if let Ok(file) = self.open_slot(&place, slot, Access::Read) {
+                will_read(&file, at, span.len);
+            }
+        }
     }
 
     fn flush(&self) -> Result<Flushed, StorageError> {

@@ -272,7 +272,7 @@ impl Desk<'_> {
             });
         };
         tell(0, which.count());
-        // It is called once for every 16 MiB, which is seldom enough.
+        // It is called once for up to 16 pieces, which is seldom enough.
         let mut progress = |progress: RecheckProgress| tell(progress.checked, progress.of);
         let checked = recheck_pieces(
             &torrent.files,
