@@ -82,11 +82,16 @@ def create(client, content, out):
     return None
 
 
+# What a client has to be told to take five hundred peers of one torrent.
+DUNLIN_CROWD = "[engine.limits]\nconnections = 1000\nconnections-per-torrent = 1000\n"
+
+
 def seed(client, content, folder, out, ip=lab.SEED_IP, port=6881):
     """Serves what lies in `folder` on `ip:port`: a command, and the word that it prints when it is ready."""
     match client:
         case "dunlin":
-            return [dunlin(), "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:{port}", "--no-trackers",
+            (out / "dunlin.toml").write_text(DUNLIN_CROWD)
+            return [dunlin(), "--config", out / "dunlin.toml", "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:{port}", "--no-trackers",
                     "--state-dir", out / "state", "--json"], '"seeding"'
         case "libtorrent":
             return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:{port}", "--save", folder, content.torrent], '"complete"'

@@ -2,8 +2,8 @@
 
     crowd.py IP PORT TORRENT CONNECTIONS MIB
 
-Each connection asks for random blocks, 64 at a time, and says `have` for each piece's worth; the program ends when
-`MIB` have come by all together.
+Each has an address of its own, which has to lead here (see `CROWD_NETWORK` in lab.py), asks for random blocks, 64 at
+a time, and says `have` for each piece's worth; the program ends when `MIB` have come by all together.
 """
 
 import hashlib
@@ -31,8 +31,9 @@ view = memoryview(scratch)
 
 
 class Leech:
-    def __init__(self):
-        self.socket = socket.create_connection((IP, PORT))
+    def __init__(self, address):
+        self.socket = socket.create_connection((IP, PORT), source_address=(address, 0))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handshake = b"\x13BitTorrent protocol" + bytes(8) + INFO_HASH + b"-CR0001-" + os.urandom(12)
         interested = struct.pack(">IB", 1, 2)
         self.socket.sendall(handshake + interested)
@@ -88,7 +89,8 @@ class Leech:
         return False
 
 
-leeches, selector = [Leech() for _ in range(CONNECTIONS)], selectors.EpollSelector()
+leeches = [Leech(f"10.79.{number // 250}.{number % 250 + 1}") for number in range(CONNECTIONS)]
+selector = selectors.EpollSelector()
 for leech in leeches:
     selector.register(leech.socket, selectors.EVENT_READ, leech)
 total = 0

@@ -15,6 +15,8 @@ PYTHON = CACHE / "venv/bin/python"
 RQBIT = CACHE / "rqbit/bin/rqbit"
 LIBTORRENT_PEER = ROOT / "tests/live/peers/libtorrent_peer.py"
 SEED_IP, LEECH_IP = "10.78.0.1", "10.78.0.2"
+# All of these are the leech's too: clients take one connection from an address.
+CROWD_NETWORK = "10.79.0.0/16"
 
 
 def ip(*arguments):
@@ -36,6 +38,8 @@ def namespaces():
             # The same for everyone: some machines default to bbr.
             write = "echo cubic > /proc/sys/net/ipv4/tcp_congestion_control || true"
             subprocess.run(["ip", "netns", "exec", name, "sh", "-c", write], stderr=subprocess.DEVNULL, check=False)
+        ip("-n", leech, "route", "add", "local", CROWD_NETWORK, "dev", "lo")
+        ip("-n", seed, "route", "add", CROWD_NETWORK, "via", LEECH_IP)
         yield seed, leech
     finally:
         for name in (seed, leech):

@@ -166,7 +166,7 @@ class Crowd(Upload):
     def run(self, client, sides, payload, folder):
         with lab.scratch(folder) as out:
             command, word = clients.seed(client, payload, payload.path.parent, out)
-            mib = min(1024, payload.size >> 20)
+            mib = min(512, payload.size >> 20)
             crowd = [sys.executable, Path(__file__).with_name("crowd.py"), lab.SEED_IP, "6881", payload.torrent,
                      str(self.connections), str(mib)]
             with lab.Program(sides[0], command, folder / f"{client}.log") as seed:
