@@ -40,7 +40,7 @@ def get(client, content, out, peers):
             return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{lab.LEECH_IP}:6881", "--save", out, *named, "--once",
                     content.torrent]
         case "rqbit":
-            return [*RQBIT, "--disable-trackers", "download", "--disable-http-api", "-e", "-o", whole(content, out),
+            return [*RQBIT, "--disable-trackers", "download", "--disable-http-api", "-e", "-o", out,
                     "--initial-peers", ",".join(peers), content.torrent]
         case "aria2":
             return [*ARIA2, "--seed-time=0", "-d", out, content.torrent]
@@ -57,7 +57,7 @@ def check(client, content, folder, out):
             return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{lab.LEECH_IP}:6881", "--save", folder, "--once", content.torrent]
         case "rqbit":
             return [*RQBIT, "--disable-trackers", "download", "--disable-http-api", "-e", "--overwrite", "-o",
-                    whole(content, folder), content.torrent]
+                    folder, content.torrent]
         case "aria2":
             return [*ARIA2, "--check-integrity=true", "--hash-check-only=true", "-d", folder, content.torrent]
         case "transmission":
@@ -86,29 +86,24 @@ def create(client, content, out):
 DUNLIN_CROWD = "[engine.limits]\nconnections = 1000\nconnections-per-torrent = 1000\n"
 
 
-def seed(client, content, folder, out, ip=lab.SEED_IP, port=6881):
-    """Serves what lies in `folder` on `ip:port`: a command, and the word that it prints when it is ready."""
+def seed(client, content, folder, out, ip=lab.SEED_IP):
+    """Serves what lies in `folder` on port 6881 of `ip`: a command, and the word that it prints when it is ready."""
     match client:
         case "dunlin":
             (out / "dunlin.toml").write_text(DUNLIN_CROWD)
-            return [dunlin(), "--config", out / "dunlin.toml", "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:{port}", "--no-trackers",
+            return [dunlin(), "--config", out / "dunlin.toml", "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:6881", "--no-trackers",
                     "--state-dir", out / "state", "--json"], '"seeding"'
         case "libtorrent":
-            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:{port}", "--save", folder, content.torrent], '"complete"'
+            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:6881", "--save", folder, content.torrent], '"complete"'
         case "rqbit":
             # It would end when it is complete, were it not for the port that it has to keep.
-            return [*RQBIT, "--disable-trackers", "--listen-port", str(port), "--listen-ip", ip, "download", "--disable-http-api",
-                    "--overwrite", "-o", whole(content, folder), content.torrent], "100.00%"
+            return [*RQBIT, "--disable-trackers", "--listen-port", "6881", "--listen-ip", ip, "download", "--disable-http-api",
+                    "--overwrite", "-o", folder, content.torrent], "100.00%"
         case "aria2":
-            return [*ARIA2, "--check-integrity=true", f"--listen-port={port}", "--seed-time=600", "-d", folder,
+            return [*ARIA2, "--check-integrity=true", "--listen-port=6881", "--seed-time=600", "-d", folder,
                     content.torrent], "Seed"
         case "transmission":
-            return transmission(out, ["-p", str(port), "-w", folder, content.torrent], ends=False), "Seeding"
-
-
-def whole(content, folder):
-    """rqbit puts a torrent of several files into the folder itself."""
-    return folder / content.path.name if content.path.is_dir() else folder
+            return transmission(out, ["-p", "6881", "-w", folder, content.torrent], ends=False), "Seeding"
 
 
 def transmission(out, arguments, ends=True):

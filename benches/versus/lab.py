@@ -14,7 +14,10 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dunl
 PYTHON = CACHE / "venv/bin/python"
 RQBIT = CACHE / "rqbit/bin/rqbit"
 LIBTORRENT_PEER = ROOT / "tests/live/peers/libtorrent_peer.py"
-SEED_IP, LEECH_IP = "10.78.0.1", "10.78.0.2"
+LEECH_IP = "10.78.0.2"
+# Several, because clients take one connection from an address.
+SEED_IPS = ["10.78.0.1", "10.78.0.3", "10.78.0.4", "10.78.0.5"]
+SEED_IP = SEED_IPS[0]
 # All of these are the leech's too: clients take one connection from an address.
 CROWD_NETWORK = "10.79.0.0/16"
 
@@ -31,8 +34,9 @@ def namespaces():
         ip("netns", "add", seed)
         ip("netns", "add", leech)
         ip("-n", seed, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", leech)
-        for name, address in ((seed, SEED_IP), (leech, LEECH_IP)):
-            ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+        for name, addresses in ((seed, SEED_IPS), (leech, [LEECH_IP])):
+            for address in addresses:
+                ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
             ip("-n", name, "link", "set", "lo", "up")
             # The same for everyone: some machines default to bbr.

@@ -49,17 +49,20 @@ def calibrate():
     return time.perf_counter() - began
 
 
+def tracker(side, folder, peers):
+    program = [sys.executable, Path(__file__).with_name("tracker.py"), lab.SEED_IP, str(clients.TRACKER_PORT), *peers]
+    return lab.Program(side, program, folder / "tracker.log")
+
+
 @contextlib.contextmanager
 def seeders(side, payload, folder, count):
-    """Checked libtorrent seeds on ports from 6881 on, and a tracker that names them."""
-    ports = [str(6881 + number) for number in range(count)]
-    tracker = [sys.executable, Path(__file__).with_name("tracker.py"), lab.SEED_IP, str(clients.TRACKER_PORT), *ports]
+    """Checked libtorrent seeds, and a tracker that names them."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lab.Program(side, tracker, folder / "tracker.log"))
+        stack.enter_context(tracker(side, folder, lab.SEED_IPS[:count]))
         programs = []
-        for port in ports:
-            command, word = clients.seed("libtorrent", payload, payload.path.parent, folder, port=int(port))
-            program = stack.enter_context(lab.Program(side, command, folder / f"seed-{port}.log"))
+        for address in lab.SEED_IPS[:count]:
+            command, word = clients.seed("libtorrent", payload, payload.path.parent, folder, address)
+            program = stack.enter_context(lab.Program(side, command, folder / f"seed-{address}.log"))
             program.wait_for("its check", LIMIT_SECS, lambda word=word, program=program: word in program.output())
             programs.append(program)
         yield programs
@@ -88,7 +91,7 @@ class Download:
             yield lambda client: self.run(client, sides[1], payload, folder, seeds)
 
     def run(self, client, side, payload, folder, seeds):
-        peers = [f"{lab.SEED_IP}:{6881 + number}" for number in range(self.count)]
+        peers = [f"{address}:6881" for address in lab.SEED_IPS[: self.count]]
         with lab.scratch(folder) as out:
             (out / "got").mkdir()
             command = clients.get(client, payload, out / "got", peers)
@@ -122,8 +125,7 @@ class Upload:
     @contextlib.contextmanager
     def prepared(self, sides, folder, mib):
         payload = content.one_file(folder, mib, ANNOUNCE)
-        tracker = [sys.executable, Path(__file__).with_name("tracker.py"), lab.SEED_IP, str(clients.TRACKER_PORT), "6881"]
-        with lab.Program(sides[0], tracker, folder / "tracker.log"):
+        with tracker(sides[0], folder, [lab.SEED_IP]):
             yield lambda client: self.run(client, sides, payload, folder)
 
     leech = "libtorrent"

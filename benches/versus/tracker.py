@@ -1,4 +1,4 @@
-"""A tracker that always names the same peers, for clients that cannot be told of one. Arguments: IP PORT PEER_PORT..."""
+"""A tracker that always names the same peers, for clients that cannot be told of one. Arguments: IP PORT PEER_IP..."""
 
 import socket
 import sys
@@ -6,9 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from lab import bencode
 
-ADDRESS, PORT, PEER_PORTS = sys.argv[1], int(sys.argv[2]), [int(port) for port in sys.argv[3:]]
-PEERS = b"".join(socket.inet_aton(ADDRESS) + port.to_bytes(2, "big") for port in PEER_PORTS)
-REPLY = bencode({"interval": 1800, "peers": PEERS})
+ADDRESS, PORT, PEERS = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+PEER_PORT = 6881
+COMPACT = b"".join(socket.inet_aton(peer) + PEER_PORT.to_bytes(2, "big") for peer in PEERS)
+REPLY = bencode({"interval": 1800, "peers": COMPACT})
 
 
 class Announce(BaseHTTPRequestHandler):
