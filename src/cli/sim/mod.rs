@@ -31,6 +31,15 @@ enum Verb {
 }
 
 impl SimArgs {
+    /// What is logged when nobody says otherwise: the campaign causes troubles by the thousand, and
+    /// tells of those that were not survived itself.
+    pub(crate) fn default_log(&self) -> &'static str {
+        match &self.verb {
+            Verb::Fuzz(_) => "off",
+            _ => super::log::DEFAULT,
+        }
+    }
+
     pub(crate) fn run(&self, _global: &Global) -> Outcome {
         match &self.verb {
             Verb::Run(args) => args.run(),
