@@ -2,12 +2,14 @@
 
 mod diff;
 mod fuzz;
+mod pool;
 mod progress;
 mod replay;
 mod report;
 mod run;
 mod sweep;
 mod table;
+mod tune;
 
 use clap::Subcommand;
 
@@ -24,6 +26,7 @@ pub(crate) struct SimArgs {
 enum Verb {
     Run(run::RunArgs),
     Sweep(sweep::SweepArgs),
+    Tune(tune::TuneArgs),
     Report(report::ReportArgs),
     Replay(replay::ReplayArgs),
     Diff(diff::DiffArgs),
@@ -44,6 +47,7 @@ impl SimArgs {
         match &self.verb {
             Verb::Run(args) => args.run(),
             Verb::Sweep(args) => args.run(),
+            Verb::Tune(args) => args.run(),
             Verb::Report(args) => args.run(),
             Verb::Replay(args) => args.run(),
             Verb::Diff(args) => args.run(),
