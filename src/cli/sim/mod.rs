@@ -1,6 +1,7 @@
 //! `dunlin sim`: simulated swarms.
 
 mod diff;
+mod engine;
 mod fuzz;
 mod pool;
 mod progress;
