@@ -10,6 +10,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::path::Path;
 
+pub(crate) use merge::differing;
 pub use merge::{merge, write_merged};
 pub use vary::{VALUES_MAX, Vary, VaryError};
 
