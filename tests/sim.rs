@@ -83,6 +83,139 @@ fn a_sweep_in_shards_goes_on_where_it_was_and_makes_a_report() {
     assert!(page.contains("<svg") && page.contains("Fixed(2)"));
 }
 
+/// From a bad default to a better value, to a file, to a real session.
+#[test]
+fn what_was_tuned_is_what_a_real_session_follows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (out, profile) = (path("runs"), path("tuned.toml"));
+    let tune = |evaluations: &str, more: &[&str]| {
+        let bad = "strategy=(pick: Sequential)";
+        let args = [
+            "tune",
+            "scenarios/minimal.ron",
+            "--objective",
+            "median:leech",
+            "--set",
+            bad,
+            "--set",
+            "classes.leech.count=8",
+            "--set",
+            "rtt.0=400ms",
+        ];
+        let vary = [
+            "--vary",
+            "strategy.slots=Fixed(1)..Fixed(9)",
+            "--vary",
+            "strategy.pick=[Sequential, RarestFirst, RoundRobin]",
+        ];
+        let rest = [
+            "--seeds",
+            "2",
+            "--evaluations",
+            evaluations,
+            "--out",
+            &out,
+            "--json",
+        ];
+        fact(&[&args, &vary[..], &rest, more].concat())
+    };
+    let first = tune("6", &[]);
+    assert_eq!(
+        (&first["evaluations"], &first["ran"]),
+        (&6.into(), &14.into()),
+        "{first}"
+    );
+    // It goes on with what is there, and says the same when it is asked the same again. One of the combinations may be
+    // the scenario as it is.
+    let more = tune("14", &["--profile", &profile]);
+    let runs = |key: &str| more[key].as_u64().expect("a number");
+    assert_eq!(runs("ran") + runs("were_there"), 30, "{more}");
+    assert!((14..=16).contains(&runs("were_there")), "{more}");
+    let again = tune("14", &["--jobs", "1"]);
+    assert_eq!(
+        (&again["ran"], &again["best"]),
+        (&0.into(), &more["best"]),
+        "{again}"
+    );
+    let seconds = |fact: &serde_json::Value, key: &str| fact[key].as_f64().expect("a number");
+    assert!(
+        seconds(&more, "best") < 0.8 * seconds(&more, "as_it_is"),
+        "{more}"
+    );
+    assert!(seconds(&more, "best") <= seconds(&first, "best"), "{more}");
+    assert_eq!(more["values"]["strategy.pick"], "RarestFirst", "{more}");
+    let table = std::fs::read_to_string(dir.path().join("runs/tune.csv")).expect("a table");
+    assert_eq!(table.lines().count(), 16, "{table}");
+
+    let slots = more["values"]["strategy.slots"].as_str().expect("text");
+    let slots = slots.trim_start_matches("Fixed(").trim_end_matches(')');
+    let given = format!("[engine.choke.slots]\nfixed = {slots}\n");
+    a_real_session_follows(dir.path(), &profile, &given);
+}
+
+/// The settings that a session records are those of the profile; one that is none is refused.
+fn a_real_session_follows(dir: &Path, profile: &str, given: &str) {
+    std::fs::write(dir.join("payload"), [7; 40_000]).expect("a file");
+    let session = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin"));
+        command
+            .current_dir(dir)
+            .env_clear()
+            .env("HOME", dir)
+            .args(args);
+        command.output().expect("the binary runs")
+    };
+    let made = session(&["create", "payload", "-o", "t.torrent"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let get = "get t.torrent -o . --no-trackers --listen 127.0.0.1:0 --record get.rec --profile";
+    let get: Vec<&str> = get.split(' ').collect();
+    let got = session(&[&get[..], &[profile]].concat());
+    assert!(got.status.success(), "{}", text(&got.stderr));
+    let recording = text(&std::fs::read(dir.join("get.rec")).expect("a recording"));
+    assert!(recording.contains(given), "no {given} in the recording");
+
+    std::fs::write(profile, "[engine.choke]\nslotz = 3\n").expect("a file");
+    let refused = session(&[&get[..], &[profile]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    let words = text(&refused.stderr);
+    assert!(
+        words.contains("tuned.toml:2: unknown field `slotz`"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_cannot_be_tuned_is_refused_before_the_first_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("runs");
+    let out = out.to_str().expect("a plain path");
+    let refused = |objective: &str, vary: &[&str], more: &[&str]| {
+        let mut args = vec![
+            "tune",
+            "scenarios/minimal.ron",
+            "--out",
+            out,
+            "--objective",
+            objective,
+        ];
+        vary.iter().for_each(|vary| args.extend(["--vary", vary]));
+        args.extend(more);
+        let output = sim(&args);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!Path::new(out).exists());
+        text(&output.stderr)
+    };
+    let slots = "strategy.slots=Fixed(1)..Fixed(4)";
+    assert!(refused("speed", &[slots], &[]).contains("no objective"));
+    assert!(refused("mean:seed", &[slots], &[]).contains("there are leech"));
+    assert!(refused("mean", &["strategy.slotz=1..4"], &[]).contains("did you mean `slots`?"));
+    let lines = "classes.leech.up=1Mbit..2Mbit:1Mbit";
+    assert!(
+        refused("mean", &[lines], &["--profile", "p.toml"]).contains("no parameter of a client")
+    );
+}
+
 #[test]
 fn a_shard_can_come_from_a_batch_system() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -215,4 +348,9 @@ fn a_campaign_says_what_it_did_and_repeats() {
     assert_eq!(first["digest"], second["digest"]);
     assert_eq!(first["failed"], serde_json::json!([]));
     assert!(first["ticks"].as_u64() > Some(100), "{first}");
+    // Its own troubles are none of the reader's, unless asked for.
+    let args = ["fuzz", "--first", "27", "--seeds", "1"];
+    let words = |more: &[&str]| text(&sim(&[&args, more].concat()).stderr);
+    assert_eq!(words(&[]), "");
+    assert!(words(&["--log", "warn"]).contains("WARN"));
 }

@@ -3,7 +3,8 @@
 //! A scenario is a RON file, read into [`schema::Scenario`]: content, network, classes of nodes,
 //! the rules that they follow, faults, and when it ends. [`arrivals::population`] makes its nodes,
 //! a run of them gives an [`outcome::RunRecord`], and from that come [`summary::Summary`], the
-//! [`tables`] and the [`report`]. A [`sweep`] is a plan of many such runs.
+//! [`tables`] and the [`report`]. A [`sweep`] is a plan of many such runs, and [`tune`] looks for the
+//! best among them.
 //!
 //! ```
 //! use dunlin_scenarios::{arrivals, bound};
@@ -103,3 +104,4 @@ pub mod schema;
 pub mod summary;
 pub mod sweep;
 pub mod tables;
+pub mod tune;

@@ -6,6 +6,9 @@
 //! as TOML (`7`, `true`, `["0.0.0.0:6881"]`, `{ fixed = 7 }`), and plain text otherwise. A variable
 //! without `__` is no setting.
 //!
+//! A [`Profile`] is a file of some settings that lies over all of these, below flags alone: it was
+//! named for this one session.
+//!
 //! What is wrong is refused whole, with its place: nobody runs with half a configuration.
 
 use std::ffi::OsString;
@@ -123,6 +126,39 @@ fn load_with(
 pub(crate) fn check_file(path: &Path) -> Result<Config, LoadError> {
     let text = read(path, true)?.unwrap_or_default();
     read_file_text(path, &text).map(|(config, _)| config)
+}
+
+/// Some settings in a file of their own, such as `dunlin sim tune` writes.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Profile(Table);
+
+impl Profile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// Names file, line and key of what is no setting.
+    pub(crate) fn read(path: &str) -> Result<Self, LoadError> {
+        let path = Path::new(path);
+        let text = read(path, true)?.unwrap_or_default();
+        read_file_text(path, &text).map(|(_, table)| Self(table))
+    }
+
+    /// The configuration with these settings over its own.
+    pub(crate) fn over(&self, config: &Config) -> Config {
+        let mut table = Table::try_from(config).expect("a configuration is a table");
+        lay_over(&mut table, &self.0);
+        table.try_into().expect("each value is of its key's type")
+    }
+}
+
+/// Sets all values of `upper` in `lower`.
+fn lay_over(lower: &mut Table, upper: &Table) {
+    for (name, value) in upper {
+        match (lower.get_mut(name), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            _ => drop(lower.insert(name.clone(), value.clone())),
+        }
+    }
 }
 
 /// A file's text; `None` when there is none and none has to be.
@@ -387,6 +423,50 @@ mod tests {
             let error = refusal("", &[(name, value)]);
             assert!(error.contains(name) && error.contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn a_profile_lies_over_all_layers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("profile.toml");
+        let profile = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Profile::read(path.to_str().unwrap())
+        };
+        let loaded = with(
+            "[engine.choke]\nslots = \"rate-based\"\nsnub-secs = 33\n[engine.limits]\nup = \"1M\"\n",
+            &[("DUNLIN_ENGINE__CHOKE__INTERVAL_SECS", "9")],
+        );
+        let text = "[engine.choke]\nslots = { fixed = 3 }\ninterval-secs = 20\n";
+        let config = profile(text).unwrap().over(&loaded.unwrap().config);
+        let choke = &config.engine.choke;
+        assert_eq!(
+            (choke.slots, choke.interval_secs),
+            (SlotCount::Fixed(3), 20)
+        );
+        assert_eq!(
+            (choke.snub_secs, config.engine.limits.up),
+            (33, Some(ByteSize(1 << 20)))
+        );
+        let back = profile("[engine.choke]\nslots = \"rate-based\"\n")
+            .unwrap()
+            .over(&config);
+        assert_eq!(back.engine.choke.slots, SlotCount::RateBased);
+
+        let unknown = profile("[engine.choke]\nslotz = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            unknown.contains("profile.toml:2: unknown field `slotz`"),
+            "{unknown}"
+        );
+        let range = profile("[engine.pick]\nrequest-queue-secs = 0\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            range.contains("profile.toml:2: engine.pick.request-queue-secs is 0"),
+            "{range}"
+        );
     }
 
     #[test]

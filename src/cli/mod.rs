@@ -81,7 +81,11 @@ pub(crate) fn main() -> ExitCode {
     allocator::share_one_arena();
     // Bad usage ends in here, with 2.
     let Cli { global, verb } = Cli::parse();
-    if let Err(failure) = log::start(global.log.as_deref()) {
+    let default = match &verb {
+        Verb::Sim(args) => args.default_log(),
+        _ => log::DEFAULT,
+    };
+    if let Err(failure) = log::start(global.log.as_deref(), default) {
         return exit::end(Err(failure));
     }
     exit::end(match verb {

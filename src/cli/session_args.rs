@@ -9,6 +9,7 @@ use dunlin_net::real::DiskPortError;
 use dunlin_port::config::{ByteSize, Config, SeedChoke};
 use dunlin_storage::ResumeError;
 
+use super::config_layers::Profile;
 use super::{Failure, Global, config_layers};
 
 /// State folders that programs which run side by side can have.
@@ -39,6 +40,10 @@ pub(crate) struct SessionArgs {
     /// Ask no trackers
     #[arg(long, help_heading = "Network options")]
     pub(crate) no_trackers: bool,
+    /// Settings for this session, over configured ones and below flags, such as `dunlin sim tune`
+    /// writes
+    #[arg(long, value_name = "FILE", value_parser = Profile::read)]
+    pub(crate) profile: Option<Profile>,
     /// Where resume data is kept [default: as configured, or the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -69,8 +74,11 @@ impl SessionArgs {
         Ok(config)
     }
 
-    /// Sets what these flags say.
+    /// Sets what these flags say, and below them the profile.
     pub(crate) fn apply(&self, config: &mut Config) {
+        if let Some(profile) = &self.profile {
+            *config = profile.over(config);
+        }
         if !self.listen.is_empty() {
             config.network.listen.clone_from(&self.listen);
         }

@@ -10,6 +10,7 @@ mod doubles;
 mod peers;
 
 mod announce;
+mod batch;
 mod crash;
 mod files;
 mod forgery;

@@ -28,6 +28,8 @@ pub enum StreamName {
     Stream = 10,
     /// What hostile peers do.
     Hostile = 11,
+    /// Which parameters a search tries next.
+    Search = 12,
 }
 
 /// A counter-based generator (SplitMix64's finaliser over `key + counter * odd constant`).

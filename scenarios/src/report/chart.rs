@@ -41,7 +41,7 @@ pub(super) struct Line {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl LineChart<'_> {
-    /// The chart as SVG with its legend as HTML behind it.
+    /// The chart as SVG with its legend as HTML behind it, in a box that scrolls on small screens.
     pub(super) fn svg(&self) -> Result<String, ReportError> {
         let mut svg = String::new();
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -49,7 +49,7 @@ impl LineChart<'_> {
         root.present().map_err(ReportError::new)?;
         drop(root);
         Ok(format!(
-            "{}{}",
+            "<div class=\"wide\">{}</div>{}",
             named(&svg, self.y_label, self.x_label),
             self.legend()
         ))
@@ -176,7 +176,8 @@ pub(super) fn bars(
     draw_bars(&root, y_label, bars, level).map_err(ReportError::new)?;
     root.present().map_err(ReportError::new)?;
     drop(root);
-    Ok(named(&svg, y_label, "class"))
+    let svg = named(&svg, y_label, "class");
+    Ok(format!("<div class=\"wide\">{svg}</div>"))
 }
 
 fn draw_bars(

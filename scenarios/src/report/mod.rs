@@ -2,9 +2,12 @@
 //! run.
 
 mod chart;
+mod compare;
 mod page;
 mod plots;
 mod style;
+
+use std::collections::BTreeSet;
 
 use crate::tables::Run;
 
@@ -22,28 +25,39 @@ impl ReportError {
     }
 }
 
-/// The page of these runs: what they have in common first, then each.
+/// The page of these runs: how the variants among them compare, then each run.
 ///
 /// # Errors
 /// When a chart cannot be drawn.
 pub fn html(runs: &[Run]) -> Result<String, ReportError> {
-    let names = labels(runs);
-    let mut body = match runs {
-        [run] => heading(&run.record.name, &run.scenario.about),
-        _ => {
-            heading("Comparison of runs", &format!("{} runs.", runs.len()))
-                + &comparison(runs, &names)?
-        }
+    let title = match runs {
+        [run] => run.record.name.clone(),
+        _ => "Comparison of runs".to_owned(),
     };
-    for (run, name) in runs.iter().zip(&names).take(SHOWN_RUNS_MAX) {
-        if runs.len() > 1 {
-            body += &format!(
-                "<h2>{}</h2>\n<p>{}</p>\n",
-                page::escaped(name),
-                page::escaped(&run.scenario.about)
-            );
-        }
-        body += &one(run)?;
+    let body = match runs {
+        [run] => heading(&title, &run.scenario.about) + &one(run)?,
+        _ => several(&title, runs)?,
+    };
+    Ok(page::page(&format!("{title} – Dunlin simulation"), &body))
+}
+
+fn several(title: &str, runs: &[Run]) -> Result<String, ReportError> {
+    let variants = compare::variants(runs);
+    let scenarios: BTreeSet<&str> = runs.iter().map(|run| run.record.name.as_str()).collect();
+    let about = match (scenarios.len(), runs.first()) {
+        (1, Some(run)) => format!("{}: {}", run.record.name, run.scenario.about),
+        _ => Vec::from_iter(scenarios).join(", "),
+    };
+    let mut body = heading(title, &about) + &compare::comparison(&variants)?;
+    body += "<h2>Each run</h2>\n";
+    let all = || {
+        variants
+            .iter()
+            .flat_map(|variant| variant.runs.iter().map(move |run| (variant, run)))
+    };
+    for (variant, run) in all().take(SHOWN_RUNS_MAX) {
+        let name = format!("{}, seed {}", variant.name, run.record.seed);
+        body += &page::folded(&name, &one(run)?);
     }
     if runs.len() > SHOWN_RUNS_MAX {
         let rest = runs.len() - SHOWN_RUNS_MAX;
@@ -51,11 +65,7 @@ pub fn html(runs: &[Run]) -> Result<String, ReportError> {
             "<p class=\"note\">{rest} more runs are in the comparison only; report on their folders to see them.</p>\n"
         );
     }
-    let title = match runs {
-        [run] => run.record.name.clone(),
-        _ => "Comparison of runs".to_owned(),
-    };
-    Ok(page::page(&format!("{title} – Dunlin simulation"), &body))
+    Ok(body)
 }
 
 fn heading(title: &str, about: &str) -> String {
@@ -64,35 +74,6 @@ fn heading(title: &str, about: &str) -> String {
         page::escaped(title),
         page::escaped(about)
     )
-}
-
-/// What tells the runs apart: the scenario, the seed, and the digest where both are alike.
-fn labels(runs: &[Run]) -> Vec<String> {
-    let short = |run: &Run| format!("{}, seed {}", run.record.name, run.record.seed);
-    let label = |run: &Run| {
-        let name = short(run);
-        let twice = runs.iter().filter(|other| short(other) == name).count() > 1;
-        if twice {
-            format!("{name} ({})", &run.summary.digest[..8])
-        } else {
-            name
-        }
-    };
-    runs.iter().map(label).collect()
-}
-
-fn comparison(runs: &[Run], names: &[String]) -> Result<String, ReportError> {
-    let rows: Vec<_> = names
-        .iter()
-        .cloned()
-        .zip(runs.iter().map(|run| &run.summary))
-        .collect();
-    let table = page::runs_table(&rows);
-    Ok(table
-        + &section(
-            "Completion times of all leechers",
-            &plots::completion_of_runs(runs, names)?,
-        ))
 }
 
 fn section(title: &str, content: &str) -> String {
@@ -117,7 +98,7 @@ fn one(run: &Run) -> Result<String, ReportError> {
         "Completion times by class",
         &plots::completion_by_class(run)?,
     );
-    body += &section("Upload utilisation", &plots::utilisation(run)?);
+    body += &section("Uplinks in use", &plots::utilisation(run)?);
     body += &section("Copies of pieces", &plots::rarity(run)?);
     body += &section("Nodes present", &plots::population(run)?);
     body += &section("Share ratio by class", &plots::share_ratios(run)?);
@@ -178,15 +159,15 @@ fn figures(run: &Run) -> String {
         page::shown(time.zip(summary.bound_s).map(|(time, bound)| time / bound))
     };
     let rows = [
-        ("Kumar-Ross bound, s", page::shown(summary.bound_s)),
+        ("Kumar-Ross bound, s", page::seconds(summary.bound_s)),
         ("mean completion / bound", over_bound(summary.times.mean)),
         ("last completion / bound", over_bound(summary.times.last)),
         (
-            "upload utilisation, whole run",
+            "uplinks in use, whole run",
             page::percent(summary.utilisation),
         ),
         (
-            "upload utilisation, 5 % to 90 % of the run",
+            "uplinks in use, 5 % to 90 % of the run",
             page::percent(summary.utilisation_busy),
         ),
         (
@@ -215,14 +196,19 @@ fn verdicts(run: &Run) -> String {
     if verdicts.is_empty() {
         return String::new();
     }
-    let row = |verdict: crate::summary::Verdict| {
-        let met = if verdict.met { "met" } else { "NOT met" };
-        vec![verdict.text, met.to_owned()]
+    let row = |verdict: &crate::summary::Verdict| {
+        let (class, met) = if verdict.met {
+            ("", "met")
+        } else {
+            ("bad", "not met")
+        };
+        let text = page::escaped(&verdict.text);
+        format!("<tr><td>{text}</td><td class=\"{class}\">{met}</td></tr>\n")
     };
-    section(
-        "What was expected",
-        &page::table(&["expectation", ""], verdicts.into_iter().map(row)),
-    )
+    let rows: String = verdicts.iter().map(row).collect();
+    let head = "<tr><th>expectation of the scenario</th><th></th></tr>";
+    let table = format!("<div class=\"wide\"><table>\n{head}\n{rows}</table></div>\n");
+    section("What was expected", &table)
 }
 
 #[cfg(test)]

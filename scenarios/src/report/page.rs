@@ -25,7 +25,10 @@ h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.25rem; margin-t
 h3 { font-size: 1rem; margin: 1.6rem 0 .2rem }
 table { border-collapse: collapse; margin: .6rem 0 } th, td { padding: .25rem .7rem; border-bottom: 1px solid #e3e3e3; text-align: right }
 th { font-weight: 600; background: #f6f6f6 } th:first-child, td:first-child { text-align: left }
-.wide { overflow-x: auto } .chart { max-width: 100%; height: auto }
+.wide { overflow-x: auto } .chart { width: 100%; max-width: 45rem; min-width: 34rem; height: auto }
+th { white-space: nowrap } .wide td { white-space: nowrap } .wide td:first-child { white-space: normal; min-width: 8rem }
+details { margin: .6rem 0; border: 1px solid #ddd; border-radius: 4px; padding: 0 .8rem } summary { cursor: pointer; padding: .5rem 0; font-weight: 600 }
+.bad { color: #a40000; font-weight: 600 }
 .legend { margin: 0 0 0 5rem } .legend span { display: inline-block; margin-right: 1.6rem }
 .note { color: #555 } pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: 13px }
 ";
@@ -58,6 +61,19 @@ pub(super) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> S
     )
 }
 
+/// A part of the page that opens when its name is clicked.
+pub(super) fn folded(name: &str, body: &str) -> String {
+    format!(
+        "<details>\n<summary>{}</summary>\n{body}</details>\n",
+        escaped(name)
+    )
+}
+
+/// Seconds, or a dash where there are none.
+pub(super) fn seconds(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |secs| format!("{secs:.1}"))
+}
+
 /// A number, or a dash where there is none.
 pub(super) fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), number)
@@ -71,42 +87,22 @@ pub(super) fn percent(value: Option<f64>) -> String {
 fn times(times: &Times) -> [String; 6] {
     [
         format!("{} of {}", times.completed, times.leechers),
-        shown(times.mean),
-        shown(times.median),
-        shown(times.p95),
-        shown(times.p99),
-        shown(times.last),
+        seconds(times.mean),
+        seconds(times.median),
+        seconds(times.p95),
+        seconds(times.p99),
+        seconds(times.last),
     ]
 }
 
-const TIMES: [&str; 6] = ["complete", "mean s", "median s", "p95 s", "p99 s", "last s"];
-
-/// One row for each run.
-pub(super) fn runs_table(runs: &[(String, &Summary)]) -> String {
-    let head = [
-        &["run"],
-        &TIMES[..],
-        &["bound s", "mean / bound", "utilisation", "wasted"],
-    ]
-    .concat();
-    let row = |(name, summary): &(String, &Summary)| {
-        let over_bound = summary
-            .times
-            .mean
-            .zip(summary.bound_s)
-            .map(|(mean, bound)| mean / bound);
-        let mut row = vec![name.clone()];
-        row.extend(times(&summary.times));
-        row.extend([
-            shown(summary.bound_s),
-            shown(over_bound),
-            percent(summary.utilisation_busy),
-            percent(summary.wasted),
-        ]);
-        row
-    };
-    table(&head, runs.iter().map(row))
-}
+const TIMES: [&str; 6] = [
+    "complete",
+    "mean, s",
+    "median, s",
+    "p95, s",
+    "p99, s",
+    "last, s",
+];
 
 /// One row for each class and one for all.
 pub(super) fn classes_table(summary: &Summary) -> String {

@@ -8,11 +8,11 @@ use crate::tables::Run;
 
 const DOWNLOAD_TIME: &str = "download time, s";
 const SHARE_COMPLETE: &str = "leechers complete, %";
-const RUN_TIME: &str = "time in the run, s";
+pub(super) const RUN_TIME: &str = "time in the run, s";
 
 /// The share of `leechers` that had completed after a time, as a line. Those who never did keep it
 /// below 100 %.
-fn completion<'a>(
+pub(super) fn completion_line<'a>(
     name: String,
     leechers: u64,
     nodes: impl Iterator<Item = &'a NodeOutcome>,
@@ -30,6 +30,34 @@ fn completion<'a>(
     Line { name, points }
 }
 
+/// Lines of [`completion_line`] in one chart, each kept up to the last completion of any, with the
+/// bound.
+pub(super) fn completion_chart(
+    mut lines: Vec<Line>,
+    bound_s: Option<f64>,
+) -> Result<String, ReportError> {
+    let ends = lines.iter().filter_map(|line| line.points.last());
+    let end = ends.map(|point| point.0).fold(0.0, f64::max);
+    for line in &mut lines {
+        if let Some((_, share)) = line.points.last().copied() {
+            line.points.push((end, share));
+        }
+    }
+    LineChart {
+        x_label: DOWNLOAD_TIME,
+        y_label: SHARE_COMPLETE,
+        lines,
+        mark: bound_s.map(|bound| (bound, "Kumar-Ross bound".to_owned())),
+        y_min_top: 100.0,
+    }
+    .svg()
+}
+
+/// A part of a whole; `None` of nothing.
+pub(super) fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
 /// Cumulative completion times of each class of leechers, with the bound.
 pub(super) fn completion_by_class(run: &Run) -> Result<String, ReportError> {
     let mut lines = Vec::new();
@@ -40,45 +68,14 @@ pub(super) fn completion_by_class(run: &Run) -> Result<String, ReportError> {
                 .nodes
                 .iter()
                 .filter(|node| usize::from(node.class) == at);
-            lines.push(completion(class.name.clone(), class.times.leechers, nodes));
+            lines.push(completion_line(
+                class.name.clone(),
+                class.times.leechers,
+                nodes,
+            ));
         }
     }
-    let mark = run
-        .summary
-        .bound_s
-        .map(|bound| (bound, "Kumar-Ross bound".to_owned()));
-    LineChart {
-        x_label: DOWNLOAD_TIME,
-        y_label: SHARE_COMPLETE,
-        lines,
-        mark,
-        y_min_top: 100.0,
-    }
-    .svg()
-}
-
-/// Cumulative completion times of all leechers of each run.
-pub(super) fn completion_of_runs(runs: &[Run], names: &[String]) -> Result<String, ReportError> {
-    let line = |(run, name): (&Run, &String)| {
-        completion(
-            name.clone(),
-            run.summary.times.leechers,
-            run.record.nodes.iter(),
-        )
-    };
-    // A bound that is the same for all can be shown.
-    let bound = runs.first().and_then(|run| run.summary.bound_s);
-    let is_common = runs.iter().all(|run| run.summary.bound_s == bound);
-    LineChart {
-        x_label: DOWNLOAD_TIME,
-        y_label: SHARE_COMPLETE,
-        lines: runs.iter().zip(names).map(line).collect(),
-        mark: bound
-            .filter(|_| is_common)
-            .map(|bound| (bound, "Kumar-Ross bound".to_owned())),
-        y_min_top: 100.0,
-    }
-    .svg()
+    completion_chart(lines, run.summary.bound_s)
 }
 
 fn series(run: &Run, name: &str, value: impl Fn(&SeriesRow) -> Option<f64>) -> Line {
@@ -91,14 +88,14 @@ fn series(run: &Run, name: &str, value: impl Fn(&SeriesRow) -> Option<f64>) -> L
 
 /// Bytes sent as a share of what could be sent.
 pub(super) fn utilisation(run: &Run) -> Result<String, ReportError> {
-    let share = |row: &SeriesRow| {
-        let capacity = row.up_capacity_bytes as f64;
-        (capacity > 0.0).then(|| row.up_bytes as f64 * 100.0 / capacity)
+    let used = |row: &SeriesRow| {
+        let share = share(row.up_bytes as f64, row.up_capacity_bytes as f64);
+        share.map(|share| share * 100.0)
     };
     LineChart {
         x_label: RUN_TIME,
         y_label: "upload capacity in use, %",
-        lines: vec![series(run, "all nodes present", share)],
+        lines: vec![series(run, "all nodes present", used)],
         mark: None,
         y_min_top: 100.0,
     }

@@ -66,6 +66,7 @@ pub enum Role {
 
 /// When the nodes of a class come. Times are from the start of the run.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Arrival {
     /// All at the start.
     #[default]
@@ -102,6 +103,7 @@ pub enum Arrival {
 
 /// What a node does once it has everything. Seeds have everything when they come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Stay {
     /// Seeds to the end.
     #[default]
@@ -118,6 +120,7 @@ pub enum Stay {
 
 /// A length of time, the same for all nodes or drawn for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Span {
     /// The same for all.
     Fixed(Micros),
@@ -130,6 +133,7 @@ pub enum Span {
 
 /// Whether a node plays by the rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Behaviour {
     /// By the rules.
     #[default]

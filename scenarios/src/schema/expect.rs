@@ -6,6 +6,7 @@ use super::{Micros, Permille};
 
 /// An assertion on the outcome. Both ends of a range are inside.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Expectation {
     /// Every leecher that did not give up or crash is complete.
     AllComplete,
@@ -93,6 +94,7 @@ pub enum Completion {
 
 /// What a time is compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Yardstick {
     /// The minimum distribution time of Kumar and Ross: see [`crate::bound`].
     KumarRoss,

@@ -8,6 +8,7 @@ mod expect;
 mod profile;
 mod scenario;
 mod strategy;
+mod suggest;
 mod text;
 mod tree;
 mod units;

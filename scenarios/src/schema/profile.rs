@@ -1,10 +1,21 @@
 //! A strategy as a profile that the client loads: what was tuned in simulation, for real use.
 
 use core::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use super::{PickRule, SeedChokeRule, Slots, Strategy};
 
 impl Strategy {
+    /// The strategy with these of its fields alone, by name.
+    #[must_use]
+    pub fn only(&self, fields: &BTreeSet<&str>) -> Self {
+        let mut all = serde_json::json!(self);
+        if let Some(all) = all.as_object_mut() {
+            all.retain(|field, _| fields.contains(field.as_str()));
+        }
+        serde_json::from_value(all).expect("every field may be absent")
+    }
+
     /// The strategy as the TOML of [`dunlin_port::config::Config`], with those keys only that it
     /// sets: all others stay what they are where it is loaded.
     #[must_use]
@@ -135,6 +146,18 @@ mod tests {
             config
         };
         assert_eq!(unlimited(&effective), unlimited(&default));
+    }
+
+    #[test]
+    fn fields_can_be_taken_out() {
+        let whole = Strategy::default().effective();
+        let some = whole.only(&BTreeSet::from(["slots", "snub"]));
+        let expected = Strategy {
+            slots: whole.slots,
+            snub: whole.snub,
+            ..Strategy::default()
+        };
+        assert_eq!(some, expected);
     }
 
     #[test]

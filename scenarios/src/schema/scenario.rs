@@ -58,6 +58,7 @@ fn one() -> u64 {
 
 /// How the network is simulated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Model {
     /// Rates of flows by max-min fairness over access lines, step by step.
     Flow {
@@ -86,6 +87,7 @@ pub struct Content {
 
 /// Round-trip times, without the `access_delay` of the two ends.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Rtt {
     /// The same between any two nodes.
     Uniform(Micros),
@@ -132,6 +134,7 @@ pub struct Fault {
 
 /// What goes wrong. A `share` is of the nodes of the class that are present, at least one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum FaultKind {
     /// All connections of these nodes break at once; the nodes stay and may connect again.
     CutConnections {
@@ -172,6 +175,7 @@ pub enum FaultKind {
 
 /// When the run is over. It never goes on past the scenario's `at_most`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Stop {
     /// When all have come, and every leecher is complete or gone.
     #[default]

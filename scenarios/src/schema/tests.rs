@@ -170,8 +170,20 @@ fn overrides_that_do_not_fit_say_what_is_there() {
         error.contains("`speed`") && error.contains("`down`"),
         "{error}"
     );
-    let error = refused(&["overlay.tracker_wnat=3"]);
-    assert!(error.contains("`tracker_want`"), "{error}");
+    for (wrong, meant) in [
+        ("overlay.tracker_wnat=3", "tracker_want"),
+        ("stratgy.slots=Fixed(3)", "strategy"),
+        ("strategy.choke_intervall=9s", "choke_interval"),
+        ("classes.leach.count=3", "leech"),
+        ("model.tik=50ms", "tick"),
+        ("strategy.pick=RarestFrist", "RarestFirst"),
+    ] {
+        let error = refused(&[wrong]);
+        assert!(
+            error.contains(&format!("did you mean `{meant}`?")),
+            "{error}"
+        );
+    }
     let error = refused(&["name.first=x"]);
     assert!(error.contains("name is \"minimal\""), "{error}");
     let error = refused(&["classes.leech.up=quick"]);

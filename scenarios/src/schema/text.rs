@@ -9,6 +9,7 @@ use ron::extensions::Extensions;
 
 use super::Scenario;
 use super::check::OutOfRange;
+use super::suggest::{did_you_mean, explained};
 use super::tree::{Parts, Tree};
 
 /// Largest scenario file.
@@ -152,7 +153,7 @@ impl Scenario {
             file: file.to_owned(),
             line: error.span.start.line,
             column: error.span.start.col,
-            message: error.code.to_string(),
+            message: explained(&error.code),
         })?;
         for one in overrides {
             scenario = overridden(&scenario, one).map_err(|message| ScenarioError::Override {
@@ -232,7 +233,7 @@ fn overridden(scenario: &Scenario, one: &Override) -> Result<Scenario, String> {
     };
     let is_ron = Tree::parse(&one.value).is_some();
     typed(&replaced(&text, &one.path, &format!("{:?}", one.value))?)
-        .map_err(|as_text| if is_ron { error } else { as_text }.code.to_string())
+        .map_err(|as_text| explained(&if is_ron { error } else { as_text }.code))
 }
 
 /// The text with `value` at `path`.
@@ -248,10 +249,14 @@ fn replaced(text: &str, path: &str, value: &str) -> Result<String, String> {
         let so_far = names[..depth].join(".");
         return match &here.parts {
             Parts::Named(parts) => Ok(added(text, here, parts.is_empty(), &names[depth..], value)),
-            Parts::Ordered(_) => Err(format!(
-                "{so_far} has no `{name}`: there is {}",
-                here.part_names(text).join(", ")
-            )),
+            Parts::Ordered(parts) => {
+                let called = parts.iter().filter_map(|part| part.name(text));
+                Err(format!(
+                    "{so_far} has no `{name}`: there is {}{}",
+                    here.part_names(text).join(", "),
+                    did_you_mean(name, called)
+                ))
+            }
             Parts::None => Err(format!(
                 "{so_far} is {}, which has no `{name}` in it",
                 &text[here.span.clone()]

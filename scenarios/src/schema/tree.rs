@@ -60,7 +60,8 @@ impl Tree {
         called == Some(name)
     }
 
-    fn name<'a>(&self, text: &'a str) -> Option<&'a str> {
+    /// What an item's field `name` says.
+    pub(super) fn name<'a>(&self, text: &'a str) -> Option<&'a str> {
         let Parts::Named(parts) = &self.parts else {
             return None;
         };

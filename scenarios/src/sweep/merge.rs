@@ -55,7 +55,7 @@ pub fn write_merged(dir: &Path) -> Result<Table, TableError> {
 
 /// The fields that differ between scenarios, each with its value in every one. Names and seeds have
 /// columns of their own, and what is said or expected of a scenario is no part of its run.
-fn differing(scenarios: &[BTreeMap<String, String>]) -> Vec<(String, Vec<String>)> {
+pub(crate) fn differing(scenarios: &[BTreeMap<String, String>]) -> Vec<(String, Vec<String>)> {
     let of_text = |path: &str| {
         ["name", "rng_seed", "about", "expect"].iter().any(|name| {
             path.strip_prefix(name)

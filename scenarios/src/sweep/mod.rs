@@ -8,11 +8,14 @@ mod vary;
 
 use core::fmt;
 use core::str::FromStr;
+use std::path::Path;
 
+pub(crate) use merge::differing;
 pub use merge::{merge, write_merged};
 pub use vary::{VALUES_MAX, Vary, VaryError};
 
 use crate::schema::{Override, Scenario, ScenarioError};
+use crate::tables::find_run;
 
 /// Most runs of a sweep.
 pub const RUNS_MAX: u64 = 10_000_000;
@@ -85,6 +88,37 @@ impl Sweep {
         product.product::<u64>() * u64::from(self.seeds)
     }
 
+    /// Number of combinations of values.
+    #[must_use]
+    pub fn combinations(&self) -> u64 {
+        self.runs() / u64::from(self.seeds)
+    }
+
+    /// The numbers of the runs of one combination, one a seed.
+    #[must_use]
+    pub fn runs_of(&self, combination: u64) -> core::ops::Range<u64> {
+        let seeds = u64::from(self.seeds);
+        combination * seeds..(combination + 1) * seeds
+    }
+
+    /// The fields that are varied, with their values.
+    #[must_use]
+    pub fn vary(&self) -> &[Vary] {
+        &self.vary
+    }
+
+    /// Runs of each combination.
+    #[must_use]
+    pub fn seeds(&self) -> u32 {
+        self.seeds
+    }
+
+    /// The scenario before anything is varied.
+    #[must_use]
+    pub fn base(&self) -> &Scenario {
+        &self.base
+    }
+
     /// The run of this number, below [`Sweep::runs`].
     ///
     /// # Errors
@@ -115,6 +149,18 @@ impl Sweep {
             scenario: self.base.with(&overrides)?,
             overrides,
         })
+    }
+
+    /// How many of the runs are not finished in `out`.
+    ///
+    /// # Errors
+    /// As [`Sweep::run`].
+    pub fn missing(&self, out: &Path) -> Result<u64, ScenarioError> {
+        let mut missing = 0;
+        for index in 0..self.runs() {
+            missing += u64::from(find_run(out, &self.run(index)?.scenario).is_none());
+        }
+        Ok(missing)
     }
 
     /// The numbers of the runs that belong to a shard, dealt in turn: long and short runs, which

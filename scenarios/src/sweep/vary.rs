@@ -10,7 +10,8 @@ pub const VALUES_MAX: usize = 100_000;
 ///
 /// Written as `path=a..b` or `path=a..b:step` with numbers that may have a unit
 /// (`classes.leech.up=200kbit..1000kbit:200kbit`; `b` is reached if a step falls on it, and a step
-/// that is not given is 1), or as a list: `strategy.slots=[Fixed(4), RateBased]`.
+/// that is not given is 1) or stand in the same text (`strategy.slots=Fixed(2)..Fixed(10):2`), or as
+/// a list: `strategy.slots=[Fixed(4), RateBased]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Vary {
     /// The field, as in [`crate::schema::Override`].
@@ -29,8 +30,9 @@ pub struct VaryError {
     pub message: String,
 }
 
-/// A number of a range, in units of its last decimal.
+/// A number of a range, in units of its last decimal, and what stands around it.
 struct Number {
+    prefix: String,
     units: u64,
     decimals: usize,
     suffix: String,
@@ -40,7 +42,9 @@ const DECIMALS_MAX: usize = 6;
 
 impl Number {
     fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let (prefix, text) = text
+            .trim()
+            .split_at(text.trim().find(|c: char| c.is_ascii_digit())?);
         let end = text
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .unwrap_or(text.len());
@@ -50,15 +54,35 @@ impl Number {
             return None;
         }
         Some(Self {
+            prefix: prefix.to_owned(),
             units: format!("{whole}{fraction}").parse().ok()?,
             decimals: fraction.len(),
             suffix: suffix.trim().to_owned(),
         })
     }
 
+    /// Whether the other number differs from this one in nothing but the number.
+    fn is_like(&self, other: &Self) -> bool {
+        self.prefix == other.prefix && self.suffix == other.suffix
+    }
+
     fn at(&self, decimals: usize) -> Option<u64> {
         self.units
             .checked_mul(10_u64.pow((decimals - self.decimals) as u32))
+    }
+}
+
+impl Vary {
+    /// Whether the values are numbers of one kind that go up: near ones are then alike.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        let numbers: Option<Vec<Number>> = self.values.iter().map(|v| Number::parse(v)).collect();
+        numbers.is_some_and(|numbers| {
+            numbers.windows(2).all(|two| {
+                let decimals = two[0].decimals.max(two[1].decimals);
+                two[0].is_like(&two[1]) && two[0].at(decimals) < two[1].at(decimals)
+            })
+        })
     }
 }
 
@@ -108,17 +132,19 @@ fn range(first: &str, rest: &str) -> Result<Vec<String>, String> {
     let read =
         |text: &str| Number::parse(text).ok_or_else(|| format!("`{text}` is no number of a range"));
     let (first, last) = (read(first)?, read(last)?);
-    let step = match step {
-        "" => Number {
-            units: 1,
-            decimals: 0,
-            suffix: first.suffix.clone(),
-        },
-        step => read(step)?,
+    // What stands around a number is no unit when something stands before it, and steps have none.
+    let as_step = |number: &str| match first.prefix.is_empty() {
+        true => read(number),
+        false => read(&format!("{}{number}{}", first.prefix, first.suffix)),
     };
-    if first.suffix != last.suffix || first.suffix != step.suffix {
-        let units = [&first, &last, &step].map(|number| format!("`{}`", number.suffix));
-        return Err(format!("the units differ: {}", units.join(", ")));
+    let step = match step {
+        "" => read(&format!("{}1{}", first.prefix, first.suffix))?,
+        step => as_step(step)?,
+    };
+    if !first.is_like(&last) || !first.is_like(&step) {
+        let around =
+            [&first, &last, &step].map(|number| format!("`{}{}`", number.prefix, number.suffix));
+        return Err(format!("the units differ: {}", around.join(", ")));
     }
     let decimals = first.decimals.max(last.decimals).max(step.decimals);
     let at = |number: &Number| number.at(decimals).ok_or("a number is too large");
@@ -135,7 +161,7 @@ fn range(first: &str, rest: &str) -> Result<Vec<String>, String> {
             0 => units.to_string(),
             _ => format!("{}.{:0decimals$}", units / scale, units % scale),
         };
-        format!("{number}{}", first.suffix)
+        format!("{}{number}{}", first.prefix, first.suffix)
     };
     Ok((first_units..=last_units)
         .step_by(step_units as usize)
@@ -183,6 +209,32 @@ mod tests {
             ["Fixed(4)", "(a: 1, b: 2)", "\"x,y\""]
         );
         assert_eq!(values("s=[1Mbit]"), ["1Mbit"]);
+        assert_eq!(
+            values("slots=Fixed(2)..Fixed(7):2"),
+            ["Fixed(2)", "Fixed(4)", "Fixed(6)"]
+        );
+    }
+
+    #[test]
+    fn numbers_that_go_up_are_ordered() {
+        let ordered = |text: &str| text.parse::<Vary>().unwrap().is_ordered();
+        for text in [
+            "a=1..9",
+            "a=[1s, 5s]",
+            "a=Fixed(2)..Fixed(4)",
+            "a=[0.5, 1, 1.25]",
+        ] {
+            assert!(ordered(text), "{text}");
+        }
+        for text in [
+            "a=[2, 1]",
+            "a=[1s, 2ms]",
+            "a=[Fixed(2), RateBased]",
+            "a=[x, y]",
+            "a=[1, 1]",
+        ] {
+            assert!(!ordered(text), "{text}");
+        }
     }
 
     #[test]
@@ -196,6 +248,8 @@ mod tests {
             "a=1..2:0",
             "a=1s..2ms",
             "a=x..y",
+            "a=Fixed(2)..Other(3)",
+            "a=Fixed(2)..Fixed(3):x",
             "a=[]",
             "a=[1,,2]",
             "a=0..1000000000",

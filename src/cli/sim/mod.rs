@@ -1,13 +1,16 @@
 //! `dunlin sim`: simulated swarms.
 
 mod diff;
+mod engine;
 mod fuzz;
+mod pool;
 mod progress;
 mod replay;
 mod report;
 mod run;
 mod sweep;
 mod table;
+mod tune;
 
 use clap::Subcommand;
 
@@ -24,6 +27,7 @@ pub(crate) struct SimArgs {
 enum Verb {
     Run(run::RunArgs),
     Sweep(sweep::SweepArgs),
+    Tune(tune::TuneArgs),
     Report(report::ReportArgs),
     Replay(replay::ReplayArgs),
     Diff(diff::DiffArgs),
@@ -31,10 +35,20 @@ enum Verb {
 }
 
 impl SimArgs {
+    /// What is logged when nobody says otherwise: the campaign causes troubles by the thousand, and
+    /// tells of those that were not survived itself.
+    pub(crate) fn default_log(&self) -> &'static str {
+        match &self.verb {
+            Verb::Fuzz(_) => "off",
+            _ => super::log::DEFAULT,
+        }
+    }
+
     pub(crate) fn run(&self, _global: &Global) -> Outcome {
         match &self.verb {
             Verb::Run(args) => args.run(),
             Verb::Sweep(args) => args.run(),
+            Verb::Tune(args) => args.run(),
             Verb::Report(args) => args.run(),
             Verb::Replay(args) => args.run(),
             Verb::Diff(args) => args.run(),

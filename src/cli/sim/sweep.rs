@@ -1,32 +1,32 @@
-//! `dunlin sim sweep`: many runs of a scenario, over all cores or as one shard of several.
+//! `dunlin sim sweep`: many runs of a scenario, over all cores, as one shard of several, or as shards
+//! that a batch system runs.
 
-use core::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
 
-use dunlin_scenarios::run::{RunError, run};
 use dunlin_scenarios::schema::{Override, Scenario};
 use dunlin_scenarios::sweep::{Shard, Sweep, Vary, write_merged};
-use dunlin_scenarios::tables::{find_run, write_run};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::super::signals::Interrupts;
-use super::super::text::print;
+use super::super::text::{count, print};
 use super::super::{Exit, Failure, Outcome};
+use super::engine::{Engine, Task};
+use super::pool::{Pool, bar};
 
 /// Runs a scenario with every combination of values, each with several seeds.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Runs that are there already are not run again, so a sweep that was broken off
-goes on. A shard can also be named by the environment: SLURM_ARRAY_TASK_ID with
-SLURM_ARRAY_TASK_COUNT, HQ_TASK_ID with DUNLIN_SHARDS, or JOB_COMPLETION_INDEX with
-DUNLIN_SHARDS; task numbers count from 0.
+goes on. A shard can also be named by the environment: HQ_TASK_ID or JOB_COMPLETION_INDEX
+(Kubernetes), from 0, with DUNLIN_SHARDS; or SLURM_ARRAY_TASK_ID with SLURM_ARRAY_TASK_COUNT.
+
+--engine needs DIR on a file system that all machines share: slurm calls sbatch; hyperqueue calls
+python3 with the package `hyperqueue`, and finds its server as that does (HQ_SERVER_DIR).
 
 Examples:
   dunlin sim sweep scenarios/minimal.ron --vary strategy.slots='[Fixed(4), Fixed(8)]' --seeds 5 --out runs
-  dunlin sim sweep scenarios/minimal.ron --vary classes.leech.count=10..50:10 --shard 0/4 --out runs"
+  dunlin sim sweep scenarios/minimal.ron --vary classes.leech.count=10..50:10 --shard 0/4 --out runs
+  dunlin sim sweep scenarios/kr-1000.ron --seeds 100 --out runs --engine slurm --shards 20 --engine-arg=--time=1:00:00"
 )]
 pub(super) struct SweepArgs {
     /// The scenario, a RON file
@@ -47,168 +47,196 @@ pub(super) struct SweepArgs {
     /// Only part I of N equal ones, I from 0
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// Runs at a time; all cores unless set
+    /// Runs at a time; all cores unless set, with --engine 1 in each shard
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
+    /// Has the shards run by a batch system, waits for them, and merges
+    #[arg(long, value_enum, conflicts_with = "shard")]
+    engine: Option<Engine>,
+    /// Shards that --engine makes
+    #[arg(long, default_value = "16", value_name = "COUNT", requires = "engine")]
+    shards: NonZeroU64,
+    /// Passed on to sbatch: --engine-arg=--partition=short
+    #[arg(
+        long,
+        value_name = "ARG",
+        requires = "engine",
+        allow_hyphen_values = true
+    )]
+    engine_arg: Vec<String>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// What the workers of a sweep share.
-struct Work<'a> {
-    sweep: &'a Sweep,
-    out: &'a Path,
-    queue: Mutex<Box<dyn Iterator<Item = u64> + Send>>,
-    stop: AtomicBool,
-    ran: AtomicU64,
-    there: AtomicU64,
-    failed: Mutex<Vec<String>>,
-    bar: ProgressBar,
 }
 
 impl SweepArgs {
     pub(super) fn run(&self) -> Outcome {
         let base = Scenario::load(&self.file, &self.set).map_err(Failure::usage)?;
         let sweep = Sweep::new(base, self.vary.clone(), self.seeds).map_err(Failure::usage)?;
+        match self.engine {
+            Some(engine) => self.run_elsewhere(engine, &sweep),
+            None => self.run_here(&sweep),
+        }
+    }
+
+    fn run_here(&self, sweep: &Sweep) -> Outcome {
         let shard = match self.shard {
             Some(shard) => Some(shard),
-            None => shard_of_environment()?,
+            None => {
+                shard_of_environment(|name| std::env::var(name).ok()).map_err(Failure::usage)?
+            }
         };
         let part = shard.unwrap_or(Shard::ALL);
         let interrupts = Interrupts::catch()?;
-        let count = sweep.shard(part).count() as u64;
-        let work = Work {
-            sweep: &sweep,
-            out: &self.out,
-            queue: Mutex::new(Box::new(sweep.shard(part))),
-            stop: AtomicBool::new(false),
-            ran: AtomicU64::new(0),
-            there: AtomicU64::new(0),
-            failed: Mutex::default(),
-            bar: bar(count),
-        };
-        let jobs = self
-            .jobs
-            .or_else(|| thread::available_parallelism().ok().map(usize::from))
-            .unwrap_or(1)
-            .max(1);
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| work.run())).collect();
-            while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
-                if interrupts.came() {
-                    work.stop.store(true, Ordering::Relaxed);
-                }
-                thread::sleep(std::time::Duration::from_millis(20));
-            }
-        });
-        work.bar.finish_and_clear();
-        let failed = work
-            .failed
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let runs = sweep.shard(part).count() as u64;
+        let pool = Pool::new(&self.out, self.jobs, &interrupts);
+        let bar = bar(runs, "runs");
+        let planned = sweep
+            .shard(part)
+            .map(|index| Ok(sweep.run(index)?.scenario));
+        let failed = pool.run(planned, || bar.inc(1));
+        bar.finish_and_clear();
         if let Some(first) = failed.first() {
+            let failed = failed.len();
             return Err(Failure::failed(format_args!(
-                "{} of {count} runs failed; the first: {first}",
-                failed.len()
+                "{failed} of {runs} runs failed; the first: {first}"
             )));
         }
-        if work.stop.load(Ordering::Relaxed) {
+        if interrupts.came() {
             return Ok(Exit::Interrupted);
         }
-        let (ran, there) = (work.ran.into_inner(), work.there.into_inner());
-        // Whoever finishes last sees all; until then each shard merges what is there.
+        let (ran, there) = pool.counts();
+        self.merge(runs, ran, there)
+    }
+
+    fn run_elsewhere(&self, engine: Engine, sweep: &Sweep) -> Outcome {
+        let interrupts = Interrupts::catch()?;
+        let missing = sweep.missing(&self.out).map_err(Failure::failed)?;
+        if missing > 0 {
+            let task = Task {
+                engine,
+                shards: self.shards.get().min(sweep.runs()),
+                jobs: self.jobs.unwrap_or(1).max(1),
+                arguments: &self.engine_arg,
+                out: &self.out,
+                sweep,
+            };
+            if task.run(missing, &interrupts)? == Exit::Interrupted {
+                return Ok(Exit::Interrupted);
+            }
+        }
+        self.merge(sweep.runs(), missing, sweep.runs() - missing)
+    }
+
+    /// Merges what is there and says so. Whoever finishes last sees all; until then each shard
+    /// merges what it finds.
+    fn merge(&self, runs: u64, ran: u64, there: u64) -> Outcome {
         let rows = write_merged(&self.out).map_err(Failure::failed)?.rows();
+        let summary = self.out.join("summary.csv");
         if self.json {
-            let fact = serde_json::json!({
-                "runs": count, "ran": ran, "were_there": there, "merged": rows,
-                "summary": self.out.join("summary.csv"),
-            });
-            print(fact)?;
+            print(serde_json::json!({
+                "runs": runs, "ran": ran, "were_there": there, "merged": rows, "summary": summary,
+            }))?;
         } else {
             print(format_args!(
-                "{ran} runs, {there} were there already; {rows} in {}",
-                self.out.join("summary.csv").display()
+                "{}, {there} were there already; {rows} in {}",
+                count(ran, "run"),
+                summary.display()
             ))?;
         }
         Ok(Exit::Done)
     }
 }
 
-impl Work<'_> {
-    fn run(&self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let next = self
-                .queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .next();
-            let Some(index) = next else { return };
-            if let Err(error) = self.one(index) {
-                self.failed
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(error);
-            }
-            self.bar.inc(1);
-        }
-    }
-
-    fn one(&self, index: u64) -> Result<(), String> {
-        let planned = self.sweep.run(index).map_err(|error| error.to_string())?;
-        if find_run(self.out, &planned.scenario).is_some() {
-            self.there.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        }
-        let mut watch = |_: &_| match self.stop.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        };
-        let record = match run(&planned.scenario, &mut watch) {
-            Ok(record) => record,
-            Err(RunError::Stopped) => return Ok(()),
-            Err(error) => return Err(error.to_string()),
-        };
-        write_run(self.out, &record, &planned.scenario).map_err(|error| error.to_string())?;
-        self.ran.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-fn bar(runs: u64) -> ProgressBar {
-    let bar = ProgressBar::new(runs);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// The shard that a batch system gives to this process, if one does.
-fn shard_of_environment() -> Result<Option<Shard>, Failure> {
-    let number = |name: &str| match std::env::var(name) {
-        Err(_) => Ok(None),
-        Ok(text) => text.parse::<u64>().map(Some).map_err(|error| {
-            Failure::usage(format_args!(
-                "{name} is `{text}`, expected a number: {error}"
-            ))
-        }),
+/// The shard that a batch system gives to this process, if one does. The workers of HyperQueue often
+/// run inside jobs of Slurm, never the other way round: its word comes first.
+fn shard_of_environment(
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Shard>, String> {
+    let number = |name: &str| match variable(name) {
+        None => Ok(None),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|error| format!("{name} is `{text}`, expected a number: {error}")),
     };
     let sources = [
-        ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"),
         ("HQ_TASK_ID", "DUNLIN_SHARDS"),
+        ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"),
         ("JOB_COMPLETION_INDEX", "DUNLIN_SHARDS"),
     ];
-    for (index, of) in sources {
-        if let Some(index_number) = number(index)? {
-            let Some(of_number) = number(of)? else {
-                return Err(Failure::usage(format_args!(
-                    "{index} is set, but not {of}: say how many shards there are, or use --shard"
-                )));
-            };
-            return Shard::new(index_number, of_number)
-                .map(Some)
-                .map_err(Failure::usage);
+    for (index_name, of_name) in sources {
+        let Some(mut index) = number(index_name)? else {
+            continue;
+        };
+        let Some(of) = number(of_name)? else {
+            return Err(format!(
+                "{index_name} is set, but not {of_name}: say how many shards there are, or use \
+                 --shard"
+            ));
+        };
+        if index_name == "SLURM_ARRAY_TASK_ID" {
+            // An array may begin anywhere and take steps: --array=1-9:2 has five tasks.
+            let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+            let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
+            index = index.saturating_sub(first) / step;
         }
+        return Shard::new(index, of)
+            .map(Some)
+            .map_err(|error| error.to_string());
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard(variables: &[(&str, &str)]) -> Result<String, String> {
+        let value = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let shard = shard_of_environment(value)?;
+        Ok(shard.map_or_else(|| "all".to_owned(), |shard| shard.to_string()))
+    }
+
+    #[test]
+    fn batch_systems_name_shards() {
+        let named = |variables: &[(&str, &str)]| shard(variables).unwrap();
+        assert_eq!(named(&[("DUNLIN_SHARDS", "4")]), "all");
+        assert_eq!(named(&[("HQ_TASK_ID", "2"), ("DUNLIN_SHARDS", "4")]), "2/4");
+        assert_eq!(
+            named(&[("JOB_COMPLETION_INDEX", "0"), ("DUNLIN_SHARDS", "4")]),
+            "0/4"
+        );
+        let slurm = |id, min, step, of| {
+            named(&[
+                ("SLURM_ARRAY_TASK_ID", id),
+                ("SLURM_ARRAY_TASK_MIN", min),
+                ("SLURM_ARRAY_TASK_STEP", step),
+                ("SLURM_ARRAY_TASK_COUNT", of),
+            ])
+        };
+        assert_eq!(slurm("3", "0", "1", "4"), "3/4");
+        assert_eq!(slurm("4", "1", "1", "4"), "3/4");
+        assert_eq!(slurm("9", "1", "2", "5"), "4/5");
+        // A worker of HyperQueue inside an array of Slurm.
+        let nested = [
+            ("SLURM_ARRAY_TASK_ID", "7"),
+            ("SLURM_ARRAY_TASK_COUNT", "8"),
+            ("HQ_TASK_ID", "1"),
+            ("DUNLIN_SHARDS", "3"),
+        ];
+        assert_eq!(named(&nested), "1/3");
+    }
+
+    #[test]
+    fn half_a_shard_is_refused() {
+        let error = |variables: &[(&str, &str)]| shard(variables).unwrap_err();
+        assert!(error(&[("HQ_TASK_ID", "2")]).contains("DUNLIN_SHARDS"));
+        assert!(error(&[("SLURM_ARRAY_TASK_ID", "2")]).contains("SLURM_ARRAY_TASK_COUNT"));
+        assert!(error(&[("JOB_COMPLETION_INDEX", "x")]).contains("`x`"));
+        assert!(error(&[("HQ_TASK_ID", "4"), ("DUNLIN_SHARDS", "4")]).contains("4/4"));
+    }
 }
