@@ -91,13 +91,14 @@ fn check_bounds(world: &mut World) {
 }
 
 /// Lists of peers have each peer once, and may name those that are gone until their turn comes.
-fn check_work(world: &World) {
+fn check_work(world: &mut World) {
     let peers = world.resource::<PeerIndex>().len();
-    let work = world.resource::<Work>();
+    let mut work = world.resource_mut::<Work>();
+    let pipelines = work.pipelines.settle().len();
     for (name, len) in [
         ("starved", work.starved.len()),
         ("limited", work.limited.len()),
-        ("pipelines", work.pipelines.len()),
+        ("pipelines", pipelines),
         ("silence", work.silence.len()),
         ("throttled", work.throttled.len()),
     ] {

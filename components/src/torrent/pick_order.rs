@@ -1,7 +1,5 @@
 //! The pieces that may be opened, rarest first, kept sorted while copies come and go.
 
-use std::collections::BTreeMap;
-
 use bevy_ecs::prelude::Component;
 use dunlin_base::{PieceIndex, RngStream};
 use dunlin_port::user::FilePriority;
@@ -34,12 +32,14 @@ const NOWHERE: u32 = u32::MAX;
 /// The pieces that are wanted, missing and not in motion, in buckets of equal rank.
 ///
 /// Each change costs the logarithm of the number of buckets, which is at most the number of
-/// peers, and never depends on the number of pieces. The order inside a bucket is random, drawn
-/// when a piece comes in, so that equals are chosen at random without a draw at choosing time.
+/// peers, and a move of their heads when one comes or goes; it never depends on the number of
+/// pieces. The order inside a bucket is random, drawn when a piece comes in, so that equals are
+/// chosen at random without a draw at choosing time.
 /// There is one only while a torrent downloads: ten bytes a piece.
 #[derive(Component, Clone, Hash, Debug)]
 pub struct PickOrder {
-    buckets: BTreeMap<PieceRank, Vec<u32>>,
+    /// Sorted by rank; none is empty.
+    buckets: Vec<(PieceRank, Vec<u32>)>,
     /// Place of each piece in its bucket, [`NOWHERE`] when it is in none.
     places: Box<[u32]>,
     ranks: Box<[PieceRank]>,
@@ -53,12 +53,17 @@ impl PickOrder {
     #[must_use]
     pub fn new(pieces: u32) -> Self {
         Self {
-            buckets: BTreeMap::new(),
+            buckets: Vec::new(),
             places: vec![NOWHERE; pieces as usize].into(),
             ranks: vec![PieceRank::new(FilePriority::Skip, 0); pieces as usize].into(),
             count: 0,
             last_opened: None,
         }
+    }
+
+    /// Where the bucket of a rank is, or would be.
+    fn bucket_of(&self, rank: PieceRank) -> Result<usize, usize> {
+        self.buckets.binary_search_by_key(&rank, |(rank, _)| *rank)
     }
 
     /// Pieces that may be opened.
@@ -78,7 +83,11 @@ impl PickOrder {
     /// Lets a piece be opened, or changes its rank if it may be already.
     pub fn insert(&mut self, piece: PieceIndex, rank: PieceRank, luck: &mut RngStream) {
         self.remove(piece);
-        let bucket = self.buckets.entry(rank).or_default();
+        let at = self.bucket_of(rank).unwrap_or_else(|at| {
+            self.buckets.insert(at, (rank, Vec::new()));
+            at
+        });
+        let bucket = &mut self.buckets[at].1;
         let last = bucket.len() as u32;
         let place = luck.below(u64::from(last) + 1) as u32;
         bucket.push(piece.0);
@@ -96,10 +105,10 @@ impl PickOrder {
         }
         let place = core::mem::replace(&mut self.places[piece.0 as usize], NOWHERE);
         let rank = self.ranks[piece.0 as usize];
-        let bucket = self
-            .buckets
-            .get_mut(&rank)
+        let at = self
+            .bucket_of(rank)
             .expect("a piece with a place is in its bucket");
+        let bucket = &mut self.buckets[at].1;
         assert_eq!(
             bucket.swap_remove(place as usize),
             piece.0,
@@ -109,7 +118,7 @@ impl PickOrder {
             self.places[moved as usize] = place;
         }
         if bucket.is_empty() {
-            self.buckets.remove(&rank);
+            self.buckets.remove(at);
         }
         self.count -= 1;
         true
@@ -137,15 +146,15 @@ impl PickOrder {
     /// The pieces, highest priority and rarest first.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         self.buckets
-            .values()
-            .flatten()
+            .iter()
+            .flat_map(|(_, bucket)| bucket)
             .map(|&piece| PieceIndex(piece))
     }
 
     /// The `n`-th piece in the order, for random choice; the cost is that of the buckets.
     #[must_use]
     pub fn nth(&self, mut n: usize) -> Option<PieceIndex> {
-        for bucket in self.buckets.values() {
+        for (_, bucket) in &self.buckets {
             match bucket.get(n) {
                 Some(&piece) => return Some(PieceIndex(piece)),
                 None => n -= bucket.len(),
@@ -158,16 +167,15 @@ impl PickOrder {
     /// has it.
     #[must_use]
     pub fn is_of_top_priority(&self, piece: PieceIndex) -> bool {
-        let top = self
-            .buckets
-            .first_key_value()
-            .map(|(rank, _)| rank.priority);
+        let top = self.buckets.first().map(|(rank, _)| rank.priority);
         top == Some(self.ranks[piece.0 as usize].priority)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use dunlin_base::{NodeKey, StreamName};
     use proptest::prelude::*;
 

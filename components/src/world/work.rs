@@ -6,24 +6,26 @@ use bevy_ecs::prelude::Resource;
 use dunlin_base::{EngineTime, NodeKey, PeerKey, PieceIndex, TorrentKey};
 use dunlin_port::disk::DiskErrorKind;
 
+use super::PeerList;
+
 /// Work lists that systems fill for systems behind them. Sets: doing a thing twice is no use.
 #[derive(Resource, Default, Debug)]
 pub struct Work {
     /// Peers whose request queue may have room.
-    pub pick: BTreeSet<PeerKey>,
+    pub pick: PeerList,
     /// Peers whose queue has room but for whom there was no memory to open a piece; they try again
     /// when a piece is done.
     pub starved: BTreeSet<PeerKey>,
     /// Peers whose queue has room but for whom there was no download rate, and when there will be.
     pub limited: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers whose queue has room and that have nothing left to be asked for alone.
-    pub endgame: BTreeSet<PeerKey>,
+    pub endgame: PeerList,
     /// Peers that are asked for something, or were lately: whose pipelines are sized and timed.
-    pub pipelines: BTreeSet<PeerKey>,
+    pub pipelines: PeerList,
     /// When to look next whether a connection was silent for too long: one entry for each.
     pub silence: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers whose choke or interest flag may have to be told.
-    pub flags: BTreeSet<PeerKey>,
+    pub flags: PeerList,
     /// Peers whose own interest in us changed, that joined a swarm, or that went.
     pub choke: BTreeSet<(NodeKey, PeerKey)>,
     /// The choke rounds that are to come: a node has one while anybody wants anything of it.
@@ -31,9 +33,9 @@ pub struct Work {
     /// Peers with requests that wait for upload rate, and when there will be some.
     pub throttled: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers with requests that may be answered.
-    pub serve: BTreeSet<PeerKey>,
+    pub serve: PeerList,
     /// Peers of whom our interest may have changed.
-    pub interest: BTreeSet<PeerKey>,
+    pub interest: PeerList,
     /// Pieces whose last block has come.
     pub whole: Vec<(TorrentKey, PieceIndex)>,
     /// Pieces that are on disk since this tick, to be told to all peers.

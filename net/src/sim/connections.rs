@@ -9,10 +9,7 @@ use dunlin_protocol::wire::{Handshake, Message};
 use super::line::{MSS_BYTES, on_the_line};
 
 /// Initial window, stream bytes (RFC 6928).
-const WINDOW_START_BYTES: u64 = 10 * MSS_BYTES;
-
-/// Most bytes under way on one connection: what socket buffers grow to.
-const WINDOW_MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const WINDOW_START_BYTES: u64 = 10 * MSS_BYTES;
 
 /// One of the two ends of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,6 +21,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Where what waits at it is in the list of pipes.
+    pub(super) const fn at(self) -> usize {
+        self.connection as usize * 2 + self.side as usize
+    }
+
     pub(super) const fn other(self) -> Self {
         Self {
             side: 1 - self.side,
@@ -100,7 +102,7 @@ pub(super) enum Arrival {
     Closed(CloseReason),
 }
 
-/// One direction of a connection.
+/// What waits to leave by one end of a connection.
 #[derive(Debug)]
 pub(super) struct Pipe {
     /// What leaves now.
@@ -109,16 +111,10 @@ pub(super) struct Pipe {
     hurried: VecDeque<Item>,
     /// Blocks, and what must stay behind them.
     queue: VecDeque<Item>,
-    /// Line bytes that have not left.
-    pub(super) backlog: u64,
-    /// Line bytes of what leaves now that have left.
-    leaving_done: u64,
-    /// Line bytes that may be under way: slow start raises it.
-    window: u64,
+    /// Line bytes that may be under way, while nothing is: slow start raises it.
+    pub(super) window: u64,
     /// Line bytes per second that loss allows.
     pub(super) cap_bytes_per_sec: u64,
-    /// Whether it is in the sender's list of pipes with a backlog.
-    pub(super) listed: bool,
 }
 
 impl Pipe {
@@ -127,20 +123,12 @@ impl Pipe {
             leaving: None,
             hurried: VecDeque::new(),
             queue: VecDeque::new(),
-            backlog: 0,
-            leaving_done: 0,
             window: WINDOW_START_BYTES,
             cap_bytes_per_sec,
-            listed: false,
         }
     }
 
-    pub(super) const fn is_idle(&self) -> bool {
-        self.backlog == 0
-    }
-
     pub(super) fn push(&mut self, item: Item) {
-        self.backlog += item.line_bytes();
         match &item {
             Item::Message(message) if message.may_overtake_blocks() => self.hurried.push_back(item),
             Item::Message(_) | Item::Handshake(_) | Item::Block { .. } => {
@@ -149,36 +137,26 @@ impl Pipe {
         }
     }
 
-    /// Bytes that may leave in a tick.
-    pub(super) fn want(&self, tick_nanos: u64, rtt_nanos: u64) -> u64 {
-        let by_window = if rtt_nanos == 0 {
-            u64::MAX
-        } else {
-            scaled(self.window, tick_nanos, rtt_nanos)
-        };
-        let by_loss = if self.cap_bytes_per_sec == u64::MAX {
-            u64::MAX
-        } else {
-            scaled(self.cap_bytes_per_sec, tick_nanos, 1_000_000_000)
-        };
-        self.backlog.min(by_window.min(by_loss).max(1))
-    }
-
-    /// Lets `bytes` leave; gives the items that have left whole.
-    pub(super) fn drain(&mut self, bytes: u64, mut left: impl FnMut(Item)) {
-        // Every byte that is acknowledged opens the window by itself: it doubles in a round trip.
-        self.window = (self.window + bytes).min(WINDOW_MAX_BYTES);
-        self.backlog -= bytes;
-        self.leaving_done += bytes;
+    /// Lets items go whose last byte has left: `bytes` more than `left_of_head` ago, which is what was
+    /// still to leave of the first. Says how much is still to leave of what leaves now, 0 for nothing.
+    pub(super) fn drain(
+        &mut self,
+        left_of_head: u64,
+        bytes: u64,
+        mut left: impl FnMut(Item),
+    ) -> u64 {
+        let begun = self.leaving.as_ref().map_or(0, Item::line_bytes);
+        let mut done = begun - left_of_head + bytes;
         while let Some(item) = self.next_leaving() {
             let len = item.line_bytes();
-            if len > self.leaving_done {
+            if len > done {
                 self.leaving = Some(item);
-                return;
+                return len - done;
             }
-            self.leaving_done -= len;
+            done -= len;
             left(item);
         }
+        0
     }
 
     fn next_leaving(&mut self) -> Option<Item> {
@@ -191,49 +169,39 @@ impl Pipe {
     /// Throws away what waits.
     pub(super) fn clear(&mut self) {
         *self = Self {
-            listed: self.listed,
             window: self.window,
             ..Self::new(self.cap_bytes_per_sec)
         };
     }
 }
 
-/// `amount * by / over`, in short numbers where they are long enough: this is asked for every flow in
-/// every tick.
-pub(super) fn scaled(amount: u64, by: u64, over: u64) -> u64 {
-    let over = over.max(1);
-    amount.checked_mul(by).map_or_else(
-        || {
-            let long = u128::from(amount) * u128::from(by) / u128::from(over);
-            u64::try_from(long).unwrap_or(u64::MAX)
-        },
-        |product| product / over,
-    )
-}
+/// No place in a list.
+pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// A connection, or the attempt at one.
+/// A tick that never comes.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// A connection, or the attempt at one: what every message asks for, in one line of a cache. What
+/// waits in it is apart, in its pipes.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Connection {
     /// Keys of its ends.
     pub(super) peers: [PeerKey; 2],
     /// Nodes at its ends.
     pub(super) nodes: [u32; 2],
-    /// Which ends the engine still knows.
-    pub(super) open: [bool; 2],
+    /// Where what goes out of each end stands in the sender's list of [`Sending`]; [`NOWHERE`] while
+    /// nothing waits.
+    pub(super) places: [u32; 2],
     /// One-way delay.
     pub(super) delay_nanos: u64,
-    /// What goes out of each end.
-    pub(super) pipes: [Pipe; 2],
-    /// Tick at which each end told the other that it unchokes it, until it chokes it.
-    pub(super) unchoked: [Option<u64>; 2],
+    /// Tick at which each end told the other that it unchokes it, until it chokes it; else [`NEVER`].
+    pub(super) unchoked: [u64; 2],
+    /// Which ends the engine still knows.
+    pub(super) open: [bool; 2],
 }
 
-impl Connection {
-    /// What goes out of an end.
-    pub(super) fn pipe(&mut self, end: End) -> &mut Pipe {
-        &mut self.pipes[usize::from(end.side)]
-    }
-}
+const _: () = assert!(size_of::<Connection>() == 64, "a line of a cache");
 
 #[cfg(test)]
 mod tests {
@@ -276,12 +244,12 @@ mod tests {
             pipe.push(Item::Message(Message::Have(piece)));
         }
         let each = on_the_line(9);
-        assert_eq!(pipe.backlog, 3 * each);
         let mut left = Vec::new();
-        pipe.drain(each + 1, |item| left.push(item));
+        let rest = pipe.drain(0, each + 1, |item| left.push(item));
         assert!(matches!(left[..], [Item::Message(Message::Have(0))]));
-        pipe.drain(2 * each - 1, |item| left.push(item));
-        assert!(pipe.is_idle() && left.len() == 3);
+        assert_eq!(rest, each - 1);
+        let rest = pipe.drain(rest, 2 * each - 1, |item| left.push(item));
+        assert!(rest == 0 && left.len() == 3);
     }
 
     #[test]
@@ -295,11 +263,11 @@ mod tests {
         let mut pipe = Pipe::new(u64::MAX);
         pipe.push(block(0));
         pipe.push(block(1));
-        pipe.drain(1, drop);
+        let rest = pipe.drain(0, 1, drop);
         pipe.push(Item::Message(Message::Choke));
         pipe.push(Item::Message(Message::Have(7)));
         let mut left = Vec::new();
-        pipe.drain(pipe.backlog, |item| left.push(item));
+        pipe.drain(rest, 1 << 20, |item| left.push(item));
         assert!(matches!(
             left[..],
             [
@@ -309,26 +277,5 @@ mod tests {
                 Item::Message(Message::Choke),
             ]
         ));
-    }
-
-    #[test]
-    fn a_window_doubles_in_each_round_trip() {
-        let mut pipe = Pipe::new(u64::MAX);
-        for _ in 0..100 {
-            pipe.push(Item::Block {
-                piece: 0,
-                begin: 0,
-                len: 16_384,
-                mark: 0,
-            });
-        }
-        let round_trip = 100_000_000;
-        let mut moved = Vec::new();
-        for _ in 0..4 {
-            let want = pipe.want(round_trip, round_trip);
-            pipe.drain(want, drop);
-            moved.push(want / WINDOW_START_BYTES);
-        }
-        assert_eq!(moved, [1, 2, 4, 8]);
     }
 }

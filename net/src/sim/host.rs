@@ -1,7 +1,7 @@
 //! A node as the outside sees it: its line, and what waits to leave by it.
 
-use super::connections::{End, scaled};
 use super::line::Line;
+use super::sending::{Sending, scaled};
 
 /// A node's line, and what is going on there.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(super) struct Host {
     debt_tick: u64,
     /// Numbers of its connections, those that are over too: they are few beside those that stand.
     pub(super) connections: Vec<u32>,
-    /// Ends at this node whose pipes have a backlog.
-    pub(super) busy: Vec<End>,
+    /// Ends at this node from which something is to leave.
+    pub(super) busy: Vec<Sending>,
     /// Whether it is in the list of hosts with busy pipes.
     pub(super) listed: bool,
 }

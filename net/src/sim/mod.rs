@@ -27,6 +27,7 @@ mod hash;
 mod host;
 mod line;
 mod ports;
+mod sending;
 mod tracker;
 mod transfer;
 

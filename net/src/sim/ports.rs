@@ -10,13 +10,14 @@ use dunlin_port::{BlockBuffer, Inbox, Outbox};
 use dunlin_protocol::wire::Message;
 
 use super::books::Books;
-use super::connections::{Arrival, Connection, End, Item, Pipe};
+use super::connections::{Arrival, Connection, End, Item, NEVER, NOWHERE, Pipe};
 use super::delivery::Delivery;
 use super::disk::Disks;
 use super::flow::{Flow, Shares};
 use super::hash::judge;
 use super::host::Host;
 use super::line::{Line, Regions, addr_of, loss_cap, node_of};
+use super::sending::{Sending, scaled};
 use super::tracker::Tracker;
 use crate::tracker_server::TrackerServerOptions;
 
@@ -51,6 +52,8 @@ pub struct SimPorts {
     /// Hosts with something to send.
     pub(super) busy: Vec<u32>,
     pub(super) connections: Vec<Connection>,
+    /// What waits at each end, two by two: see [`End::at`].
+    pub(super) pipes: Vec<Pipe>,
     /// Connection of the n-th key that the engine chose.
     dialed: Vec<u32>,
     pub(super) under_way: Delivery<(End, Arrival)>,
@@ -60,12 +63,9 @@ pub struct SimPorts {
     pub(super) books: Books,
     pub(super) shares: Shares,
     pub(super) flows: Vec<Flow>,
-    pub(super) ends: Vec<End>,
     pub(super) up: Vec<u64>,
     pub(super) down: Vec<u64>,
 }
-
-const NOWHERE: u32 = u32::MAX;
 
 impl SimPorts {
     /// An outside without nodes.
@@ -83,6 +83,7 @@ impl SimPorts {
             hosts: Vec::new(),
             busy: Vec::new(),
             connections: Vec::new(),
+            pipes: Vec::new(),
             dialed: Vec::new(),
             under_way: Delivery::new(),
             answers: Delivery::new(),
@@ -91,7 +92,6 @@ impl SimPorts {
             books: Books::new(settings.groups),
             shares: Shares::default(),
             flows: Vec::new(),
-            ends: Vec::new(),
             up: Vec::new(),
             down: Vec::new(),
         }
@@ -143,9 +143,9 @@ impl SimPorts {
         for side in 0..2_u8 {
             let end = End { connection, side };
             self.choked(end);
+            self.clear(end);
             let row = &mut self.connections[connection as usize];
             let at = usize::from(side);
-            row.pipes[at].clear();
             if told[at] && core::mem::take(&mut row.open[at]) {
                 let (peer, reason) = (row.peers[at], reason.clone());
                 inbox.net.push_back(NetEvent::Closed { peer, reason });
@@ -153,11 +153,24 @@ impl SimPorts {
         }
     }
 
+    /// Throws away what waits at an end.
+    fn clear(&mut self, end: End) {
+        self.pipes[end.at()].clear();
+        let row = &self.connections[end.connection as usize];
+        let side = usize::from(end.side);
+        if row.places[side] != NOWHERE {
+            let busy = &mut self.hosts[row.nodes[side] as usize].busy;
+            let sending = &mut busy[row.places[side] as usize];
+            (sending.backlog, sending.head) = (0, 0);
+        }
+    }
+
     /// Books the time for which an end had the other unchoked.
     fn choked(&mut self, end: End) {
         let row = &mut self.connections[end.connection as usize];
         let side = usize::from(end.side);
-        if let Some(since) = row.unchoked[side].take() {
+        let since = core::mem::replace(&mut row.unchoked[side], NEVER);
+        if since != NEVER {
             let nanos = (self.tick - since) * self.tick_nanos;
             self.books
                 .unchoked(row.nodes[side], row.nodes[1 - side], nanos);
@@ -400,9 +413,10 @@ impl SimPorts {
             nodes: [node.0, there.map_or(NOWHERE, |there| there.0)],
             open: [true, there.is_some()],
             delay_nanos: u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX),
-            pipes: [Pipe::new(cap), Pipe::new(cap)],
-            unchoked: [None; 2],
+            places: [NOWHERE; 2],
+            unchoked: [NEVER; 2],
         });
+        self.pipes.extend([Pipe::new(cap), Pipe::new(cap)]);
         for end in [Some(node), there].into_iter().flatten() {
             self.hosts[end.0 as usize].connections.push(connection);
         }
@@ -435,33 +449,56 @@ impl SimPorts {
         self.books
             .note_control(row.nodes[side], item.control_bytes());
         match item {
-            Item::Message(Message::Unchoke) => {
-                row.unchoked[side].get_or_insert(self.tick);
+            Item::Message(Message::Unchoke) if row.unchoked[side] == NEVER => {
+                row.unchoked[side] = self.tick;
             }
             Item::Message(Message::Choke) => self.choked(end),
             Item::Handshake(_) | Item::Message(_) | Item::Block { .. } => {}
         }
-        let row = &mut self.connections[end.connection as usize];
+        let row = &self.connections[end.connection as usize];
         let host = &mut self.hosts[row.nodes[side] as usize];
-        let pipe = &mut row.pipes[side];
+        let sending = host.busy.get_mut(row.places[side] as usize);
         let is_payload = matches!(item, Item::Block { .. });
-        if pipe.is_idle() && !is_payload {
+        let bytes = item.line_bytes();
+        if !is_payload && sending.as_ref().is_none_or(|row| row.backlog == 0) {
             // Nothing is in its way, and it is too small to wait for a share of the line.
-            let bytes = item.line_bytes();
             host.owe(self.tick, self.tick_nanos, bytes);
             let delay = row.delay_nanos.div_ceil(self.tick_nanos).max(1);
             self.under_way
                 .put(self.tick + delay, (end.other(), Arrival::Item(item)));
             return true;
         }
-        pipe.push(item);
-        if !core::mem::replace(&mut pipe.listed, true) {
-            host.busy.push(end);
-            if !core::mem::replace(&mut host.listed, true) {
-                self.busy.push(row.nodes[side]);
-            }
+        self.pipes[end.at()].push(item);
+        match sending {
+            Some(sending) => sending.backlog += bytes,
+            None => self.list(end, bytes),
         }
         true
+    }
+
+    /// Notes that something is to leave by an end where nothing was.
+    fn list(&mut self, end: End, backlog: u64) {
+        let row = &mut self.connections[end.connection as usize];
+        let side = usize::from(end.side);
+        let (from, pipe) = (row.nodes[side], &self.pipes[end.at()]);
+        let loss_cap = match pipe.cap_bytes_per_sec {
+            u64::MAX => u64::MAX,
+            cap => scaled(cap, self.tick_nanos, 1_000_000_000),
+        };
+        let host = &mut self.hosts[from as usize];
+        row.places[side] = host.busy.len() as u32;
+        host.busy.push(Sending {
+            end,
+            to: row.nodes[1 - side],
+            backlog,
+            head: 0,
+            window: pipe.window,
+            loss_cap,
+            rtt_nanos: 2 * row.delay_nanos,
+        });
+        if !core::mem::replace(&mut host.listed, true) {
+            self.busy.push(from);
+        }
     }
 
     fn close(&mut self, peer: PeerKey) {
@@ -471,7 +508,7 @@ impl SimPorts {
         if !core::mem::take(&mut row.open[side]) {
             return;
         }
-        row.pipes[side].clear();
+        self.clear(end);
         self.choked(end);
         let row = &self.connections[end.connection as usize];
         if row.open[1 - side] {
@@ -521,7 +558,7 @@ impl SimPorts {
             }
             Arrival::Closed(reason) => {
                 row.open[side] = false;
-                row.pipes[side].clear();
+                self.clear(end);
                 self.choked(end);
                 NetEvent::Closed { peer, reason }
             }

@@ -3,7 +3,7 @@
 use dunlin_port::Inbox;
 use dunlin_port::net::NetEvent;
 
-use super::connections::{Arrival, Item};
+use super::connections::{Arrival, Item, NOWHERE};
 use super::flow::Flow;
 use super::ports::SimPorts;
 
@@ -17,30 +17,37 @@ impl SimPorts {
         self.shares.compute(&mut self.flows, &self.up, &self.down);
         let Self {
             flows,
-            ends,
+            busy,
+            hosts,
             connections,
+            pipes,
             under_way,
             tick,
             tick_nanos,
             books,
             ..
         } = self;
-        for (flow, &end) in flows.iter().zip(&*ends) {
-            if flow.share == 0 {
-                continue;
-            }
-            let row = &mut connections[end.connection as usize];
-            let side = usize::from(end.side);
-            let (peer, delay) = (row.peers[side], row.delay_nanos);
-            // What leaves during a tick is there at the first tick that its delay has passed by.
-            let at = *tick + delay.div_ceil(*tick_nanos);
-            row.pipes[side].drain(flow.share, |item| {
-                if let Item::Block { len, .. } = item {
-                    books.payload_sent(flow.from, len);
-                    inbox.net.push_back(NetEvent::Sent { peer, bytes: len });
+        let mut shares = flows.iter().map(|flow| flow.share);
+        for &from in &*busy {
+            let rows = &mut hosts[from as usize].busy;
+            for (row, share) in rows.iter_mut().zip(&mut shares) {
+                // Most ticks move a part of a block, and then there is nothing else to look at.
+                if share == 0 || !row.leave(share) {
+                    continue;
                 }
-                under_way.put(at, (end.other(), Arrival::Item(item)));
-            });
+                let end = row.end;
+                let connection = &connections[end.connection as usize];
+                let peer = connection.peers[usize::from(end.side)];
+                // What leaves during a tick is there at the first tick that its delay has passed by.
+                let at = *tick + connection.delay_nanos.div_ceil(*tick_nanos);
+                row.head = pipes[end.at()].drain(row.head, share, |item| {
+                    if let Item::Block { len, .. } = item {
+                        books.payload_sent(from, len);
+                        inbox.net.push_back(NetEvent::Sent { peer, bytes: len });
+                    }
+                    under_way.put(at, (end.other(), Arrival::Item(item)));
+                });
+            }
         }
         self.let_go();
     }
@@ -48,7 +55,6 @@ impl SimPorts {
     /// Lists what wants to be sent, and what each line can carry.
     fn gather(&mut self) {
         self.flows.clear();
-        self.ends.clear();
         self.up.resize(self.hosts.len(), 0);
         self.down.clear();
         for host in &mut self.hosts {
@@ -60,42 +66,42 @@ impl SimPorts {
             let debt = host.debt.min(self.up[from as usize]);
             host.pay(self.tick, self.tick_nanos);
             self.up[from as usize] -= debt;
-            for &end in &host.busy {
-                let row = &self.connections[end.connection as usize];
-                let side = usize::from(end.side);
-                let want = row.pipes[side].want(self.tick_nanos, 2 * row.delay_nanos);
-                self.ends.push(end);
-                self.flows.push(Flow {
-                    from,
-                    to: row.nodes[1 - side],
-                    want,
-                    share: 0,
-                });
-            }
+            self.flows.extend(host.busy.iter().map(|row| Flow {
+                from,
+                to: row.to,
+                want: row.want(self.tick_nanos),
+                share: 0,
+            }));
         }
     }
 
-    /// Takes pipes without backlog off the lists.
+    /// Takes ends from which nothing is to leave any more off the lists.
     fn let_go(&mut self) {
         let Self {
             busy,
             hosts,
             connections,
+            pipes,
             ..
         } = self;
         busy.retain(|&from| {
             let host = &mut hosts[from as usize];
-            host.busy.retain(|&end| {
-                let pipe = connections[end.connection as usize].pipe(end);
-                if pipe.is_idle() {
-                    pipe.listed = false;
-                }
-                !pipe.is_idle()
-            });
-            if host.busy.is_empty() {
-                host.listed = false;
+            if host.busy.iter().all(|row| row.backlog > 0) {
+                return true;
             }
-            !host.busy.is_empty()
+            let mut place = 0;
+            host.busy.retain(|row| {
+                let stays = row.backlog > 0;
+                if !stays {
+                    pipes[row.end.at()].window = row.window;
+                }
+                let places = &mut connections[row.end.connection as usize].places;
+                places[usize::from(row.end.side)] = if stays { place } else { NOWHERE };
+                place += u32::from(stays);
+                stays
+            });
+            host.listed = !host.busy.is_empty();
+            host.listed
         });
     }
 }

@@ -65,15 +65,11 @@ fn fill_free_slots(
     round: ChokeRound,
     suitors: &Suitors,
 ) -> bool {
-    let mut candidates = tables.candidates(suitors, rules);
-    let held = candidates
-        .iter()
-        .filter(|candidate| candidate.unchoked)
-        .count();
-    let free = (round.slots as usize).saturating_sub(held);
+    let free = (round.slots as usize).saturating_sub(tables.held(suitors));
     if free == 0 {
         return true;
     }
+    let mut candidates = tables.candidates(suitors, rules);
     candidates.retain(|candidate| !candidate.unchoked && !candidate.snubbed);
     rank(&mut candidates, rules.seed);
     let filled = candidates.len() >= free;

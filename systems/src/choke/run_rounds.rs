@@ -37,9 +37,8 @@ pub(super) fn run_rounds(
             rules,
             &mut luck,
             &mut round,
-            &suitors,
+            &mut suitors,
         );
-        suitors.0.retain(|&peer| tables.is_suitor(peer));
         round.next_at = None;
         if !suitors.0.is_empty() {
             let next_at = now + Duration::from_secs(rules.interval_secs.max(1));
@@ -56,7 +55,7 @@ fn run_round(
     rules: &ChokeConfig,
     luck: &mut Luck,
     round: &mut ChokeRound,
-    suitors: &Suitors,
+    suitors: &mut Suitors,
 ) {
     let now = tables.now();
     let mut candidates = tables.candidates(suitors, rules);
@@ -69,15 +68,15 @@ fn run_round(
         round.next_optimistic_at = now + Duration::from_secs(rules.optimistic_interval_secs);
     }
     round.optimistic = assignment.optimistic;
-    for &peer in &suitors.0 {
+    suitors.0.retain(|&peer| {
         // Suitors that are no candidates lose what they hold: they ask for nothing.
-        let changed = tables.set_choking(peer, !assignment.unchokes(peer));
+        let (changed, stays) = tables.end_round(peer, !assignment.unchokes(peer));
         #[cfg(feature = "planted-bugs")]
         let changed = changed
             && !(assignment.unchokes(peer) && crate::planted::is(crate::planted::Bug::Choking));
         if changed {
             work.flags.insert(peer);
         }
-        tables.begin_round(peer);
-    }
+        stays
+    });
 }

@@ -11,7 +11,7 @@ use dunlin_components::peer::{
 };
 use dunlin_components::torrent::{Content, Lifecycle};
 use dunlin_components::world::{Now, PeerIndex};
-use dunlin_port::config::ChokeConfig;
+use dunlin_port::config::{ChokeConfig, SeedChoke};
 
 use super::policy::{Candidate, anti_leech_score};
 
@@ -64,6 +64,20 @@ impl Tables<'_, '_> {
         row.is_some_and(|(_, interested, _, choking, ..)| interested.0 && choking.0)
     }
 
+    /// How many of the suitors that may get a slot hold one.
+    pub(super) fn held(&self, suitors: &Suitors) -> usize {
+        let holds = |peer: PeerKey| {
+            let (phase, interested, of, choking, ..) =
+                self.peers.get(self.index.get(peer)?).ok()?;
+            if choking.0 || *phase != Phase::Established || !interested.0 {
+                return None;
+            }
+            let (lifecycle, _) = self.torrents.get(of?.0).ok()?;
+            lifecycle.is_active().then_some(())
+        };
+        suitors.0.iter().filter_map(|&peer| holds(peer)).count()
+    }
+
     /// The suitors that may get a slot: of torrents that take part, and still interested.
     pub(super) fn candidates(&self, suitors: &Suitors, rules: &ChokeConfig) -> Vec<Candidate> {
         suitors
@@ -87,7 +101,11 @@ impl Tables<'_, '_> {
         let round = Duration::from_secs(rules.interval_secs);
         let up = traffic.up.total_bytes();
         let quota = u64::from(rules.seed_quota_pieces) * piece_bytes;
-        let had = have.map_or(0, |have| u64::from(have.bits.count()) * piece_bytes);
+        // What it has is somewhere else in memory, and seldom asked for.
+        let score = || {
+            let had = have.map_or(0, |have| u64::from(have.bits.count()) * piece_bytes);
+            anti_leech_score(up, had.min(geometry.total_bytes()), geometry.total_bytes())
+        };
         let down_in_round = traffic.down.total_bytes() - traffic.down_at_round;
         Some(Candidate {
             peer,
@@ -99,7 +117,11 @@ impl Tables<'_, '_> {
             quota_met: !choking.0
                 && up - traffic.up_at_unchoke >= quota
                 && unchoked_for >= Duration::from_secs(SLOT_SECS_MIN),
-            score: anti_leech_score(up, had.min(geometry.total_bytes()), geometry.total_bytes()),
+            score: if rules.seed == SeedChoke::AntiLeech {
+                score()
+            } else {
+                0
+            },
             // We owe nothing to whom we need nothing of.
             snubbed: downloading && requests.snubbed,
             newcomer: self.now.0.since(traffic.established_at) < round * NEWCOMER_ROUNDS,
@@ -108,19 +130,12 @@ impl Tables<'_, '_> {
 
     /// Writes down whether we choke a peer; says whether that is new.
     pub(super) fn set_choking(&mut self, peer: PeerKey, choking: bool) -> bool {
-        let now = self.now.0;
-        let Some(entity) = self.index.get(peer) else {
+        let row = self.index.get(peer);
+        let Some(Ok((_, _, _, mut flag, mut traffic, ..))) = row.map(|row| self.peers.get_mut(row))
+        else {
             return false;
         };
-        let Ok((_, _, _, mut flag, mut traffic, ..)) = self.peers.get_mut(entity) else {
-            return false;
-        };
-        let changed = flag.set_if_neq(AmChoking(choking));
-        if changed && !choking {
-            traffic.unchoked_at = now;
-            traffic.up_at_unchoke = traffic.up.total_bytes();
-        }
-        changed
+        write_choking(self.now.0, &mut flag, &mut traffic, choking)
     }
 
     /// What moves from now on belongs to the next round.
@@ -128,8 +143,41 @@ impl Tables<'_, '_> {
         if let Some(entity) = self.index.get(peer)
             && let Ok((_, _, _, _, mut traffic, ..)) = self.peers.get_mut(entity)
         {
-            traffic.down_at_round = traffic.down.total_bytes();
-            traffic.up_at_round = traffic.up.total_bytes();
+            mark_round(&mut traffic);
         }
     }
+
+    /// Both at once, at the end of a round: whether it is new that we choke a peer or not, and
+    /// whether it is a suitor still.
+    pub(super) fn end_round(&mut self, peer: PeerKey, choking: bool) -> (bool, bool) {
+        let row = self.index.get(peer);
+        let Some(Ok((phase, interested, _, mut flag, mut traffic, ..))) =
+            row.map(|row| self.peers.get_mut(row))
+        else {
+            return (false, false);
+        };
+        let changed = write_choking(self.now.0, &mut flag, &mut traffic, choking);
+        mark_round(&mut traffic);
+        let stays = *phase == Phase::Established && (interested.0 || !choking);
+        (changed, stays)
+    }
+}
+
+fn write_choking(
+    now: EngineTime,
+    flag: &mut Mut<'_, AmChoking>,
+    traffic: &mut PeerTraffic,
+    choking: bool,
+) -> bool {
+    let changed = flag.set_if_neq(AmChoking(choking));
+    if changed && !choking {
+        traffic.unchoked_at = now;
+        traffic.up_at_unchoke = traffic.up.total_bytes();
+    }
+    changed
+}
+
+const fn mark_round(traffic: &mut PeerTraffic) {
+    traffic.down_at_round = traffic.down.total_bytes();
+    traffic.up_at_round = traffic.up.total_bytes();
 }

@@ -23,7 +23,7 @@ pub(super) fn tell_flags(
     mut peers: Query<'_, '_, PeerRow<'_>>,
 ) {
     let outbox = &mut outbox.0.net;
-    for peer in core::mem::take(&mut work.flags) {
+    for peer in work.flags.take() {
         let row = index
             .get(peer)
             .and_then(|entity| peers.get_mut(entity).ok());

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use dunlin_components::peer::RemoteHave;
 use dunlin_components::torrent::Peers;
-use dunlin_components::world::{PeerIndex, PortOutbox, TorrentIndex, Work};
+use dunlin_components::world::{PortOutbox, TorrentIndex, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
@@ -11,7 +11,6 @@ use dunlin_protocol::wire::Message;
 /// those that have it may be over.
 pub(super) fn tell_haves(
     torrents: Res<'_, TorrentIndex>,
-    index: Res<'_, PeerIndex>,
     mut work: ResMut<'_, Work>,
     mut outbox: ResMut<'_, PortOutbox>,
     connected: Query<'_, '_, &Peers>,
@@ -24,8 +23,8 @@ pub(super) fn tell_haves(
         else {
             continue;
         };
-        for &peer in peers.0.keys() {
-            let Some(remote) = index.get(peer).and_then(|entity| remotes.get(entity).ok()) else {
+        for (&peer, &entity) in &peers.0 {
+            let Ok(remote) = remotes.get(entity) else {
                 continue;
             };
             if remote.bits.has(piece) {

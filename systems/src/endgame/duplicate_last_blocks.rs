@@ -47,7 +47,7 @@ pub(super) fn duplicate_last_blocks(
     mut nodes: Query<'_, '_, &mut NodeBuckets>,
     mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &PieceState)>,
 ) {
-    for peer in core::mem::take(&mut work.endgame) {
+    for peer in work.endgame.take() {
         let Some(entity) = index.get(peer) else {
             continue;
         };

@@ -91,14 +91,15 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
 }
 
 impl Tables<'_, '_> {
-    /// Peers to look at, those first that were asked longest ago: what is left of a limit goes
-    /// round, and no torrent waits behind another one for ever.
+    /// Peers that may be asked and have room, those first that were asked longest ago: what is left of
+    /// a limit goes round, and no torrent waits behind another one for ever.
     fn by_turn(&mut self) -> impl Iterator<Item = PeerKey> + use<> {
-        let peers = core::mem::take(&mut self.work.pick);
+        let peers = self.work.pick.take();
         let turn = |peer: PeerKey| {
-            let entity = self.index.get(peer)?;
-            let (.., requests, _) = self.peers.get(entity).ok()?;
-            Some((requests.asked_at, peer))
+            let row = self.peers.get(self.index.get(peer)?).ok()?;
+            let (_, _, interested, choking, allowed, requests, _) = row;
+            let may_ask = interested.0 && (!choking.0 || !allowed.to_us.is_empty());
+            (may_ask && requests.room() > 0).then_some((requests.asked_at, peer))
         };
         let mut turns: Vec<_> = peers.into_iter().filter_map(turn).collect();
         turns.sort_unstable();
@@ -108,10 +109,7 @@ impl Tables<'_, '_> {
     /// `None` when there is nothing to ask this peer for.
     fn fill(&mut self, peer: PeerKey, opened: &mut Opened) -> Option<End> {
         let row = self.peers.get_mut(self.index.get(peer)?).ok()?;
-        let (of, remote, interested, choking, allowed, mut requests, mut own) = row;
-        if !interested.0 || (choking.0 && allowed.to_us.is_empty()) {
-            return None;
-        }
+        let (of, remote, _, choking, allowed, mut requests, mut own) = row;
         let row = self.torrents.get_mut(of.0).ok()?;
         let (node, lifecycle, content, have, selection, deadlines, ..) = row;
         let (.., mut buckets, mut active, order, availability, peers) = row;

@@ -2,8 +2,9 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_components::node::Rules;
-use dunlin_components::peer::{PeerTraffic, Remote, Requests};
-use dunlin_components::world::{NodeIndex, Now, PeerIndex, Work};
+use dunlin_components::peer::{PeerOf, PeerTraffic, Requests};
+use dunlin_components::torrent::NodeOf;
+use dunlin_components::world::{Now, PeerIndex, Work};
 
 use super::policy::pipeline;
 use crate::ingest::Sweep;
@@ -13,11 +14,11 @@ use crate::ingest::Sweep;
 pub(super) fn size_pipelines(
     now: Res<'_, Now>,
     sweep: Res<'_, Sweep>,
-    nodes: Res<'_, NodeIndex>,
+    torrents: Query<'_, '_, &NodeOf>,
     rules: Query<'_, '_, &Rules>,
     mut work: ResMut<'_, Work>,
     index: Res<'_, PeerIndex>,
-    mut peers: Query<'_, '_, (&Remote, &PeerTraffic, &mut Requests)>,
+    mut peers: Query<'_, '_, (&PeerOf, &PeerTraffic, &mut Requests)>,
 ) {
     if !sweep.due {
         return;
@@ -25,24 +26,16 @@ pub(super) fn size_pipelines(
     let Work {
         pipelines, pick, ..
     } = &mut *work;
-    pipelines.retain(|&peer| {
+    pipelines.retain(|peer| {
         let row = index.get(peer).and_then(|row| peers.get_mut(row).ok());
-        let Some((remote, traffic, mut requests)) = row else {
+        let Some((of, traffic, mut requests)) = row else {
             return false;
         };
         // Who sends nothing and is asked for nothing has no pipeline to size.
         if requests.out.is_empty() && requests.rate_before == 0 && traffic.down.is_idle(now.0) {
             return false;
         }
-        let Some(rules) = nodes
-            .0
-            .get(&remote.node)
-            .and_then(|node| rules.get(*node).ok())
-        else {
-            return false;
-        };
         let rate = traffic.down.bytes_per_sec(now.0);
-        let measured = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
         if requests.snubbed {
             requests.target = 1;
         } else if requests.slow_start {
@@ -50,7 +43,11 @@ pub(super) fn size_pipelines(
             let grew = rate > requests.rate_before + requests.rate_before / 10 + 1024;
             requests.slow_start = grew || rate == 0;
         } else {
-            requests.target = measured;
+            let node = torrents.get(of.0).and_then(|node| rules.get(node.0));
+            let Ok(rules) = node else {
+                return false;
+            };
+            requests.target = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
         }
         requests.rate_before = rate;
         if requests.room() > 0 {

@@ -9,11 +9,11 @@ use dunlin_protocol::wire::Message;
 
 pub(super) fn tell_interest(
     index: Res<'_, PeerIndex>,
-    work: Res<'_, Work>,
+    mut work: ResMut<'_, Work>,
     mut outbox: ResMut<'_, PortOutbox>,
     mut peers: Query<'_, '_, (&AmInterested, &mut ChokeTold)>,
 ) {
-    for &peer in &work.flags {
+    for &peer in work.flags.settle() {
         let row = index
             .get(peer)
             .and_then(|entity| peers.get_mut(entity).ok());

@@ -23,17 +23,20 @@ pub(super) fn time_out_requests(world: &mut World) {
     let mut late = Vec::new();
     let mut peers = world.query::<(&PeerOf, &Remote, &mut Requests)>();
     let mut rules = world.query::<&Rules>();
-    let waiting = world
-        .resource::<Work>()
-        .pipelines
-        .iter()
-        .filter_map(|&peer| {
-            let entity = world.resource::<PeerIndex>().get(peer)?;
-            let (of, remote, requests) = peers.get_manual(world, entity).ok()?;
-            let since = requests.out.front()?.sent_at.max(requests.progress_at);
-            (now - since >= SHORTEST).then_some((peer, entity, of.0, remote.node, now - since))
-        });
-    for (peer, entity, torrent, node, waited) in waiting.collect::<Vec<_>>() {
+    let mut pipelines = core::mem::take(&mut world.resource_mut::<Work>().pipelines);
+    let waiting = pipelines.settle().iter().filter_map(|&peer| {
+        let entity = world.resource::<PeerIndex>().get(peer)?;
+        let (of, remote, requests) = peers.get_manual(world, entity).ok()?;
+        // The oldest request is further away in memory than this.
+        if now - requests.progress_at < SHORTEST {
+            return None;
+        }
+        let since = requests.out.front()?.sent_at.max(requests.progress_at);
+        (now - since >= SHORTEST).then_some((peer, entity, of.0, remote.node, now - since))
+    });
+    let waiting: Vec<_> = waiting.collect();
+    world.resource_mut::<Work>().pipelines = pipelines;
+    for (peer, entity, torrent, node, waited) in waiting {
         let node = world.resource::<NodeIndex>().0.get(&node).copied();
         let rules = node.and_then(|node| rules.get(world, node).ok());
         let timeout = rules.map(|rules| Duration::from_secs(rules.0.pick.request_timeout_secs));

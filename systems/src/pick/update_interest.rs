@@ -16,7 +16,7 @@ type PeerRow<'a> = (
 type TorrentRow<'a> = (&'a Lifecycle, &'a Have, &'a Wanted);
 
 pub(super) fn update_interest(world: &mut World) {
-    let due = core::mem::take(&mut world.resource_mut::<Work>().interest);
+    let due = world.resource_mut::<Work>().interest.take();
     if due.is_empty() {
         return;
     }

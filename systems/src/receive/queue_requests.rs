@@ -58,7 +58,9 @@ pub(super) fn queue_requests(
                 match judge(&row, content, have, &request) {
                     Verdict::Serve => {
                         // Requests that cross a choke are honest; only those without end are not.
-                        row.7.rejects = 0;
+                        if row.7.rejects > 0 {
+                            row.7.rejects = 0;
+                        }
                         row.6.waiting.push_back(request);
                         work.serve.insert(peer);
                     }
@@ -100,8 +102,8 @@ fn judge(
         return Verdict::Fault(format!("asks for {} bytes at once", request.len));
     }
     // BEP 6: who has something to trade by now waits for its turn.
-    let is_newcomer = theirs.is_none_or(|have| have.bits.count() < ALLOWED_FAST_PIECES.into());
-    let free = !choking.0 || (is_newcomer && allowed.to_it.contains(&piece));
+    let is_newcomer = || theirs.is_none_or(|have| have.bits.count() < ALLOWED_FAST_PIECES.into());
+    let free = !choking.0 || (is_newcomer() && allowed.to_it.contains(&piece));
     let known = queue.waiting.contains(request) || queue.reading.contains(request);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
     let fits = request.len <= dunlin_base::BLOCK_BYTES;

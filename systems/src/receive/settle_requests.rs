@@ -203,7 +203,8 @@ impl Tables<'_, '_> {
             .into_iter()
             .partition(|request| fast && allowed.to_us.contains(&request.piece));
         requests.out = kept.into();
-        let Ok((_, _, active, peers, _)) = self.torrents.get(of.0) else {
+        let of = *of;
+        let Ok((_, _, active, ..)) = self.torrents.get(of.0) else {
             return;
         };
         for request in &void {
@@ -219,8 +220,23 @@ impl Tables<'_, '_> {
             }
         }
         if !void.is_empty() {
-            self.work.pick.extend(peers.0.keys().copied());
+            self.ask(of.0, None);
         }
+    }
+
+    /// Looks again what to ask a torrent's peers for, all but one. Most choke us: to them it makes no
+    /// difference.
+    fn ask(&mut self, torrent: Entity, except: Option<PeerKey>) {
+        let Ok((_, _, _, peers, _)) = self.torrents.get(torrent) else {
+            return;
+        };
+        let may_ask = peers.0.iter().filter(|&(_, &entity)| {
+            let row = self.peers.get(entity);
+            row.is_ok_and(|(_, _, choking, .., allowed)| !choking.0 || !allowed.to_us.is_empty())
+        });
+        let may_ask = may_ask.map(|(&peer, _)| peer);
+        let pick = &mut self.work.pick;
+        pick.extend(may_ask.filter(|&peer| Some(peer) != except));
     }
 
     fn reject(&mut self, peer: PeerKey, entity: Entity, request: &BlockRequest) {
@@ -228,7 +244,8 @@ impl Tables<'_, '_> {
         else {
             return;
         };
-        let Ok((_, content, active, peers, _)) = self.torrents.get(of.0) else {
+        let of = *of;
+        let Ok((_, content, active, ..)) = self.torrents.get(of.0) else {
             return;
         };
         let geometry = content.0.geometry();
@@ -250,8 +267,7 @@ impl Tables<'_, '_> {
             .and_then(|entity| self.pieces.get_mut(*entity).ok());
         if let Some((mut blocks, ..)) = row {
             blocks.release(block, peer);
-            let others = peers.0.keys().copied().filter(|other| *other != peer);
-            self.work.pick.extend(others);
+            self.ask(of.0, Some(peer));
         }
     }
 }

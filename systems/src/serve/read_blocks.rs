@@ -45,7 +45,7 @@ pub(super) fn read_blocks(
         let (_, _, queue, _) = peers.get(entity).ok()?;
         Some((queue.served_at, peer, entity))
     };
-    let due = core::mem::take(&mut work.serve).into_iter();
+    let due = work.serve.take().into_iter();
     let mut turns: Vec<_> = due.filter_map(turn).collect();
     turns.sort_unstable_by_key(|&(served_at, peer, _)| (served_at, peer));
     for (_, peer, entity) in turns {

@@ -110,7 +110,7 @@ impl Bench {
 
     fn tick(&mut self) {
         self.world.insert_resource(Wake::default());
-        self.world.resource_mut::<Work>().flags.clear();
+        self.world.resource_mut::<Work>().flags.take();
         self.schedule.run(&mut self.world);
     }
 
@@ -151,7 +151,8 @@ fn the_first_who_asks_is_unchoked_in_the_same_tick() {
     let first = bench.peer(1, true);
     bench.tick();
     assert!(bench.unchoked(first));
-    assert!(bench.world.resource::<Work>().flags.contains(&first));
+    let flags = bench.world.resource_mut::<Work>().flags.take();
+    assert!(flags.contains(&first));
     assert_eq!(bench.wake_at(), EngineTime::from_secs(10));
     bench.wait(3);
     let second = bench.peer(2, false);
