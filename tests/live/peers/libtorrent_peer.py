@@ -45,7 +45,7 @@ def open_session(options):
         "active_seeds": -1,
         "active_limit": 1000,
         "active_checking": 4,
-        "connections_limit": 500,
+        "connections_limit": 1000,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification,
         "min_reconnect_time": 1,
         "max_failcount": 100,
