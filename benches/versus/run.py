@@ -158,9 +158,10 @@ class Pair(Upload):
 
 
 class Crowd(Upload):
-    """The client seeds to so many connections at once, which ask for random blocks."""
+    """Dunlin seeds to so many connections at once, which ask for random blocks: what a peer more costs. Other clients take
+    fewer peers, or serve random blocks so slowly that there is nothing to compare."""
 
-    clients = ["dunlin", "libtorrent", "rqbit"]
+    clients = ["dunlin"]
 
     def __init__(self, connections):
         self.connections = connections
@@ -271,12 +272,13 @@ def medians(runs):
     return rows
 
 
-def table(rows):
-    yield "| case | client | " + " | ".join(title for title, _ in COLUMNS.values()) + " | runs |"
-    yield "|---|---|" + "---|" * (len(COLUMNS) + 1)
-    for row in rows:
-        cells = ("" if row[key] is None else f"{row[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items())
-        yield f"| {row['case']} | {row['client']} | " + " | ".join(cells) + f" | {row['runs']} |"
+HEAD = ["| case | client | " + " | ".join(title for title, _ in COLUMNS.values()) + " | runs |",
+        "|---|---|" + "---|" * (len(COLUMNS) + 1)]
+
+
+def line(row):
+    cells = ("" if row[key] is None else f"{row[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items())
+    return f"| {row['case']} | {row['client']} | " + " | ".join(cells) + f" | {row['runs']} |"
 
 
 def main():
@@ -285,10 +287,12 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     clients.dunlin()
     runs = []
+    print("\n".join(HEAD))
     for name in options.cases.split(","):
-        runs += measure(name, options.clients.split(","), options, folder)
+        new = measure(name, options.clients.split(","), options, folder)
+        print("\n".join(map(line, medians(new))), flush=True)
+        runs += new
     rows = medians(runs)
-    print("\n".join(table(rows)))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "runs.json").write_text(json.dumps(runs, indent=1))

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use dunlin_hash::{Sha1Digest, sha1_batch};
+use dunlin_port::BlockBuffer;
 use dunlin_port::hash::{HashDone, HashJob};
 
 use super::mailbox::{Mailbox, Wake};
@@ -186,7 +187,7 @@ impl Shared {
 }
 
 fn bytes_of(job: &HashJob) -> usize {
-    job.blocks.iter().map(|block| block.len()).sum()
+    job.blocks.iter().map(BlockBuffer::len).sum()
 }
 
 /// How many of `waiting` jobs one of `threads` threads takes at a time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dunlin_base::{PieceIndex, TorrentKey};
 use dunlin_hash::sha1;
-use dunlin_port::{BlockBuffer, BlockPool};
+use dunlin_port::BlockPool;
 
 use super::*;
 
