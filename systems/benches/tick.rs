@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId, PeerKey, TorrentKey};
+use dunlin_base::{Bitfield, EngineTime, InfoHash, NodeKey, PeerId, PeerKey, TorrentKey};
 use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation};
 use dunlin_port::disk::{Check, DiskEvent, Totals};
 use dunlin_port::net::NetEvent;
@@ -77,25 +77,7 @@ impl Seed {
         });
         seed.tick();
         for n in 0..peers {
-            let peer = PeerKey::incoming(n.into());
-            let [_, b, c, d] = n.to_be_bytes();
-            let addr = SocketAddr::from(([10, b, c, d], 6881));
-            let net = &mut seed.engine.inbox().net;
-            net.push_back(NetEvent::Accepted {
-                peer,
-                node: NODE,
-                addr,
-            });
-            let mut peer_id = [b'x'; 20];
-            peer_id[..4].copy_from_slice(&n.to_be_bytes());
-            let handshake = Handshake {
-                reserved: Reserved::default().with_fast(),
-                info_hash,
-                peer_id: PeerId(peer_id),
-            };
-            net.push_back(NetEvent::Handshake { peer, handshake });
-            let messages = [Message::HaveNone, Message::Interested];
-            net.extend(messages.map(|message| NetEvent::Message { peer, message }));
+            seed.join(n, info_hash);
             if n % 100 == 0 {
                 seed.tick();
             }
@@ -107,9 +89,29 @@ impl Seed {
         seed
     }
 
+    /// A peer that has nothing connects and is interested.
+    fn join(&mut self, n: u32, info_hash: InfoHash) {
+        let peer = PeerKey::incoming(n.into());
+        let [_, b, c, d] = n.to_be_bytes();
+        let addr = SocketAddr::from(([10, b, c, d], 6881));
+        let mut peer_id = [b'x'; 20];
+        peer_id[..4].copy_from_slice(&n.to_be_bytes());
+        let handshake = Handshake {
+            reserved: Reserved::default().with_fast(),
+            info_hash,
+            peer_id: PeerId(peer_id),
+        };
+        let net = &mut self.engine.inbox().net;
+        let node = NODE;
+        net.push_back(NetEvent::Accepted { peer, node, addr });
+        net.push_back(NetEvent::Handshake { peer, handshake });
+        let messages = [Message::HaveNone, Message::Interested];
+        net.extend(messages.map(|message| NetEvent::Message { peer, message }));
+    }
+
     /// In a benchmark's million ticks nobody shall be silent for so long that it is dropped.
     fn tick(&mut self) {
-        self.now = self.now + Duration::from_micros(50);
+        self.now += Duration::from_micros(50);
         self.engine.tick(self.now);
         let outbox = self.engine.outbox();
         outbox.net.clear();

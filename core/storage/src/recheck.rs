@@ -11,7 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use dunlin_base::{Bitfield, PieceIndex};
-use dunlin_hash::{Sha1Digest, Sha1Lanes, sha1_striped};
+use dunlin_hash::{STRIPE_BYTES, Sha1Digest, Sha1Lanes, sha1_striped};
 
 use crate::{ErrorKind, Flushed, Storage, StorageError};
 
@@ -254,7 +254,8 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
         let mut there = vec![true; pieces.len()];
         let mut read = |n: usize, begin: usize, buffer: &mut [u8]| {
             let start = geometry.piece_start(pieces[n]);
-            if n == 0 && begin.is_multiple_of(AHEAD_BYTES) {
+            let in_parts = pieces.len() > 1 || len > STRIPE_BYTES;
+            if in_parts && n == 0 && begin.is_multiple_of(AHEAD_BYTES) {
                 let ahead = AHEAD_BYTES.min(len - begin) as u64;
                 for piece in pieces {
                     let offset = geometry.piece_start(*piece) + begin as u64;
