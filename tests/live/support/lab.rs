@@ -264,7 +264,7 @@ impl Host {
 /// Each host is in a /24 network of its own, as the peers of real swarms are: the pieces that a choked peer may ask for
 /// (BEP 6) go by that network, and would be the same for all.
 fn address_of(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, number, 1)
+    Ipv4Addr::new(10, 77, number, number)
 }
 
 fn address_v6_of(number: u8) -> Ipv6Addr {
