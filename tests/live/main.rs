@@ -12,6 +12,7 @@ mod peers;
 mod announce;
 mod batch;
 mod crash;
+mod fidelity;
 mod files;
 mod forgery;
 mod harness;

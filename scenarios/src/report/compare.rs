@@ -149,12 +149,12 @@ const HEAD: [&str; 11] = [
     "seeds",
     "complete",
     "mean, s",
-    "mean of each seed, s",
+    "by seed, s",
     "median, s",
     "p95, s",
     "last, s",
     "mean / bound",
-    "uplinks in use",
+    "uplinks used",
     "wasted",
 ];
 
@@ -237,12 +237,12 @@ fn completion(variants: &[Variant<'_>], class: Option<&String>) -> Result<String
         });
         completion_line(variant.name.clone(), leechers, nodes)
     };
-    // A bound that is the same for all can be shown.
+    // A bound that is the same for all can be shown; it is one of the whole swarm.
     let mut bounds = variants
         .iter()
         .flat_map(|variant| &variant.runs)
         .map(|run| run.summary.bound_s);
-    let first = bounds.next().flatten();
+    let first = bounds.next().flatten().filter(|_| class.is_none());
     let common = first.filter(|_| bounds.all(|bound| bound == first));
     completion_chart(variants.iter().map(line).collect(), common)
 }

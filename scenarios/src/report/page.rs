@@ -20,10 +20,10 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 const CSS: &str = "\
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #ddd }
 h3 { font-size: 1rem; margin: 1.6rem 0 .2rem }
-table { border-collapse: collapse; margin: .6rem 0 } th, td { padding: .25rem .7rem; border-bottom: 1px solid #e3e3e3; text-align: right }
+table { border-collapse: collapse; margin: .6rem 0 } th, td { padding: .25rem .55rem; border-bottom: 1px solid #e3e3e3; text-align: right }
 th { font-weight: 600; background: #f6f6f6 } th:first-child, td:first-child { text-align: left }
 .wide { overflow-x: auto } .chart { width: 100%; max-width: 45rem; min-width: 34rem; height: auto }
 th { white-space: nowrap } .wide td { white-space: nowrap } .wide td:first-child { white-space: normal; min-width: 8rem }

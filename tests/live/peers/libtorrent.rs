@@ -50,6 +50,7 @@ pub(crate) fn start(host: &Host, python: &Path, job: &Job<'_>) -> Node {
         job.down_limit_bytes
             .map(|bytes| format!("--down-limit={bytes}")),
     );
+    arguments.extend(job.slots.map(|slots| format!("--slots={slots}")));
     arguments.extend(job.sources());
     let process = Process::start(host, "libtorrent", python, &arguments);
     Node::new(process, listen, job, |process| {

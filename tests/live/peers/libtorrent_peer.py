@@ -20,13 +20,14 @@ def arguments():
     parser.add_argument("--peer", action="append", default=[], help="IP:PORT; tried for every torrent")
     parser.add_argument("--up-limit", type=int, default=0, help="bytes a second")
     parser.add_argument("--down-limit", type=int, default=0, help="bytes a second")
+    parser.add_argument("--slots", type=int, help="peers to serve at a time")
     parser.add_argument("--once", action="store_true", help="end when all are complete")
     parser.add_argument("torrents", nargs="+")
     return parser.parse_args()
 
 
 def open_session(options):
-    return lt.session({
+    settings = {
         "listen_interfaces": options.listen,
         "enable_dht": False,
         "enable_lsd": False,
@@ -49,7 +50,10 @@ def open_session(options):
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification,
         "min_reconnect_time": 1,
         "max_failcount": 100,
-    })
+    }
+    if options.slots is not None:
+        settings["unchoke_slots_limit"] = options.slots
+    return lt.session(settings)
 
 
 def add(session, path, save):

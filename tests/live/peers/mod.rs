@@ -40,6 +40,8 @@ pub(crate) struct Job<'a> {
     pub(crate) peers: Vec<SocketAddr>,
     pub(crate) up_limit_bytes: Option<u64>,
     pub(crate) down_limit_bytes: Option<u64>,
+    /// Peers to serve at a time, for clients that can be told.
+    pub(crate) slots: Option<u32>,
     /// Whether it gets magnet links instead of torrent files.
     by_link: bool,
 }
@@ -120,6 +122,7 @@ impl<'a> Job<'a> {
             peers: vec![],
             up_limit_bytes: None,
             down_limit_bytes: None,
+            slots: None,
             by_link: false,
         }
     }
@@ -145,6 +148,11 @@ impl<'a> Job<'a> {
 
     pub(crate) fn up_limit(mut self, bytes_per_sec: u64) -> Self {
         self.up_limit_bytes = Some(bytes_per_sec);
+        self
+    }
+
+    pub(crate) fn slots(mut self, slots: u32) -> Self {
+        self.slots = Some(slots);
         self
     }
 

@@ -37,7 +37,7 @@ struct Inner {
 /// One machine of the lab.
 #[derive(Clone)]
 pub(crate) struct Host {
-    _lab: Arc<Inner>,
+    lab: Arc<Inner>,
     namespace: String,
     number: u8,
     folder: PathBuf,
@@ -113,7 +113,7 @@ impl Lab {
              link set port{number} up\n"
         );
         let host_side = format!(
-            "addr add {address}/24 dev eth0\n\
+            "addr add {address}/16 dev eth0\n\
              addr add {address_v6}/64 dev eth0 nodad\n\
              link set eth0 up\n\
              link set lo up\n\
@@ -126,7 +126,7 @@ impl Lab {
         let folder = self.0.folder.path().join(name);
         fs::create_dir_all(&folder).expect("a folder");
         Host {
-            _lab: self.0.clone(),
+            lab: self.0.clone(),
             namespace,
             number,
             folder,
@@ -156,7 +156,7 @@ impl Inner {
     fn build(&self) -> Result<(), String> {
         let script = format!(
             "link add hub type bridge\n\
-             addr add {HUB_ADDRESS}/24 dev hub\n\
+             addr add {HUB_ADDRESS}/16 dev hub\n\
              link set hub up\n\
              link set lo up\n"
         );
@@ -213,6 +213,40 @@ impl Host {
         format!("--net={NAMESPACES}/{}", self.namespace)
     }
 
+    /// Keeps what the host sends and receives to these bytes per second, headers and all, by token buckets at both
+    /// ends of its cable. A bucket holds ten full packets, a queue what takes 100 ms.
+    pub(crate) fn shape(&self, up_bytes_per_sec: u64, down_bytes_per_sec: u64) {
+        let ends = [
+            (self.namespace.clone(), "eth0".to_owned(), up_bytes_per_sec),
+            (
+                self.lab.name.clone(),
+                format!("port{}", self.number),
+                down_bytes_per_sec,
+            ),
+        ];
+        for (namespace, device, rate) in ends {
+            let output = Command::new("tc")
+                .args([
+                    "-n", &namespace, "qdisc", "add", "dev", &device, "root", "tbf",
+                ])
+                .args([
+                    "rate",
+                    &format!("{rate}bps"),
+                    "burst",
+                    "15140",
+                    "latency",
+                    "100ms",
+                ])
+                .output()
+                .expect("tc runs");
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+
     pub(crate) fn inside<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
         inside(&self.namespace, task)
     }
@@ -227,8 +261,10 @@ impl Host {
     }
 }
 
+/// Each host is in a /24 network of its own, as the peers of real swarms are: the pieces that a choked peer may ask for
+/// (BEP 6) go by that network, and would be the same for all.
 fn address_of(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, number)
+    Ipv4Addr::new(10, 77, number, number)
 }
 
 fn address_v6_of(number: u8) -> Ipv6Addr {
