@@ -171,6 +171,11 @@ fn plan(
         Stay::Forever => OnComplete::Stay,
         Stay::LeaveOnComplete => OnComplete::Leave,
         Stay::AfterRatio(ratio) => OnComplete::LeaveAtRatio(ratio),
+        // Who comes with everything seeds from the start.
+        Stay::SeedFor(span) if class.role == Role::Seed => {
+            leave_us = after(Some(span), stay);
+            OnComplete::Stay
+        }
         Stay::SeedFor(span) => OnComplete::LeaveAfter(length(span, stay)),
         Stay::AfterTime(span) => {
             leave_us = after(Some(span), stay);
@@ -316,6 +321,29 @@ mod tests {
         );
         assert_eq!(times.len(), 1000);
         assert!(times.is_sorted() && times[999] < 10_000_000 && times[0] < 100_000);
+    }
+
+    #[test]
+    fn who_seeds_for_a_while_and_comes_with_everything_seeds_from_its_arrival() {
+        let mut scenario = scenario();
+        scenario.at_most = Micros(HOUR);
+        scenario.classes = vec![class("seed", Role::Seed, 1), class("leech", Role::Leech, 1)];
+        for class in &mut scenario.classes {
+            class.arrival = Arrival::At(Micros(5_000_000));
+            class.stay = Stay::SeedFor(Span::Fixed(Micros(60_000_000)));
+        }
+        let plans = population(&scenario);
+        let ends: Vec<_> = plans
+            .iter()
+            .map(|plan| (plan.leave_us, plan.on_complete))
+            .collect();
+        assert_eq!(
+            ends,
+            [
+                (Some(65_000_000), OnComplete::Stay),
+                (None, OnComplete::LeaveAfter(60_000_000))
+            ]
+        );
     }
 
     #[test]

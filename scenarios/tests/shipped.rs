@@ -38,11 +38,15 @@ fn all_are_there_under_their_names() {
         "kr-seed-bound",
         "kr-two-classes",
         "kr-upload-bound",
+        "mb-two-class",
+        "mb-util",
         "minimal",
+        "pipelining",
         "poisoners",
         "slow-seed",
         "steady-state",
         "streaming",
+        "super-seeding",
         "swarm-10000",
     ] {
         assert!(names.iter().any(|name| name == expected), "{expected}");

@@ -44,6 +44,10 @@ pub(crate) struct SeedArgs {
     /// Who is served: round-robin, fastest-upload or anti-leech [default: as configured]
     #[arg(long, value_name = "ALG", value_parser = parse_choke)]
     seed_choke: Option<SeedChoke>,
+    /// Show each peer one piece at a time until it has passed the last one on: the first seed of a
+    /// new torrent then sends little twice [default: as configured]
+    #[arg(long)]
+    super_seed: bool,
     #[command(flatten)]
     session: SessionArgs,
 }
@@ -67,6 +71,7 @@ struct Offer {
 impl SeedArgs {
     pub(crate) fn run(mut self, global: &Global) -> Outcome {
         self.session.seed_choke = self.seed_choke;
+        self.session.super_seed = self.super_seed;
         let config = self.session.config(global)?;
         let Some(offers) = self.offers()? else {
             return Ok(Exit::Interrupted);

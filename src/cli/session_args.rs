@@ -56,6 +56,9 @@ pub(crate) struct SessionArgs {
     /// Whom to serve, for the verb that asks for it. Here, so that it outlives a reload.
     #[arg(skip)]
     pub(crate) seed_choke: Option<SeedChoke>,
+    /// Whether a whole torrent shows itself piece by piece, likewise.
+    #[arg(skip)]
+    pub(crate) super_seed: bool,
     /// Whether the ends of files come first, likewise.
     #[arg(skip)]
     pub(crate) first_last_first: bool,
@@ -85,6 +88,7 @@ impl SessionArgs {
         if let Some(seed_choke) = self.seed_choke {
             config.engine.choke.seed = seed_choke;
         }
+        config.engine.choke.super_seed |= self.super_seed;
         config.engine.pick.first_last_first |= self.first_last_first;
         config.network.memory = self.memory.unwrap_or(config.network.memory);
         let limits = &mut config.engine.limits;

@@ -18,7 +18,7 @@ use dunlin_port::{Inbox, Outbox};
 
 use crate::ingest::Sweep;
 use crate::journal::{self, Told};
-use crate::observe::{Mark, RowDigest};
+use crate::observe::{Mark, Relation, RowDigest};
 use crate::schedule;
 
 /// A node to run.
@@ -186,6 +186,12 @@ impl Engine {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.world.resource::<PeerIndex>().len()
+    }
+
+    /// All established connections of all nodes, one between two nodes of this world from both sides.
+    #[must_use]
+    pub fn relations(&self) -> Vec<Relation> {
+        crate::observe::relations(&self.world)
     }
 
     /// The digest of all tables: equal for equal states, whatever the order in which rows are

@@ -25,9 +25,10 @@ pub mod planted;
 mod receive;
 pub mod schedule;
 mod serve;
+mod super_seed;
 #[cfg(test)]
 mod swarm;
 mod verify;
 
 pub use engine::{Engine, NodeSettings};
-pub use observe::{Mark, RowDigest, TABLES};
+pub use observe::{Mark, Relation, RowDigest, TABLES};

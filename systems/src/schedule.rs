@@ -20,6 +20,8 @@ pub enum TickSet {
     Receive,
     /// Hashes whole pieces as one batch, commits or blames.
     Verify,
+    /// What super-seeds show.
+    Show,
     /// Who is unchoked.
     Choke,
     /// Fills request queues.
@@ -52,6 +54,7 @@ pub fn build() -> Schedule {
             Set::Discover,
             Set::Receive,
             Set::Verify,
+            Set::Show,
             Set::Choke,
             Set::Pick,
             Set::Endgame,
@@ -68,6 +71,7 @@ pub fn build() -> Schedule {
         crate::discover::plugin,
         crate::receive::plugin,
         crate::verify::plugin,
+        crate::super_seed::plugin,
         crate::choke::plugin,
         crate::pick::plugin,
         crate::endgame::plugin,

@@ -94,6 +94,8 @@ pub struct ChokeRound {
     /// Whether none of them was free at the last look: until somebody gives one up, there is nothing
     /// to fill.
     pub full: bool,
+    /// The choked newcomer that was last served an allowed-fast piece (BEP 6).
+    pub guest: Option<PeerKey>,
 }
 
 /// Peers of a node that want a slot or hold one. Choke rounds look at these alone, so that their

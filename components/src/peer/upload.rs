@@ -20,6 +20,12 @@ pub struct UploadQueue {
 }
 
 impl UploadQueue {
+    /// Whether nothing waits or is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.reading.is_empty() && self.unsent_bytes == 0
+    }
+
     /// Payload bytes between the disk's reading and the kernel.
     #[must_use]
     pub fn in_flight_bytes(&self) -> u64 {

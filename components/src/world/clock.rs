@@ -45,6 +45,8 @@ pub enum TimerKind {
     Retry,
     /// Metadata may be asked for again, or sent on.
     Metadata,
+    /// A super-seed looks whether anything leaves.
+    Show,
 }
 
 /// Timers of torrents: an idle torrent costs nothing until its time comes.

@@ -40,6 +40,8 @@ pub struct Work {
     pub whole: Vec<(TorrentKey, PieceIndex)>,
     /// Pieces that are on disk since this tick, to be told to all peers.
     pub have: Vec<(TorrentKey, PieceIndex)>,
+    /// Super-seeding torrents that may have a piece to show.
+    pub show: BTreeSet<TorrentKey>,
     /// Torrents that may connect to somebody.
     pub connect: BTreeSet<TorrentKey>,
     /// Torrents that may have a tracker to ask.
@@ -73,6 +75,7 @@ impl Work {
             &self.interest,
         ];
         let torrents = [
+            &self.show,
             &self.connect,
             &self.announce,
             &self.commit,

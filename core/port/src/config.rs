@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use dunlin_base::limits::PEER_REQUESTS_OUT_MAX;
 use serde::{Deserialize, Serialize};
 
 mod size;
@@ -152,6 +153,10 @@ pub struct ChokeConfig {
     pub seed: SeedChoke,
     /// Pieces that a peer gets before its slot may rotate to another (round-robin). Default 20.
     pub seed_quota_pieces: u32,
+    /// Whether a torrent that is whole when it starts shows itself piece by piece, so that little is
+    /// sent twice before others have everything (BEP 16). For the first seed of a new torrent on a
+    /// slow line; slower than a plain seed where others have the pieces. Default false.
+    pub super_seed: bool,
 }
 
 impl Default for ChokeConfig {
@@ -163,6 +168,7 @@ impl Default for ChokeConfig {
             snub_secs: 60,
             seed: SeedChoke::RoundRobin,
             seed_quota_pieces: 20,
+            super_seed: false,
         }
     }
 }
@@ -200,6 +206,9 @@ pub struct PickConfig {
     pub random_first_pieces: u32,
     /// Seconds of data to keep requested from a peer at its present rate. Default 3.
     pub request_queue_secs: u64,
+    /// Most requests to keep out at one peer. Default 2000, range 1 to 2000. Few make a long round trip
+    /// the limit: with so many requests of 16 KiB no peer sends more than that in one.
+    pub requests_max: u32,
     /// Whether the first and last piece of each file come first. Default false.
     pub first_last_first: bool,
     /// Seconds without an answer after which a request is given up. Default 60.
@@ -212,6 +221,7 @@ impl Default for PickConfig {
             strategy: PickStrategy::RarestFirst,
             random_first_pieces: 4,
             request_queue_secs: 3,
+            requests_max: PEER_REQUESTS_OUT_MAX as u32,
             first_last_first: false,
             request_timeout_secs: 60,
         }
@@ -318,6 +328,12 @@ impl Config {
             pick.request_queue_secs,
             1,
             60,
+        )?;
+        range(
+            "engine.pick.requests-max",
+            pick.requests_max.into(),
+            1,
+            PEER_REQUESTS_OUT_MAX as u64,
         )?;
         range(
             "engine.pick.request-timeout-secs",

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::driver::LOOK_EVERY;
+use super::members::Member;
+use crate::arrivals::OnComplete;
+use crate::schema::Scenario;
+
 /// Something that is to happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Action {
@@ -45,4 +50,35 @@ impl Agenda {
     pub(super) fn next_tick(&self) -> Option<u64> {
         self.due.first_key_value().map(|((tick, _), _)| *tick)
     }
+}
+
+/// All that is known from the start to happen.
+pub(super) fn agenda(scenario: &Scenario, members: &[Member], tick_us: u64) -> Agenda {
+    let mut agenda = Agenda::default();
+    let to_tick = |us: u64| us.div_ceil(tick_us);
+    for Member { plan, .. } in members {
+        agenda.plan(to_tick(plan.arrives_us), Action::Arrive(plan.node));
+        let ends = [
+            (plan.abort_us, Action::GiveUp(plan.node)),
+            (plan.leave_us, Action::Leave(plan.node)),
+            (plan.crash_us, Action::Crash(plan.node)),
+        ];
+        for (at, action) in ends {
+            if let Some(at) = at {
+                agenda.plan(to_tick(at), action);
+            }
+        }
+    }
+    for (at, fault) in scenario.faults.iter().enumerate() {
+        agenda.plan(to_tick(fault.at.0), Action::Fault(at));
+    }
+    agenda.plan(to_tick(scenario.record.series_every.0), Action::Sample);
+    let at_ratio = |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
+    if members
+        .iter()
+        .any(|member| member.playback.is_some() || at_ratio(member))
+    {
+        agenda.plan(to_tick(LOOK_EVERY.as_micros() as u64), Action::Look);
+    }
+    agenda
 }

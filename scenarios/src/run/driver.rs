@@ -15,8 +15,9 @@ use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
 use dunlin_protocol::metainfo::Info;
 use dunlin_systems::{Engine, NodeSettings};
 
-use super::actions::{Action, Agenda};
+use super::actions::{Action, Agenda, agenda};
 use super::members::{Copies, Member, Presence};
+use super::observer::Observer;
 use super::playback::Playback;
 use super::setup::{config, line, regions, torrent, tracker};
 use super::{Progress, RunError};
@@ -33,7 +34,7 @@ const MEMORY_BYTES_PER_NODE: u64 = 64 << 20;
 const ROUNDS_MAX: u32 = 1000;
 
 /// Time between looks at share ratios and players.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs a checked scenario with its seed. `watch` is called every second of virtual time and may
 /// end the run.
@@ -61,6 +62,19 @@ pub fn run_recorded(
     let recorder = Recorder::new(out, scenario.rng_seed, memory(run.members.len()));
     run.recorder = Some(recorder.map_err(unwritten)?);
     run.drive(watch)
+}
+
+/// As [`run`], before the eyes of an observer.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_observed(
+    scenario: &Scenario,
+    observer: &mut dyn Observer,
+) -> Result<RunRecord, RunError> {
+    let mut run = Run::new(scenario)?;
+    run.observer = Some(observer);
+    run.drive(&mut |_| ControlFlow::Continue(()))
 }
 
 fn unwritten(error: io::Error) -> RunError {
@@ -106,6 +120,7 @@ struct Run<'a> {
     unfinished: u32,
     ticks: u64,
     recorder: Option<Recorder>,
+    observer: Option<&'a mut dyn Observer>,
 }
 
 impl<'a> Run<'a> {
@@ -159,6 +174,7 @@ impl<'a> Run<'a> {
             unfinished: leechers,
             ticks: 0,
             recorder: None,
+            observer: None,
             info,
             members,
         })
@@ -477,6 +493,9 @@ impl<'a> Run<'a> {
         row.seed_up_bytes = seed_up - self.at_last_row.2;
         self.at_last_row = (up, down, seed_up);
         (row.rarest_copies, row.mean_copies_milli, row.most_copies) = self.copies.spread();
+        if let Some(observer) = &mut self.observer {
+            observer.sample(row.at_us, &self.engine.relations());
+        }
         self.series.push(row);
     }
 
@@ -563,35 +582,4 @@ impl<'a> Run<'a> {
             bound_us: bound::of_scenario(self.scenario),
         }
     }
-}
-
-/// All that is known from the start to happen.
-fn agenda(scenario: &Scenario, members: &[Member], tick_us: u64) -> Agenda {
-    let mut agenda = Agenda::default();
-    let to_tick = |us: u64| us.div_ceil(tick_us);
-    for Member { plan, .. } in members {
-        agenda.plan(to_tick(plan.arrives_us), Action::Arrive(plan.node));
-        let ends = [
-            (plan.abort_us, Action::GiveUp(plan.node)),
-            (plan.leave_us, Action::Leave(plan.node)),
-            (plan.crash_us, Action::Crash(plan.node)),
-        ];
-        for (at, action) in ends {
-            if let Some(at) = at {
-                agenda.plan(to_tick(at), action);
-            }
-        }
-    }
-    for (at, fault) in scenario.faults.iter().enumerate() {
-        agenda.plan(to_tick(fault.at.0), Action::Fault(at));
-    }
-    agenda.plan(to_tick(scenario.record.series_every.0), Action::Sample);
-    let at_ratio = |member: &Member| matches!(member.plan.on_complete, OnComplete::LeaveAtRatio(_));
-    if members
-        .iter()
-        .any(|member| member.playback.is_some() || at_ratio(member))
-    {
-        agenda.plan(to_tick(LOOK_EVERY.as_micros() as u64), Action::Look);
-    }
-    agenda
 }

@@ -7,10 +7,12 @@
 mod actions;
 mod driver;
 mod members;
+mod observer;
 mod playback;
 mod setup;
 
-pub use driver::{run, run_recorded};
+pub use driver::{run, run_observed, run_recorded};
+pub use observer::Observer;
 
 /// How far a run has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -66,6 +66,30 @@ pub enum Expectation {
         /// At most.
         max: Permille,
     },
+    /// What leechers send grows exponentially, from 2 % to 50 % of the capacity of all lines, row by
+    /// row of the time series.
+    Growth {
+        /// How much of its course an exponential explains at least (coefficient of determination).
+        fit: Permille,
+        /// It doubles in no less than this.
+        min: Micros,
+        /// And in no more than this.
+        max: Micros,
+    },
+    /// Bytes sent that are no payload, as a share of the payload.
+    Control {
+        /// At most.
+        max: Permille,
+    },
+    /// Time average of the complete nodes present, from `from` to the end.
+    Seeds {
+        /// When the warm-up is over.
+        from: Micros,
+        /// At least.
+        min: u32,
+        /// At most.
+        max: u32,
+    },
     /// Time average of the leechers present, from `from` to the end.
     Leechers {
         /// When the warm-up is over.

@@ -48,11 +48,13 @@ impl Strategy {
             ("snub-secs", secs(self.snub)),
             ("seed", seed),
             ("seed-quota-pieces", count(self.seed_quota_pieces)),
+            ("super-seed", self.super_seed.map(|yes| yes.to_string())),
         ];
         let picking = [
             ("strategy", pick),
             ("random-first-pieces", count(self.random_first_pieces)),
             ("request-queue-secs", secs(self.request_queue)),
+            ("requests-max", count(self.requests_max)),
             ("request-timeout-secs", secs(self.request_timeout)),
         ];
         [
@@ -102,9 +104,11 @@ mod tests {
             snub: secs(55),
             seed_choke: Some(SeedChokeRule::AntiLeech),
             seed_quota_pieces: Some(9),
+            super_seed: Some(true),
             pick: Some(PickRule::RoundRobin),
             random_first_pieces: Some(2),
             request_queue: secs(5),
+            requests_max: Some(77),
             request_timeout: secs(44),
             connections: Some(123),
             half_open: Some(12),

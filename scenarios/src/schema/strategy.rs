@@ -29,6 +29,9 @@ pub struct Strategy {
     /// Pieces that a peer gets before its slot may rotate to another (round-robin).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed_quota_pieces: Option<u32>,
+    /// Whether who has everything shows itself piece by piece (BEP 16).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub super_seed: Option<bool>,
     /// How pieces are chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pick: Option<PickRule>,
@@ -38,6 +41,9 @@ pub struct Strategy {
     /// How much to keep requested from a peer, as time at its present rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_queue: Option<Micros>,
+    /// Most requests to keep out at one peer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_max: Option<u32>,
     /// Time without an answer after which a request is given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<Micros>,
@@ -162,12 +168,14 @@ impl From<&Strategy> for EngineConfig {
         set(&mut choke.snub_secs, strategy.snub.map(secs));
         set(&mut choke.seed, strategy.seed_choke);
         set(&mut choke.seed_quota_pieces, strategy.seed_quota_pieces);
+        set(&mut choke.super_seed, strategy.super_seed);
         set(&mut pick.strategy, strategy.pick);
         set(&mut pick.random_first_pieces, strategy.random_first_pieces);
         set(
             &mut pick.request_queue_secs,
             strategy.request_queue.map(secs),
         );
+        set(&mut pick.requests_max, strategy.requests_max);
         set(
             &mut pick.request_timeout_secs,
             strategy.request_timeout.map(secs),
@@ -204,6 +212,7 @@ impl From<&EngineConfig> for Strategy {
                 SeedChoke::AntiLeech => SeedChokeRule::AntiLeech,
             }),
             seed_quota_pieces: Some(choke.seed_quota_pieces),
+            super_seed: Some(choke.super_seed),
             pick: Some(match pick.strategy {
                 PickStrategy::RarestFirst => PickRule::RarestFirst,
                 PickStrategy::Sequential => PickRule::Sequential,
@@ -211,6 +220,7 @@ impl From<&EngineConfig> for Strategy {
             }),
             random_first_pieces: Some(pick.random_first_pieces),
             request_queue: time(pick.request_queue_secs),
+            requests_max: Some(pick.requests_max),
             request_timeout: time(pick.request_timeout_secs),
             connections: Some(limits.connections_per_torrent),
             half_open: Some(limits.half_open),

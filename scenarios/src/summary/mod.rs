@@ -1,5 +1,6 @@
 //! A run in a few numbers, and whether they are what its scenario expects.
 
+mod growth;
 pub mod statistics;
 mod verdict;
 

@@ -33,6 +33,56 @@ pub fn jain(samples: &[f64]) -> Option<f64> {
     (squares > 0.0).then(|| sum * sum / (samples.len() as f64 * squares))
 }
 
+/// A straight line through points.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Line {
+    /// Rise by unit of the first coordinate.
+    pub slope: f64,
+    /// Value at nothing.
+    pub intercept: f64,
+    /// How much of the spread it explains, 0 to 1: the coefficient of determination.
+    pub explained: f64,
+}
+
+/// The line that is nearest to the points by least squares; `None` where all points are above one
+/// another or at one height.
+#[must_use]
+pub fn fit(points: &[(f64, f64)]) -> Option<Line> {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
+    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
+    for (x, y) in points {
+        let (x, y) = (x - mean_x, y - mean_y);
+        xx += x * x;
+        xy += x * y;
+        yy += y * y;
+    }
+    (xx > 0.0 && yy > 0.0).then(|| Line {
+        slope: xy / xx,
+        intercept: mean_y - xy / xx * mean_x,
+        explained: xy * xy / (xx * yy),
+    })
+}
+
+/// Spearman's rank correlation of pairs: 1 where one rises with the other, -1 where it falls; pairs
+/// of equal values share their mean rank. `None` where one of them is the same in all pairs.
+#[must_use]
+pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
+    let ranks = |values: Vec<f64>| -> Vec<f64> {
+        let rank = |value: &f64| {
+            let below = values.iter().filter(|other| *other < value).count();
+            let equal = values.iter().filter(|other| *other == value).count();
+            below as f64 + (equal as f64 - 1.0) / 2.0
+        };
+        values.iter().map(rank).collect()
+    };
+    let first = ranks(pairs.iter().map(|pair| pair.0).collect());
+    let second = ranks(pairs.iter().map(|pair| pair.1).collect());
+    let points: Vec<(f64, f64)> = first.into_iter().zip(second).collect();
+    fit(&points).map(|line| line.explained.sqrt().copysign(line.slope))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +102,19 @@ mod tests {
         assert_eq!(jain(&[3.0, 3.0, 3.0]), Some(1.0));
         assert_eq!(jain(&[5.0, 0.0, 0.0, 0.0]), Some(0.25));
         assert_eq!(jain(&[0.0]), None);
+    }
+
+    #[test]
+    fn lines_and_ranks() {
+        let line = fit(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]).expect("a line");
+        assert_eq!(
+            (line.slope, line.intercept, line.explained),
+            (2.0, 1.0, 1.0)
+        );
+        assert_eq!(fit(&[]), None);
+        assert_eq!(fit(&[(1.0, 1.0), (1.0, 2.0)]), None);
+        assert_eq!(spearman(&[(1.0, 1.0), (2.0, 8.0), (3.0, 9.0)]), Some(1.0));
+        assert_eq!(spearman(&[(1.0, 3.0), (2.0, 2.0), (3.0, 1.0)]), Some(-1.0));
+        assert_eq!(spearman(&[(1.0, 3.0), (1.0, 2.0)]), None);
     }
 }

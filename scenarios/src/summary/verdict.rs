@@ -1,8 +1,9 @@
 //! Whether a run came out as its scenario expects.
 
+use super::growth::growth;
 use super::{Summary, Times};
-use crate::outcome::RunRecord;
-use crate::schema::{Completion, Expectation, Permille, Scenario, Yardstick};
+use crate::outcome::{RunRecord, SeriesRow};
+use crate::schema::{Completion, Expectation, Micros, Permille, Scenario, Yardstick};
 
 /// One expectation and how it came out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,20 +60,21 @@ impl Summary {
                 *min,
                 *max,
             ),
+            Expectation::Growth { fit, min, max } => judge_growth(record, *fit, *min, *max),
+            Expectation::Control { max } => within(
+                "bytes beside the payload, as a share of it,",
+                self.control,
+                nothing,
+                *max,
+            ),
             Expectation::Waste { max } => {
                 within("wasted share of the download", self.wasted, nothing, *max)
             }
             Expectation::Leechers { from, min, max } => {
-                let rows = || record.series.iter().filter(|row| row.at_us > from.0);
-                let leechers: Vec<f64> = rows().map(|row| row.leechers.into()).collect();
-                let found = super::statistics::mean(&leechers);
-                let (min, max) = (u64::from(*min) * 1000, u64::from(*max) * 1000);
-                within(
-                    &format!("leechers present from {from}"),
-                    found,
-                    Permille(min),
-                    Permille(max),
-                )
+                judge_population("leechers", |row| row.leechers, record, *from, (*min, *max))
+            }
+            Expectation::Seeds { from, min, max } => {
+                judge_population("seeds", |row| row.seeds, record, *from, (*min, *max))
             }
         }
     }
@@ -130,6 +132,45 @@ impl Times {
             Completion::Last => self.last,
         }
     }
+}
+
+/// Whether what leechers send grows exponentially at a pace between `min` and `max`.
+fn judge_growth(record: &RunRecord, fit: Permille, min: Micros, max: Micros) -> Verdict {
+    let Some(found) = growth(record) else {
+        return Verdict {
+            met: false,
+            text: "growth is unknown: fewer than three rows of the series show it".to_owned(),
+        };
+    };
+    let within = (super::secs(min.0)..=super::secs(max.0)).contains(&found.doubling_s);
+    Verdict {
+        met: within && found.fit >= fit.0 as f64 / 1000.0,
+        text: format!(
+            "what leechers send doubles every {:.2} s, expected {min} to {max}; an exponential \
+             explains {:.3} of it, expected {fit}",
+            found.doubling_s, found.fit
+        ),
+    }
+}
+
+/// The time average of a number of nodes, from `from` to the end.
+fn judge_population(
+    what: &str,
+    count: fn(&SeriesRow) -> u32,
+    record: &RunRecord,
+    from: Micros,
+    (min, max): (u32, u32),
+) -> Verdict {
+    let rows = record.series.iter().filter(|row| row.at_us > from.0);
+    let counts: Vec<f64> = rows.map(|row| count(row).into()).collect();
+    let edge = |nodes: u32| Permille(u64::from(nodes) * 1000);
+    let found = super::statistics::mean(&counts);
+    within(
+        &format!("{what} present from {from}"),
+        found,
+        edge(min),
+        edge(max),
+    )
 }
 
 /// What seeds sent until the first leecher was complete, by the length of the content.

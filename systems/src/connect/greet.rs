@@ -7,8 +7,8 @@ use dunlin_base::limits::{PEER_REQUESTS_IN_MAX, TORRENT_FILE_BYTES_MAX};
 use dunlin_base::{PeerKey, PieceIndex};
 use dunlin_components::node::Identity;
 use dunlin_components::peer::{AllowedFast, Remote};
-use dunlin_components::torrent::{Content, Have, Wanted};
-use dunlin_components::world::{NodeIndex, PortOutbox};
+use dunlin_components::torrent::{Content, Have, SuperSeeding, Torrent, Wanted};
+use dunlin_components::world::{NodeIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::extension::{ExtensionHandshake, ExtensionIds};
 use dunlin_protocol::wire::{Message, Reserved, allowed_fast_set};
@@ -39,8 +39,10 @@ pub(super) fn greet(
     if theirs.extension_protocol() {
         words.extend(extension_handshake(world, entity, torrent));
     }
-    // Who does not know yet what there is has nothing of it.
-    let have = world.get::<Have>(torrent).map(|have| &have.0);
+    let poses = world.get::<SuperSeeding>(torrent).is_some();
+    // Who does not know yet what there is has nothing of it; who super-seeds says so.
+    let have = world.get::<Have>(torrent).filter(|_| !poses);
+    let have = have.map(|have| &have.0);
     match (theirs.fast(), have.filter(|have| have.count() > 0)) {
         (true, None) => words.push(Message::HaveNone),
         (true, Some(have)) if have.is_full() => words.push(Message::HaveAll),
@@ -48,8 +50,11 @@ pub(super) fn greet(
         (false, None) => {}
         (_, Some(have)) => words.push(Message::Bitfield(have.as_bytes().into())),
     }
-    if theirs.fast() {
+    if theirs.fast() && !poses {
         words.extend(allow_fast(world, entity, torrent));
+    }
+    if poses && let Some(key) = world.get::<Torrent>(torrent).map(|row| row.0) {
+        world.resource_mut::<Work>().show.insert(key);
     }
     let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
     outbox.extend(
@@ -71,7 +76,7 @@ pub(crate) fn extension_handshake(
     let wants = match (world.get::<Wanted>(torrent), world.get::<Have>(torrent)) {
         (Some(wanted), Some(have)) => wanted.0.has_any_not_in(&have.0),
         _ => true,
-    };
+    } || world.get::<SuperSeeding>(torrent).is_some();
     let metadata = world.get::<Content>(torrent).map(|content| content.0.raw());
     let handshake = ExtensionHandshake {
         ids: ExtensionIds {

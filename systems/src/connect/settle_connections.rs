@@ -2,9 +2,9 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{NodeKey, PeerKey};
-use dunlin_components::node::{Connections, Identity};
+use dunlin_components::node::{Connections, Identity, Rules};
 use dunlin_components::peer::{
-    EarlyHaves, Hello, MetadataRequests, PeerOf, PeerTraffic, Phase, Remote, RemoteHave,
+    EarlyHaves, Hello, MetadataRequests, PeerOf, PeerTraffic, Phase, Remote, RemoteHave, Requests,
 };
 use dunlin_components::torrent::{Content, Lifecycle, Peers, SwarmHash, TorrentBuckets};
 use dunlin_components::world::{
@@ -240,6 +240,12 @@ fn establish(
     ));
     if !known {
         row.insert((EarlyHaves::default(), MetadataRequests::default()));
+    }
+    let node = world.resource::<NodeIndex>().0.get(&remote.node);
+    let rules = node.and_then(|node| world.get::<Rules>(*node));
+    let most = rules.map_or(1, |rules| rules.0.pick.requests_max);
+    if let Some(mut requests) = world.get_mut::<Requests>(entity) {
+        requests.limit = requests.limit.min(most);
     }
     if let Some(mut traffic) = world.get_mut::<PeerTraffic>(entity) {
         traffic.established_at = now;

@@ -19,6 +19,7 @@ pub(super) fn pop_timers(
             TimerKind::Commit => work.commit.insert(torrent),
             TimerKind::Retry => work.retry.insert(torrent),
             TimerKind::Metadata => work.metadata.insert(torrent),
+            TimerKind::Show => work.show.insert(torrent),
         };
     }
 }

@@ -4,12 +4,12 @@ use core::time::Duration;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{PieceIndex, TorrentKey};
-use dunlin_components::node::Node;
+use dunlin_components::node::{Node, Rules};
 use dunlin_components::peer::Requests;
 use dunlin_components::piece::{Piece, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers, SwarmHash, Torrent,
-    Trackers, Wanted,
+    ActivePieces, Availability, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers,
+    SuperSeeding, SwarmHash, Torrent, Trackers, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
@@ -18,6 +18,7 @@ use dunlin_port::snapshot::SessionEvent;
 use dunlin_protocol::wire::Message;
 
 use crate::connect::{Drop, drop_peer};
+use crate::receive::count_copies;
 
 /// How long a torrent that goes waits for its trackers to take leave of it.
 pub(super) const GOODBYE_MAX: Duration = Duration::from_secs(5);
@@ -49,11 +50,35 @@ pub(super) fn start(world: &mut World, entity: Entity) {
     if missing && let Some(mut candidates) = world.get_mut::<Candidates>(entity) {
         candidates.want_again(now);
     }
+    super_seed(world, entity);
     crate::discover::start(world, entity);
     super::stop::write_again(world, entity);
     let mut work = world.resource_mut::<Work>();
     work.connect.insert(key);
     work.completion.insert(key);
+}
+
+/// A torrent that is whole when it starts poses as one without pieces, if the rules say so: nobody
+/// has been told of any yet.
+fn super_seed(world: &mut World, entity: Entity) {
+    let node = world.get::<NodeOf>(entity).map(|of| of.0);
+    let rules = node.and_then(|node| world.get::<Rules>(node));
+    let asked = rules.is_some_and(|rules| rules.0.choke.super_seed);
+    let whole = world
+        .get::<Have>(entity)
+        .is_some_and(|have| have.0.is_full());
+    if asked && whole {
+        let copies = count_copies(world, entity);
+        world
+            .entity_mut(entity)
+            .insert((SuperSeeding::default(), copies));
+    } else {
+        let mut row = world.entity_mut(entity);
+        row.remove::<SuperSeeding>();
+        if whole {
+            row.remove::<Availability>();
+        }
+    }
 }
 
 /// Whether anything that is wanted is not there.

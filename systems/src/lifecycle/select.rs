@@ -7,7 +7,7 @@ use dunlin_base::{Bitfield, Geometry, PieceIndex};
 use dunlin_components::node::{Luck, Rules};
 use dunlin_components::torrent::{
     ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder,
-    PieceRank, Selection, Torrent, Wanted,
+    PieceRank, Selection, SuperSeeding, Torrent, Wanted,
 };
 use dunlin_components::world::{PortOutbox, Work};
 use dunlin_port::disk::DiskCommand;
@@ -161,9 +161,12 @@ fn rebuild_order(
         return;
     };
     if !wanted.0.has_any_not_in(&have.0) {
-        world
-            .entity_mut(entity)
-            .remove::<(PickOrder, Availability)>();
+        let shows = world.get::<SuperSeeding>(entity).is_some();
+        let mut row = world.entity_mut(entity);
+        row.remove::<PickOrder>();
+        if !shows {
+            row.remove::<Availability>();
+        }
         return;
     }
     let in_motion = world.get::<ActivePieces>(entity).map(|active| &active.0);

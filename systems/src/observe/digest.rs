@@ -16,8 +16,8 @@ use dunlin_components::peer::{
 };
 use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState};
 use dunlin_components::torrent::{
-    Availability, Candidates, Commit, Deadlines, Have, Lifecycle, PickOrder, Selection, Suspects,
-    Torrent, TorrentBuckets, Trackers, Traffic, Wanted,
+    Availability, Candidates, Commit, Deadlines, Have, Lifecycle, PickOrder, Selection,
+    SuperSeeding, Suspects, Torrent, TorrentBuckets, Trackers, Traffic, Wanted,
 };
 use dunlin_components::world::MemoryBudget;
 
@@ -151,7 +151,7 @@ macro_rules! tables {
 tables! {
     Node: Identity, NodeBuckets, Luck, ChokeRound, Suitors, Banned, Connections;
     Torrent: Lifecycle, Have, Wanted, Selection, Availability, PickOrder, Candidates, Trackers,
-        Traffic, TorrentBuckets, Deadlines, Suspects, Commit;
+        Traffic, TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding;
     Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
         RemoteHave, Requests, UploadQueue, PeerTraffic, PeerBuckets, Extensions, Strikes,
         AllowedFast;

@@ -12,6 +12,7 @@ mod digest;
 mod metadata;
 mod peers;
 mod progress;
+mod relations;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ pub(crate) use changes::changes;
 pub(crate) use client::name as client_name;
 pub use digest::{RowDigest, TABLES};
 pub(crate) use digest::{digest, rows, table_digests};
+pub use relations::Relation;
+pub(crate) use relations::relations;
 pub(crate) use snapshot::snapshot;
 
 use bevy_ecs::prelude::*;

@@ -6,7 +6,9 @@ use dunlin_components::node::Luck;
 use dunlin_components::peer::{
     AllowedFast, AmInterested, EarlyHaves, PeerChoking, PeerOf, RemoteHave,
 };
-use dunlin_components::torrent::{Availability, Have, NodeOf, PickOrder, Wanted};
+use dunlin_components::torrent::{
+    Availability, Have, NodeOf, PickOrder, SuperSeeding, Torrent, Wanted,
+};
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
 type PeerRow<'a> = (
@@ -18,11 +20,13 @@ type PeerRow<'a> = (
     Option<&'a mut EarlyHaves>,
 );
 type TorrentRow<'a> = (
+    &'a Torrent,
     &'a NodeOf,
     &'a Have,
     &'a Wanted,
     Option<&'a mut Availability>,
     Option<&'a mut PickOrder>,
+    Has<SuperSeeding>,
 );
 
 pub(super) fn apply_haves(
@@ -40,7 +44,8 @@ pub(super) fn apply_haves(
         else {
             continue;
         };
-        let Ok((node, have, wanted, availability, order)) = torrents.get_mut(of.0) else {
+        let Ok((torrent, node, have, wanted, availability, order, shows)) = torrents.get_mut(of.0)
+        else {
             // The number of pieces is not known yet.
             if early.is_some_and(|mut early| !early.keep(event)) {
                 fault(
@@ -54,6 +59,9 @@ pub(super) fn apply_haves(
         let Ok(mut luck) = nodes.get_mut(node.0) else {
             continue;
         };
+        if shows {
+            work.show.insert(torrent.0);
+        }
         let counted = Counted {
             availability,
             order,

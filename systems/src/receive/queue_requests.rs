@@ -1,14 +1,18 @@
 //! What peers want of us.
 
 use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
 use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX, REQUEST_BYTES_MAX};
-use dunlin_base::{EngineTime, PeerKey};
+use dunlin_base::{EngineTime, NodeKey, PeerKey};
+use dunlin_components::node::ChokeRound;
 use dunlin_components::peer::{
     AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, RemoteHave,
     Strikes, UploadQueue,
 };
-use dunlin_components::torrent::{Content, Have, Traffic};
-use dunlin_components::world::{Now, PeerIndex, PortOutbox, RequestFamily, RoutedEvents, Work};
+use dunlin_components::torrent::{Content, Have, SuperSeeding, Torrent, Traffic};
+use dunlin_components::world::{
+    NodeIndex, Now, PeerIndex, PortOutbox, RequestFamily, RoutedEvents, Work,
+};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
@@ -33,12 +37,13 @@ pub(super) fn queue_requests(
     mut outbox: ResMut<'_, PortOutbox>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
     torrents: Query<'_, '_, (&Content, &Have)>,
+    mut guests: Guests<'_, '_>,
 ) {
     for (peer, event) in routed.requests.drain(..) {
-        let Some(mut row) = index
-            .get(peer)
-            .and_then(|entity| peers.get_mut(entity).ok())
-        else {
+        let Some(entity) = index.get(peer) else {
+            continue;
+        };
+        let Ok(mut row) = peers.get_mut(entity) else {
             continue;
         };
         match event {
@@ -55,8 +60,18 @@ pub(super) fn queue_requests(
                 let Ok((content, have)) = torrents.get(row.0.0) else {
                     continue;
                 };
-                match judge(&row, content, have, &request) {
-                    Verdict::Serve => {
+                let mut verdict = judge(&row, content, have, &request);
+                if matches!(verdict, Verdict::ServeGuest) {
+                    let node = row.1.node;
+                    let is_served = |guest| is_served(&index, &peers, guest);
+                    verdict = guests.admit(node, peer, is_served);
+                    let Ok(again) = peers.get_mut(entity) else {
+                        continue;
+                    };
+                    row = again;
+                }
+                match verdict {
+                    Verdict::Serve | Verdict::ServeGuest => {
                         // Requests that cross a choke are honest; only those without end are not.
                         if row.7.rejects > 0 {
                             row.7.rejects = 0;
@@ -72,8 +87,48 @@ pub(super) fn queue_requests(
     }
 }
 
+/// Nodes and their guests: choked newcomers that are served allowed-fast pieces beside the slots,
+/// one at a time. More would share the line with those who hold slots, a new swarm's seed with all
+/// its neighbours: everybody's first piece would come late, and nobody could pass one on. BEP 6
+/// lets a sender reject what it lacks the means for.
+#[derive(SystemParam)]
+pub(super) struct Guests<'w, 's> {
+    nodes: Res<'w, NodeIndex>,
+    rounds: Query<'w, 's, &'static mut ChokeRound>,
+}
+
+impl Guests<'_, '_> {
+    fn admit(
+        &mut self,
+        node: NodeKey,
+        peer: PeerKey,
+        is_served: impl Fn(PeerKey) -> bool,
+    ) -> Verdict {
+        let node = self.nodes.0.get(&node);
+        let Some(mut round) = node.and_then(|node| self.rounds.get_mut(*node).ok()) else {
+            return Verdict::Reject;
+        };
+        if round
+            .guest
+            .is_some_and(|guest| guest != peer && is_served(guest))
+        {
+            return Verdict::Reject;
+        }
+        round.guest = Some(peer);
+        Verdict::Serve
+    }
+}
+
+/// Whether something is under way to a peer that is choked.
+fn is_served(index: &PeerIndex, peers: &Query<'_, '_, PeerRow<'_>>, peer: PeerKey) -> bool {
+    let row = index.get(peer).and_then(|entity| peers.get(entity).ok());
+    row.is_some_and(|row| row.3.0 && !row.6.is_idle())
+}
+
 enum Verdict {
     Serve,
+    /// Serve it if no other guest is served.
+    ServeGuest,
     Reject,
     Fault(String),
 }
@@ -107,10 +162,13 @@ fn judge(
     let known = queue.waiting.contains(request) || queue.reading.contains(request);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
     let fits = request.len <= dunlin_base::BLOCK_BYTES;
-    if free && fits && !known && have.0.has(piece) && queue.waiting.len() < PEER_REQUESTS_IN_MAX {
-        Verdict::Serve
-    } else {
+    if !free || !fits || known || !have.0.has(piece) || queue.waiting.len() >= PEER_REQUESTS_IN_MAX
+    {
         Verdict::Reject
+    } else if choking.0 {
+        Verdict::ServeGuest
+    } else {
+        Verdict::Serve
     }
 }
 
@@ -144,7 +202,7 @@ pub(super) fn note_sent(
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
     mut peers: Query<'_, '_, (&PeerOf, &mut UploadQueue, &mut PeerTraffic)>,
-    mut torrents: Query<'_, '_, &mut Traffic>,
+    mut torrents: Query<'_, '_, (&Torrent, &mut Traffic, Has<SuperSeeding>)>,
 ) {
     for (peer, bytes) in routed.sent.drain(..) {
         let Some((of, mut queue, mut traffic)) = index
@@ -160,8 +218,11 @@ pub(super) fn note_sent(
         );
         queue.unsent_bytes -= bytes;
         credit(now.0, &mut traffic, bytes);
-        if let Ok(mut torrent) = torrents.get_mut(of.0) {
-            torrent.up.add(now.0, bytes);
+        if let Ok((torrent, mut traffic, shows)) = torrents.get_mut(of.0) {
+            traffic.up.add(now.0, bytes);
+            if shows {
+                work.show.insert(torrent.0);
+            }
         }
         work.serve.insert(peer);
     }

@@ -2,8 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::PieceIndex;
-use dunlin_base::limits::PEER_REQUESTS_OUT_MAX;
-use dunlin_components::node::Luck;
+use dunlin_components::node::{Luck, Rules};
 use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, Remote, RemoteHave, Requests};
 use dunlin_components::torrent::NodeOf;
 use dunlin_components::torrent::{Availability, Candidates, PickOrder};
@@ -34,7 +33,7 @@ pub(super) fn read_extensions(
     mut work: ResMut<'_, Work>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
     mut torrents: Query<'_, '_, TorrentRow<'_>, With<Candidates>>,
-    mut nodes: Query<'_, '_, &mut Luck>,
+    mut nodes: Query<'_, '_, (&Rules, &mut Luck)>,
 ) {
     let RoutedEvents {
         extensions: events,
@@ -61,7 +60,10 @@ pub(super) fn read_extensions(
                     "received extension handshake"
                 );
                 let reqq = extensions.reqq.unwrap_or(REQUESTS_UNSAID);
-                requests.limit = reqq.clamp(1, PEER_REQUESTS_OUT_MAX as u32);
+                let node = torrents.get(of.0).map(|row| row.0.0);
+                let rules = node.and_then(|node| nodes.get(node));
+                let most = rules.map_or(1, |(rules, _)| rules.0.pick.requests_max);
+                requests.limit = reqq.clamp(1, most);
                 work.interest.insert(peer);
                 metadata.push((peer, MetadataFamily::Greeted));
             }),
@@ -77,7 +79,7 @@ pub(super) fn read_extensions(
                 let Ok((node, availability, order)) = torrents.get_mut(of.0) else {
                     return;
                 };
-                let Ok(mut luck) = nodes.get_mut(node.0) else {
+                let Ok((_, mut luck)) = nodes.get_mut(node.0) else {
                     return;
                 };
                 lose_piece(

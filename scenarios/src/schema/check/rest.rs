@@ -74,7 +74,11 @@ impl Scenario {
             }
         };
         match expectation {
-            Expectation::AllComplete | Expectation::Waste { .. } => {}
+            Expectation::AllComplete | Expectation::Waste { .. } | Expectation::Control { .. } => {}
+            Expectation::Growth { fit, min, max } => {
+                faults.share(format!("{path}.fit"), *fit);
+                faults.range(format!("{path}.min"), *min, Micros(1), *max);
+            }
             Expectation::Ratio {
                 class,
                 to,
@@ -105,7 +109,7 @@ impl Scenario {
                 self.check_class_name(class, path, faults);
                 span(faults, *min, *max);
             }
-            Expectation::Leechers { from, min, max } => {
+            Expectation::Leechers { from, min, max } | Expectation::Seeds { from, min, max } => {
                 span(faults, Permille((*min).into()), Permille((*max).into()));
                 faults.range(format!("{path}.from"), *from, Micros(0), self.at_most);
             }

@@ -225,3 +225,23 @@ fn a_rare_piece_is_not_passed_over_for_a_common_one_in_motion() {
         "equals become whole before others are opened"
     );
 }
+
+/// Rarity counts what is in motion as had: peers that are asked at the same time
+/// are asked for different blocks.
+#[test]
+fn what_one_peer_is_asked_for_no_other_is() {
+    let sample = Sample::new(40 * 2 * 16_384, 2 * 16_384);
+    let mut swarm = Swarm::new(1, &EngineConfig::default());
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let mut asked = Vec::new();
+    for n in 1..=8 {
+        let peer = seed(&mut swarm, &sample, n);
+        asked.extend(swarm.asked_of(peer));
+    }
+    let count = asked.len();
+    asked.sort_by_key(|block| (block.piece, block.begin));
+    asked.dedup();
+    assert_eq!(asked.len(), count, "a block is asked for twice");
+    assert!(count >= 16, "{count}");
+}

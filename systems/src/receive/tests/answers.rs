@@ -129,6 +129,25 @@ fn a_choke_and_its_end_bring_the_same_blocks_back() {
     assert!(swarm.is_complete(0), "{:?}", swarm.events);
 }
 
+/// A partial piece outlives the choke of who sent it.
+#[test]
+fn what_came_before_a_choke_is_not_asked_for_again() {
+    let (mut swarm, sample) = node(false);
+    let peer = seed(&mut swarm, &sample, 1, able());
+    let asked = swarm.asked_of(peer);
+    swarm.give(peer, &sample, asked[0]);
+    let asked_since = swarm.asked_of(peer);
+    swarm.say(peer, Message::Choke);
+    swarm.say(peer, Message::Unchoke);
+    let again = swarm.asked_of(peer);
+    assert!(!again.contains(&asked[0]), "{again:?}");
+    assert!(
+        asked[1..].iter().all(|block| again.contains(block)),
+        "{again:?}, before {asked:?} and {asked_since:?}"
+    );
+    assert_eq!(wasted(&mut swarm), 0);
+}
+
 #[test]
 fn a_rejected_block_is_asked_of_another_at_once_and_of_the_same_peer_after_a_while() {
     let (mut swarm, sample) = node(false);

@@ -234,3 +234,25 @@ fn who_has_something_to_trade_is_not_given_allowed_fast_pieces_any_more() {
     assert!(swarm.heard_by(peer).contains(&Message::Reject(block(free))));
     assert_eq!(swarm.blocks, []);
 }
+
+#[test]
+fn one_choked_newcomer_at_a_time_is_given_allowed_fast_pieces() {
+    let (mut swarm, sample) = node(Some(u64::from(BLOCK)));
+    let [first, second] = [1, 2].map(|n| swarm.join(0, &sample, n, able()));
+    let [one, two] = [first, second].map(|peer| free_and_not(&mut swarm, peer).0);
+    // A block a second: the second one waits.
+    for begin in [0, BLOCK] {
+        let block = BlockRequest {
+            begin,
+            ..block(one)
+        };
+        swarm.say(first, Message::Request(block));
+    }
+    swarm.say(second, Message::Request(block(two)));
+    assert_eq!(swarm.heard_by(second), [Message::Reject(block(two))]);
+    swarm.run_for(Duration::from_secs(5));
+    assert_eq!(swarm.blocks.len(), 2);
+    swarm.say(second, Message::Request(block(two)));
+    swarm.run_for(Duration::from_secs(5));
+    assert_eq!(swarm.blocks.last(), Some(&(second, block(two))));
+}
