@@ -12,7 +12,7 @@
 //! let text = r#"(
 //!     name: "example",
 //!     about: "A seed, a Poisson process of homes behind NAT, and one viewer.",
-//!     model: Flow(tick: "100ms"),                     // the default
+//!     model: Flow(tick: "100ms"),                     // the default; Packet(tick: "10ms")
 //!     rng_seed: 1,                                    // the default
 //!     content: (size: "100MiB", piece: "256KiB"),     // blocks are 16 KiB
 //!     rtt: Uniform("50ms"),                           // or Regions(names: [..], matrix: [[..]])
@@ -22,6 +22,7 @@
 //!             name: "home", role: Leech, count: 500,  // of an open process: at most so many
 //!             up: "400kbit", down: "1500kbit",        // lines; "50KiB/s" is understood too
 //!             nat: true, access_delay: "10ms", loss_ppm: 100,
+//!             transport: Utp, buffer: "500ms",        // TCP and no queue are the default
 //!             arrival: Poisson(every: "5s"),          // AtStart, At, Flash, ExpDecay, Trace
 //!             stay: SeedFor(Exponential(mean: "5m")), // Forever, LeaveOnComplete, AfterRatio, AfterTime
 //!             abort: Exponential(mean: "1h"),         // gives up; crash: disappears
@@ -57,7 +58,7 @@
 //! // Errors name the place and what is expected there.
 //! let error = Scenario::parse("example.ron", &text.replace("tracker_want", "want"), &[]);
 //! let message = error.unwrap_err().to_string();
-//! assert!(message.starts_with("example.ron:28:"), "{message}");
+//! assert!(message.starts_with("example.ron:29:"), "{message}");
 //! assert!(message.contains("`tracker_want`"));
 //! # Ok::<(), dunlin_scenarios::schema::ScenarioError>(())
 //! ```
@@ -73,6 +74,9 @@
 //! | the same, the seed binds; a normal seed sends 1.5 to 2 copies (BEP 16) | `kr-seed-bound` | copies 1.05 to 2.5 | 1.9, and 1.96 times the bound |
 //! | the same, two classes; the fast give more than they get (Bharambe, Herley and Padmanabhan 2006) | `kr-two-classes` | mean 1.02 to 1.2, share ratio of the fast above 1, of the slow below | 1.03; 1.48 and 0.43 |
 //! | high use of uplinks; the slow are hardly unchoked for the fast (Legout et al. 2007) | `bandwidth-classes` | 0.9 used; at most 0.25 | 0.95; 0.09 |
+//! | LEDBAT beside one TCP flow: its least window behind a queue longer than its target, an even share behind a shorter one (RFC 6817) | `utp-beside-tcp` | at most 0.05; 0.3 to 0.6 | 0.045; 0.50 |
+//! | a swarm of µTP is no slower than one of TCP (Testa, Rossi, Rao and Legout 2012) | `kr-upload-bound` with buffers of 1 s, 40 leechers | mean at most that of TCP | 384 s, 448 s |
+//! | flows and packets differ by at most 30 % (Eger et al. 2007) | `minimal`; `kr-upload-bound` with 15 leechers | mean 0.85 to 1.3 times | 1.01; 1.04 |
 //!
 //! Where it differs:
 //!
@@ -85,6 +89,9 @@
 //!   capacity. In `flash-crowd` nothing but the seed sends for 56 s, then a fifth of all lines at once:
 //!   the seed gives allowed-fast pieces (BEP 6) to all its hundred neighbours at the same time, beside
 //!   its slots, so that their first pieces all come late and together.
+//! - *LEDBAT in packets* has no more than two segments a round trip beside TCP behind 500 ms of queue, but
+//!   that is more than 5 %: TCP halves its window, so the queue is not always full and the round trip
+//!   shorter than with a full one.
 //! - *Headers* of TCP, IP and Ethernet are bytes on the line (4.4 %), so no swarm here reaches the
 //!   bound, which knows payload alone.
 //!
