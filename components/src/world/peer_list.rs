@@ -88,7 +88,7 @@ mod tests {
                 let peer = PeerKey::outgoing(number);
                 match step {
                     0 => {
-                        list.retain(|peer| peer.raw() % 3 > 0);
+                        list.retain(|peer| !peer.raw().is_multiple_of(3));
                         model.retain(|peer: &PeerKey| !peer.raw().is_multiple_of(3));
                     }
                     1 => prop_assert!(list.take().into_iter().eq(core::mem::take(&mut model))),

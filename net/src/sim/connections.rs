@@ -60,13 +60,18 @@ impl Item {
         }
     }
 
-    /// Bytes on the line, headers included.
-    pub(super) fn line_bytes(&self) -> u64 {
+    /// Bytes of the stream.
+    pub(super) fn stream_bytes(&self) -> u64 {
         let payload = match self {
             Self::Block { len, .. } => u64::from(*len),
             Self::Handshake(_) | Self::Message(_) => 0,
         };
-        on_the_line(self.control_bytes() + payload)
+        self.control_bytes() + payload
+    }
+
+    /// Bytes on the line, headers included.
+    pub(super) fn line_bytes(&self) -> u64 {
+        on_the_line(self.stream_bytes())
     }
 }
 
@@ -115,6 +120,9 @@ pub(super) struct Pipe {
     pub(super) window: u64,
     /// Line bytes per second that loss allows.
     pub(super) cap_bytes_per_sec: u64,
+    /// Tick at which the last thing that left arrives: nothing behind it is there earlier, though a
+    /// queue may be shorter by then.
+    pub(super) arrives_at: u64,
 }
 
 impl Pipe {
@@ -125,6 +133,7 @@ impl Pipe {
             queue: VecDeque::new(),
             window: WINDOW_START_BYTES,
             cap_bytes_per_sec,
+            arrives_at: 0,
         }
     }
 
@@ -159,7 +168,7 @@ impl Pipe {
         0
     }
 
-    fn next_leaving(&mut self) -> Option<Item> {
+    pub(super) fn next_leaving(&mut self) -> Option<Item> {
         self.leaving
             .take()
             .or_else(|| self.hurried.pop_front())
@@ -170,6 +179,7 @@ impl Pipe {
     pub(super) fn clear(&mut self) {
         *self = Self {
             window: self.window,
+            arrives_at: self.arrives_at,
             ..Self::new(self.cap_bytes_per_sec)
         };
     }
@@ -199,6 +209,8 @@ pub(super) struct Connection {
     pub(super) unchoked: [u64; 2],
     /// Which ends the engine still knows.
     pub(super) open: [bool; 2],
+    /// Whether it is µTP.
+    pub(super) utp: bool,
 }
 
 const _: () = assert!(size_of::<Connection>() == 64, "a line of a cache");

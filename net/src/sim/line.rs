@@ -18,6 +18,16 @@ const HEADERS_BYTES: u64 = 66;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Region(pub u16);
 
+/// How a node's connections share lines with others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Transport {
+    /// TCP: equal parts, and queues are filled to the brim.
+    #[default]
+    Tcp,
+    /// µTP (BEP 29) with LEDBAT (RFC 6817): yields to TCP, and fills queues up to a target delay.
+    Utp,
+}
+
 /// A node's access line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Line {
@@ -31,6 +41,11 @@ pub struct Line {
     pub region: Region,
     /// Whether others can connect to it; behind most NATs they cannot.
     pub reachable: bool,
+    /// How the connections that it opens are carried; those that it accepts as the other end says.
+    pub transport: Transport,
+    /// How long what comes last waits when the queue before the line is full, each way. `None` for no
+    /// queue: then nothing ever waits.
+    pub buffer: Option<Duration>,
     /// Segments lost of a million, which bounds the rate of each of its connections.
     pub loss_ppm: u32,
 }

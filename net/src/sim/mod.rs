@@ -14,23 +14,34 @@
 //! arrive in order, behind the payload that was handed over before them. Payload is counted, not
 //! carried: its buffers are [declared](dunlin_port::BlockBuffer::declared).
 //!
-//! What is not: queues inside the network, acknowledgements, reordering, µTP. Nothing here draws
-//! luck but the tracker, which draws peers.
+//! Where lines have buffers, what is sent over a full one waits: for the whole buffer behind TCP, for
+//! the target of LEDBAT where only µTP fills it. µTP connections yield to TCP ([`Transport`]), but not
+//! where a buffer is shorter than that target: they do not notice it before it overflows, and share
+//! as TCP does.
+//!
+//! What is not: queues inside the network, acknowledgements, reordering. Nothing here draws luck but
+//! the tracker, which draws peers.
+//!
+//! Beside flows there are packets ([`SimSettings::packets`]), with queues of bytes before each line,
+//! acknowledgements, windows and losses: slow, for small swarms, to see what flows leave out.
 
 mod books;
 pub mod bytes;
 mod connections;
 mod delivery;
 mod disk;
+mod exchange;
 mod flow;
 mod hash;
 mod host;
 mod line;
+mod packet;
 mod ports;
+mod queue;
 mod sending;
 mod tracker;
 mod transfer;
 
 pub use books::Books;
-pub use line::{Line, Region, Regions, addr_of, node_of};
+pub use line::{Line, Region, Regions, Transport, addr_of, node_of};
 pub use ports::{SimPorts, SimSettings};

@@ -1,28 +1,24 @@
 //! All simulated ports together.
 
 use core::time::Duration;
-use std::net::SocketAddr;
 
-use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, TorrentKey};
-use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
+use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, RngStream, StreamName, TorrentKey};
+use dunlin_port::net::CloseReason;
 use dunlin_port::tracker::{TrackerCommand, TrackerEvent};
-use dunlin_port::{BlockBuffer, Inbox, Outbox};
-use dunlin_protocol::wire::Message;
+use dunlin_port::{Inbox, Outbox};
 
 use super::books::Books;
-use super::connections::{Arrival, Connection, End, Item, NEVER, NOWHERE, Pipe};
+use super::connections::{Arrival, Connection, End, NOWHERE, Pipe};
 use super::delivery::Delivery;
 use super::disk::Disks;
-use super::flow::{Flow, Shares};
+use super::flow::{Flow, Shares, Turns};
 use super::hash::judge;
 use super::host::Host;
-use super::line::{Line, Regions, addr_of, loss_cap, node_of};
-use super::sending::{Sending, scaled};
+use super::line::{Line, Regions, Transport, addr_of};
+use super::packet::Packets;
+use super::queue::Queues;
 use super::tracker::Tracker;
 use crate::tracker_server::TrackerServerOptions;
-
-/// After so long a connection attempt that nobody answers is given up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Round-trip time to the tracker.
 const TRACKER_RTT: Duration = Duration::from_millis(100);
@@ -40,6 +36,9 @@ pub struct SimSettings {
     pub seed: u64,
     /// Number of groups that nodes are counted by.
     pub groups: u16,
+    /// Whether bytes move packet by packet, and not by flows: exact, slow, and only where every line
+    /// has a buffer.
+    pub packets: bool,
 }
 
 /// The outside of a world of nodes, in virtual time. Each node has one torrent, whose key has the
@@ -47,7 +46,7 @@ pub struct SimSettings {
 pub struct SimPorts {
     pub(super) tick_nanos: u64,
     pub(super) tick: u64,
-    regions: Regions,
+    pub(super) regions: Regions,
     pub(super) hosts: Vec<Host>,
     /// Hosts with something to send.
     pub(super) busy: Vec<u32>,
@@ -55,14 +54,24 @@ pub struct SimPorts {
     /// What waits at each end, two by two: see [`End::at`].
     pub(super) pipes: Vec<Pipe>,
     /// Connection of the n-th key that the engine chose.
-    dialed: Vec<u32>,
+    pub(super) dialed: Vec<u32>,
     pub(super) under_way: Delivery<(End, Arrival)>,
     answers: Delivery<TrackerEvent>,
     disks: Disks,
     tracker: Tracker,
     pub(super) books: Books,
+    /// The packets, where bytes move by them; then there are no flows.
+    pub(super) packets: Option<Packets>,
     pub(super) shares: Shares,
+    pub(super) turns: Turns,
+    pub(super) queues: Queues,
+    /// Whether any line has a queue before it.
+    pub(super) has_buffers: bool,
+    /// Whether any node opens µTP connections.
+    pub(super) has_utp: bool,
     pub(super) flows: Vec<Flow>,
+    /// What each of them has in any case, if it yields to others; empty without µTP.
+    pub(super) floors: Vec<Option<u64>>,
     pub(super) up: Vec<u64>,
     pub(super) down: Vec<u64>,
 }
@@ -76,6 +85,7 @@ impl SimPorts {
     pub fn new(settings: SimSettings) -> Self {
         let tick_nanos = u64::try_from(settings.tick.as_nanos()).expect("a tick of some time");
         assert!(tick_nanos > 0, "time has to pass");
+        let luck = RngStream::new(settings.seed, NodeKey(u32::MAX), StreamName::Stream);
         Self {
             tick_nanos,
             tick: 0,
@@ -90,8 +100,14 @@ impl SimPorts {
             disks: Disks::default(),
             tracker: Tracker::new(settings.tracker, settings.seed),
             books: Books::new(settings.groups),
+            packets: settings.packets.then(|| Packets::new(luck)),
             shares: Shares::default(),
+            turns: Turns::default(),
+            queues: Queues::default(),
+            has_buffers: false,
+            has_utp: false,
             flows: Vec::new(),
+            floors: Vec::new(),
             up: Vec::new(),
             down: Vec::new(),
         }
@@ -101,7 +117,7 @@ impl SimPorts {
     /// it [joins](Self::join).
     ///
     /// # Panics
-    /// When the line's region or the group is not there.
+    /// When the line's region or the group is not there, or it has no buffer for packets.
     pub fn add_host(&mut self, line: Line, group: u16) -> NodeKey {
         assert!(
             usize::from(line.region.0) < self.regions.count(),
@@ -110,6 +126,13 @@ impl SimPorts {
         );
         let node = NodeKey(self.hosts.len() as u32);
         self.books.enter(group);
+        self.has_buffers |= line.buffer.is_some();
+        self.has_utp |= line.transport == Transport::Utp;
+        if let Some(packets) = &mut self.packets {
+            let buffer = line.buffer.expect("packets need a queue");
+            let rates = [line.up_bytes_per_sec, line.down_bytes_per_sec];
+            packets.add_line(rates, u64::try_from(buffer.as_nanos()).unwrap_or(u64::MAX));
+        }
         self.hosts.push(Host::new(line));
         node
     }
@@ -129,51 +152,6 @@ impl SimPorts {
         let broken = CloseReason::Broken("the line was cut".to_owned());
         for connection in core::mem::take(&mut self.hosts[node.0 as usize].connections) {
             self.end_connection(connection, [true; 2], &broken, inbox);
-        }
-    }
-
-    /// Ends a connection at once; the ends that are to be told are.
-    fn end_connection(
-        &mut self,
-        connection: u32,
-        told: [bool; 2],
-        reason: &CloseReason,
-        inbox: &mut Inbox,
-    ) {
-        for side in 0..2_u8 {
-            let end = End { connection, side };
-            self.choked(end);
-            self.clear(end);
-            let row = &mut self.connections[connection as usize];
-            let at = usize::from(side);
-            if told[at] && core::mem::take(&mut row.open[at]) {
-                let (peer, reason) = (row.peers[at], reason.clone());
-                inbox.net.push_back(NetEvent::Closed { peer, reason });
-            }
-        }
-    }
-
-    /// Throws away what waits at an end.
-    fn clear(&mut self, end: End) {
-        self.pipes[end.at()].clear();
-        let row = &self.connections[end.connection as usize];
-        let side = usize::from(end.side);
-        if row.places[side] != NOWHERE {
-            let busy = &mut self.hosts[row.nodes[side] as usize].busy;
-            let sending = &mut busy[row.places[side] as usize];
-            (sending.backlog, sending.head) = (0, 0);
-        }
-    }
-
-    /// Books the time for which an end had the other unchoked.
-    fn choked(&mut self, end: End) {
-        let row = &mut self.connections[end.connection as usize];
-        let side = usize::from(end.side);
-        let since = core::mem::replace(&mut row.unchoked[side], NEVER);
-        if since != NEVER {
-            let nanos = (self.tick - since) * self.tick_nanos;
-            self.books
-                .unchoked(row.nodes[side], row.nodes[1 - side], nanos);
         }
     }
 
@@ -198,6 +176,9 @@ impl SimPorts {
 
     /// Changes a node's line.
     pub fn set_line(&mut self, node: NodeKey, line: Line) {
+        if let Some(packets) = &mut self.packets {
+            packets.set_rates(node.0, [line.up_bytes_per_sec, line.down_bytes_per_sec]);
+        }
         self.hosts[node.0 as usize].line = line;
     }
 
@@ -245,8 +226,8 @@ impl SimPorts {
 
     /// Whether any line has something to send.
     #[must_use]
-    pub const fn is_moving(&self) -> bool {
-        !self.busy.is_empty()
+    pub fn is_moving(&self) -> bool {
+        !self.busy.is_empty() || self.packets.as_ref().is_some_and(Packets::is_moving)
     }
 
     /// When the next thing arrives, if nothing more is sent. Exact while nothing [is
@@ -267,6 +248,7 @@ impl SimPorts {
     pub fn advance(&mut self, inbox: &mut Inbox) {
         self.tick += 1;
         self.transfer(inbox);
+        self.run_packets(inbox);
         while let Some(mut list) = self.under_way.take(self.tick) {
             for (end, arrival) in list.drain(..) {
                 self.arrive(end, arrival, inbox);
@@ -335,12 +317,12 @@ impl SimPorts {
         self.answers.put(tick, event);
     }
 
-    fn tick_after(&self, delay: Duration) -> u64 {
+    pub(super) fn tick_after(&self, delay: Duration) -> u64 {
         let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         self.tick + nanos.div_ceil(self.tick_nanos).max(1)
     }
 
-    fn end_of(&self, peer: PeerKey) -> Option<End> {
+    pub(super) fn end_of(&self, peer: PeerKey) -> Option<End> {
         let number = peer.raw() >> 1;
         let (connection, side) = if peer.is_incoming() {
             (u32::try_from(number).ok()?, 1)
@@ -349,220 +331,5 @@ impl SimPorts {
             (*self.dialed.get(at)?, 0)
         };
         (connection != NOWHERE).then_some(End { connection, side })
-    }
-
-    fn net(&mut self, command: NetCommand, inbox: &mut Inbox) {
-        match command {
-            NetCommand::Connect { peer, node, addr } => self.connect(peer, node, addr),
-            NetCommand::Handshake { peer, handshake } => {
-                self.send(peer, Item::Handshake(Box::new(handshake)));
-            }
-            NetCommand::Send { peer, message } => {
-                self.send(peer, Item::Message(message));
-            }
-            NetCommand::SendBlock {
-                peer,
-                piece,
-                begin,
-                payload,
-            } => {
-                let bytes = payload.len() as u32;
-                let Some(end) = self.end_of(peer) else { return };
-                let node = self.connections[end.connection as usize].nodes[usize::from(end.side)];
-                let mark = self.mark(node);
-                let block = Item::Block {
-                    piece: piece.0,
-                    begin,
-                    len: bytes,
-                    mark,
-                };
-                if !self.send(peer, block) {
-                    inbox.net.push_back(NetEvent::Sent { peer, bytes });
-                }
-            }
-            NetCommand::Close { peer } => self.close(peer),
-        }
-    }
-
-    /// The mark of the next block that a node sends: 0 unless it spoils it.
-    fn mark(&mut self, node: u32) -> u32 {
-        let host = &mut self.hosts[node as usize];
-        host.blocks_sent = host.blocks_sent.wrapping_add(1);
-        let spoiled = host.spoils_one_in > 0 && host.blocks_sent.is_multiple_of(host.spoils_one_in);
-        if spoiled { node + 1 } else { 0 }
-    }
-
-    fn connect(&mut self, peer: PeerKey, node: NodeKey, addr: SocketAddr) {
-        let number = (peer.raw() >> 1) as usize;
-        if self.dialed.len() <= number {
-            self.dialed.resize(number + 1, NOWHERE);
-        }
-        let connection = self.connections.len() as u32;
-        self.dialed[number] = connection;
-        let here = self.hosts[node.0 as usize].line;
-        let there = node_of(addr.ip()).filter(|there| {
-            let host = self.hosts.get(there.0 as usize);
-            host.is_some_and(|host| host.alive && host.line.reachable)
-        });
-        let line = there.map(|there| self.hosts[there.0 as usize].line);
-        let delay = line.map_or(Duration::ZERO, |line| self.regions.one_way(&here, &line));
-        let loss = here.loss_ppm.max(line.map_or(0, |line| line.loss_ppm));
-        let cap = loss_cap(delay * 2, loss);
-        self.connections.push(Connection {
-            peers: [peer, PeerKey::incoming(u64::from(connection))],
-            nodes: [node.0, there.map_or(NOWHERE, |there| there.0)],
-            open: [true, there.is_some()],
-            delay_nanos: u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX),
-            places: [NOWHERE; 2],
-            unchoked: [NEVER; 2],
-        });
-        self.pipes.extend([Pipe::new(cap), Pipe::new(cap)]);
-        for end in [Some(node), there].into_iter().flatten() {
-            self.hosts[end.0 as usize].connections.push(connection);
-        }
-        let dialer = End {
-            connection,
-            side: 0,
-        };
-        if there.is_none() {
-            let tick = self.tick_after(CONNECT_TIMEOUT);
-            let closed = Arrival::Closed(CloseReason::ConnectTimeout);
-            self.under_way.put(tick, (dialer, closed));
-            return;
-        }
-        let round_trip = self.tick_after(delay * 2);
-        self.under_way.put(round_trip, (dialer, Arrival::Connected));
-        self.under_way
-            .put(round_trip, (dialer.other(), Arrival::Accepted));
-    }
-
-    /// Hands something to a connection; says whether it took it.
-    fn send(&mut self, peer: PeerKey, item: Item) -> bool {
-        let Some(end) = self.end_of(peer) else {
-            return false;
-        };
-        let row = &mut self.connections[end.connection as usize];
-        let side = usize::from(end.side);
-        if !row.open[side] {
-            return false;
-        }
-        self.books
-            .note_control(row.nodes[side], item.control_bytes());
-        match item {
-            Item::Message(Message::Unchoke) if row.unchoked[side] == NEVER => {
-                row.unchoked[side] = self.tick;
-            }
-            Item::Message(Message::Choke) => self.choked(end),
-            Item::Handshake(_) | Item::Message(_) | Item::Block { .. } => {}
-        }
-        let row = &self.connections[end.connection as usize];
-        let host = &mut self.hosts[row.nodes[side] as usize];
-        let sending = host.busy.get_mut(row.places[side] as usize);
-        let is_payload = matches!(item, Item::Block { .. });
-        let bytes = item.line_bytes();
-        if !is_payload && sending.as_ref().is_none_or(|row| row.backlog == 0) {
-            // Nothing is in its way, and it is too small to wait for a share of the line.
-            host.owe(self.tick, self.tick_nanos, bytes);
-            let delay = row.delay_nanos.div_ceil(self.tick_nanos).max(1);
-            self.under_way
-                .put(self.tick + delay, (end.other(), Arrival::Item(item)));
-            return true;
-        }
-        self.pipes[end.at()].push(item);
-        match sending {
-            Some(sending) => sending.backlog += bytes,
-            None => self.list(end, bytes),
-        }
-        true
-    }
-
-    /// Notes that something is to leave by an end where nothing was.
-    fn list(&mut self, end: End, backlog: u64) {
-        let row = &mut self.connections[end.connection as usize];
-        let side = usize::from(end.side);
-        let (from, pipe) = (row.nodes[side], &self.pipes[end.at()]);
-        let loss_cap = match pipe.cap_bytes_per_sec {
-            u64::MAX => u64::MAX,
-            cap => scaled(cap, self.tick_nanos, 1_000_000_000),
-        };
-        let host = &mut self.hosts[from as usize];
-        row.places[side] = host.busy.len() as u32;
-        host.busy.push(Sending {
-            end,
-            to: row.nodes[1 - side],
-            backlog,
-            head: 0,
-            window: pipe.window,
-            loss_cap,
-            rtt_nanos: 2 * row.delay_nanos,
-        });
-        if !core::mem::replace(&mut host.listed, true) {
-            self.busy.push(from);
-        }
-    }
-
-    fn close(&mut self, peer: PeerKey) {
-        let Some(end) = self.end_of(peer) else { return };
-        let row = &mut self.connections[end.connection as usize];
-        let side = usize::from(end.side);
-        if !core::mem::take(&mut row.open[side]) {
-            return;
-        }
-        self.clear(end);
-        self.choked(end);
-        let row = &self.connections[end.connection as usize];
-        if row.open[1 - side] {
-            let delay = row.delay_nanos.div_ceil(self.tick_nanos).max(1);
-            let closed = Arrival::Closed(CloseReason::Remote);
-            self.under_way.put(self.tick + delay, (end.other(), closed));
-        }
-    }
-
-    fn arrive(&mut self, end: End, arrival: Arrival, inbox: &mut Inbox) {
-        let row = &mut self.connections[end.connection as usize];
-        let side = usize::from(end.side);
-        if !row.open[side] {
-            return;
-        }
-        let peer = row.peers[side];
-        let event = match arrival {
-            Arrival::Connected => NetEvent::Connected { peer },
-            Arrival::Accepted => {
-                let from = addr_of(NodeKey(row.nodes[1 - side])).ip();
-                NetEvent::Accepted {
-                    peer,
-                    node: NodeKey(row.nodes[side]),
-                    // A port of the dialer's own choice; it cannot be reached there.
-                    addr: SocketAddr::new(from, 40_000),
-                }
-            }
-            Arrival::Item(Item::Handshake(handshake)) => NetEvent::Handshake {
-                peer,
-                handshake: *handshake,
-            },
-            Arrival::Item(Item::Message(message)) => NetEvent::Message { peer, message },
-            Arrival::Item(Item::Block {
-                piece,
-                begin,
-                len,
-                mark,
-            }) => {
-                let [to, from] = [row.nodes[side], row.nodes[1 - side]];
-                self.books.payload_received(to, from, len);
-                NetEvent::Block {
-                    peer,
-                    piece,
-                    begin,
-                    payload: BlockBuffer::declared(len, mark),
-                }
-            }
-            Arrival::Closed(reason) => {
-                row.open[side] = false;
-                self.clear(end);
-                self.choked(end);
-                NetEvent::Closed { peer, reason }
-            }
-        };
-        inbox.net.push_back(event);
     }
 }

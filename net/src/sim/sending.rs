@@ -20,20 +20,25 @@ pub(super) struct Sending {
     pub(super) window: u64,
     /// Line bytes that loss lets leave in a tick.
     pub(super) loss_cap: u64,
-    /// Round-trip time.
+    /// Round-trip time without queues.
     pub(super) rtt_nanos: u64,
+    /// How long what it sends waits in queues.
+    pub(super) queue_nanos: u64,
+    /// Whether it gives way to others.
+    pub(super) yields: bool,
 }
 
 impl Sending {
     /// Bytes that may leave in a tick.
     pub(super) fn want(&self, tick_nanos: u64) -> u64 {
+        let rtt_nanos = self.rtt_nanos + self.queue_nanos;
         let by_loss = self.backlog.min(self.loss_cap.max(1));
         // A window that holds all of it needs no division, and there is one for every flow and tick.
         let in_window = self.window.checked_mul(tick_nanos);
-        let asked = by_loss.checked_mul(self.rtt_nanos);
+        let asked = by_loss.checked_mul(rtt_nanos);
         match (in_window, asked) {
             (Some(in_window), Some(asked)) if in_window >= asked => by_loss,
-            _ => by_loss.min(scaled(self.window, tick_nanos, self.rtt_nanos).max(1)),
+            _ => by_loss.min(scaled(self.window, tick_nanos, rtt_nanos).max(1)),
         }
     }
 
@@ -80,6 +85,8 @@ mod tests {
             window: WINDOW_START_BYTES,
             loss_cap: u64::MAX,
             rtt_nanos: 100_000_000,
+            queue_nanos: 0,
+            yields: false,
         }
     }
 
@@ -98,6 +105,9 @@ mod tests {
     fn the_least_of_backlog_window_and_loss_bounds_a_tick() {
         let mut row = sending();
         assert_eq!(row.want(10_000_000), WINDOW_START_BYTES / 10);
+        // A queue makes the way longer.
+        row.queue_nanos = row.rtt_nanos;
+        assert_eq!(row.want(10_000_000), WINDOW_START_BYTES / 20);
         row.loss_cap = 100;
         assert_eq!(row.want(10_000_000), 100);
         row.backlog = 7;
@@ -105,7 +115,7 @@ mod tests {
         // Something always leaves, and no round trip is no bound.
         (row.loss_cap, row.window) = (0, 0);
         assert_eq!(row.want(10_000_000), 1);
-        (row.rtt_nanos, row.loss_cap) = (0, u64::MAX);
+        (row.rtt_nanos, row.queue_nanos, row.loss_cap) = (0, 0, u64::MAX);
         assert_eq!(row.want(10_000_000), 7);
     }
 }

@@ -6,15 +6,35 @@ use dunlin_port::net::NetEvent;
 use super::connections::{Arrival, Item, NOWHERE};
 use super::flow::Flow;
 use super::ports::SimPorts;
+use super::queue::ledbat_floor;
+use super::sending::Sending;
 
 impl SimPorts {
     /// Shares the lines and moves the bytes of one tick.
     pub(super) fn transfer(&mut self, inbox: &mut Inbox) {
         if self.busy.is_empty() {
+            self.queues.empty();
             return;
         }
         self.gather();
-        self.shares.compute(&mut self.flows, &self.up, &self.down);
+        let (flows, up, down) = (&mut self.flows, &self.up, &self.down);
+        if self.has_utp {
+            self.turns
+                .compute(&mut self.shares, flows, &self.floors, up, down);
+        } else {
+            self.shares.compute(flows, up, down);
+        }
+        self.carry(inbox);
+        if self.has_buffers {
+            let budgets = [&*self.up, &*self.down];
+            self.queues
+                .measure(&self.hosts, &self.flows, &self.floors, budgets);
+        }
+        self.let_go();
+    }
+
+    /// Moves what each flow may send, and sends on what has left whole.
+    fn carry(&mut self, inbox: &mut Inbox) {
         let Self {
             flows,
             busy,
@@ -39,8 +59,11 @@ impl SimPorts {
                 let connection = &connections[end.connection as usize];
                 let peer = connection.peers[usize::from(end.side)];
                 // What leaves during a tick is there at the first tick that its delay has passed by.
-                let at = *tick + connection.delay_nanos.div_ceil(*tick_nanos);
-                row.head = pipes[end.at()].drain(row.head, share, |item| {
+                let delay = connection.delay_nanos + row.queue_nanos;
+                let pipe = &mut pipes[end.at()];
+                let at = pipe.arrives_at.max(*tick + delay.div_ceil(*tick_nanos));
+                pipe.arrives_at = at;
+                row.head = pipe.drain(row.head, share, |item| {
                     if let Item::Block { len, .. } = item {
                         books.payload_sent(from, len);
                         inbox.net.push_back(NetEvent::Sent { peer, bytes: len });
@@ -49,12 +72,12 @@ impl SimPorts {
                 });
             }
         }
-        self.let_go();
     }
 
     /// Lists what wants to be sent, and what each line can carry.
     fn gather(&mut self) {
         self.flows.clear();
+        self.floors.clear();
         self.up.resize(self.hosts.len(), 0);
         self.down.clear();
         for host in &mut self.hosts {
@@ -66,6 +89,19 @@ impl SimPorts {
             let debt = host.debt.min(self.up[from as usize]);
             host.pay(self.tick, self.tick_nanos);
             self.up[from as usize] -= debt;
+            if self.has_buffers {
+                for row in &mut host.busy {
+                    row.queue_nanos = self.queues.waits(from, row.to);
+                }
+            }
+            if self.has_utp {
+                let tick_nanos = self.tick_nanos;
+                let floor = |row: &Sending| {
+                    let rtt_nanos = row.rtt_nanos + row.queue_nanos;
+                    row.yields.then(|| ledbat_floor(tick_nanos, rtt_nanos))
+                };
+                self.floors.extend(host.busy.iter().map(floor));
+            }
             self.flows.extend(host.busy.iter().map(|row| Flow {
                 from,
                 to: row.to,

@@ -125,7 +125,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(scenario: &'a Scenario) -> Result<Self, RunError> {
-        let Model::Flow { tick } = scenario.model;
+        let tick = scenario.model.tick();
         let info = torrent(scenario)?;
         let pieces = info.geometry().piece_count();
         let groups = scenario.classes.len() as u16;
@@ -135,6 +135,7 @@ impl<'a> Run<'a> {
             tracker: tracker(scenario),
             seed: scenario.rng_seed,
             groups,
+            packets: matches!(scenario.model, Model::Packet { .. }),
         });
         let plans = population(scenario);
         let memory = memory(plans.len());

@@ -3,13 +3,13 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use dunlin_net::sim::{Line, Region, Regions};
+use dunlin_net::sim::{Line, Region, Regions, Transport};
 use dunlin_net::tracker_server::TrackerServerOptions;
 use dunlin_port::config::{EngineConfig, SlotCount};
 use dunlin_protocol::metainfo::{Info, MetainfoBuilder};
 
 use super::RunError;
-use crate::schema::{Behaviour, Class, Micros, Rtt, Scenario};
+use crate::schema::{self, Behaviour, Class, Micros, Rtt, Scenario};
 
 /// The torrent that a scenario shares. Its hashes are of nothing: payload is declared.
 pub(super) fn torrent(scenario: &Scenario) -> Result<Arc<Info>, RunError> {
@@ -63,6 +63,11 @@ pub(super) fn line(scenario: &Scenario, class: &Class) -> Line {
         access_delay: Duration::from_micros(class.access_delay.0 / 2),
         region: Region(region as u16),
         reachable: !class.nat,
+        transport: match class.transport {
+            schema::Transport::Tcp => Transport::Tcp,
+            schema::Transport::Utp => Transport::Utp,
+        },
+        buffer: class.buffer.map(|time| Duration::from_micros(time.0)),
         loss_ppm: class.loss_ppm,
     }
 }

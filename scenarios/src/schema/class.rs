@@ -27,6 +27,14 @@ pub struct Class {
     /// Packets lost on every connection of such a node, in millionths. Default 0.
     #[serde(default)]
     pub loss_ppm: u32,
+    /// What carries the connections that such a node opens; those that it accepts are as the other end
+    /// opens them. Default [`Transport::Tcp`].
+    #[serde(default)]
+    pub transport: Transport,
+    /// How long the queue before the line is, each way, in the time that it takes to empty. In flows
+    /// without one nothing ever waits, the default; packets need one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<Micros>,
     /// Whether the nodes are behind a NAT: they connect to others but cannot accept. Default false.
     #[serde(default)]
     pub nat: bool,
@@ -53,6 +61,16 @@ pub struct Class {
     /// Plays the content while it comes; the node's missed deadlines are counted as stalls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<Streaming>,
+}
+
+/// What carries connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Transport {
+    /// TCP: fills queues, and shares lines evenly.
+    #[default]
+    Tcp,
+    /// µTP (BEP 29): gives way to TCP, and keeps queues at 100 ms, where they are longer than that.
+    Utp,
 }
 
 /// With or without the content at the start.

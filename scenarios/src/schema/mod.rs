@@ -14,10 +14,10 @@ mod tree;
 mod units;
 
 pub use check::{
-    CLASSES_MAX, DELAY_MAX, FAULTS_MAX, NAME_BYTES_MAX, NODES_MAX, OutOfRange, REGIONS_MAX,
-    RUN_MAX, SERIES_ROWS_MAX,
+    CLASSES_MAX, DELAY_MAX, FAULTS_MAX, NAME_BYTES_MAX, NODES_MAX, OutOfRange, PACKET_NODES_MAX,
+    REGIONS_MAX, RUN_MAX, SERIES_ROWS_MAX,
 };
-pub use class::{Arrival, Behaviour, Class, Role, Span, Stay, Streaming};
+pub use class::{Arrival, Behaviour, Class, Role, Span, Stay, Streaming, Transport};
 pub use expect::{Completion, Expectation, Yardstick};
 pub use scenario::{Content, Fault, FaultKind, Model, Overlay, Record, Rtt, Scenario, Stop};
 pub use strategy::{PickRule, SeedChokeRule, Slots, Strategy, StrategyChoice};

@@ -65,6 +65,22 @@ pub enum Model {
         /// Length of a step, 1 ms to 1 s.
         tick: Micros,
     },
+    /// Packet by packet through a queue before each line, for at most [`super::PACKET_NODES_MAX`]
+    /// nodes: every class needs a `buffer`.
+    Packet {
+        /// How often the nodes look at what came, 1 ms to 1 s.
+        tick: Micros,
+    },
+}
+
+impl Model {
+    /// Length of a step.
+    #[must_use]
+    pub const fn tick(&self) -> Micros {
+        match self {
+            Self::Flow { tick } | Self::Packet { tick } => *tick,
+        }
+    }
 }
 
 impl Default for Model {

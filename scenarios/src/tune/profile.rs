@@ -62,16 +62,18 @@ impl Profile {
 }
 
 /// Every parameter of a strategy.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 14] = [
     "slots",
     "choke_interval",
     "optimistic_interval",
     "snub",
     "seed_choke",
     "seed_quota_pieces",
+    "super_seed",
     "pick",
     "random_first_pieces",
     "request_queue",
+    "requests_max",
     "request_timeout",
     "connections",
     "half_open",

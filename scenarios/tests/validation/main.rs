@@ -12,6 +12,7 @@ use dunlin_scenarios::summary::Summary;
 mod distribution;
 mod heterogeneity;
 mod overhead;
+mod physics;
 mod reciprocation;
 mod seeds;
 

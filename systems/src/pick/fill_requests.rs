@@ -254,11 +254,20 @@ impl Motion<'_, '_, '_> {
     ) -> Option<PieceIndex> {
         let copies = |piece| self.availability.partial(piece);
         let rank = |piece| (offer.rarest_first()).then(|| self.order.rank(piece, copies(piece)));
-        let open = self.active.0.iter().filter(|&(&piece, &entity)| {
-            offer.admits(piece) && has_block(self.opened, self.rows, entity, peer)
-        });
-        let best = open.map(|(&piece, _)| (rank(piece), piece)).min()?;
-        new.is_none_or(|new| best.0 <= rank(new)).then_some(best.1)
+        let bound = new.map(rank);
+        let mut best = None;
+        for (&piece, &entity) in &self.active.0 {
+            let place = (rank(piece), piece);
+            // Whether it has a block left is the dearest question, so it comes last.
+            if bound.is_none_or(|bound| place.0 <= bound)
+                && best.is_none_or(|best| place < best)
+                && offer.admits(piece)
+                && has_block(self.opened, self.rows, entity, peer)
+            {
+                best = Some(place);
+            }
+        }
+        best.map(|(_, piece)| piece)
     }
 
     fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {

@@ -4,7 +4,7 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX, REQUEST_BYTES_MAX};
 use dunlin_base::{EngineTime, NodeKey, PeerKey};
-use dunlin_components::node::ChokeRound;
+use dunlin_components::node::{ChokeRound, Rules};
 use dunlin_components::peer::{
     AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, RemoteHave,
     Strikes, UploadQueue,
@@ -13,6 +13,7 @@ use dunlin_components::torrent::{Content, Have, SuperSeeding, Torrent, Traffic};
 use dunlin_components::world::{
     NodeIndex, Now, PeerIndex, PortOutbox, RequestFamily, RoutedEvents, Work,
 };
+use dunlin_port::config::SlotCount;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
@@ -94,7 +95,7 @@ pub(super) fn queue_requests(
 #[derive(SystemParam)]
 pub(super) struct Guests<'w, 's> {
     nodes: Res<'w, NodeIndex>,
-    rounds: Query<'w, 's, &'static mut ChokeRound>,
+    rounds: Query<'w, 's, (&'static Rules, &'static mut ChokeRound)>,
 }
 
 impl Guests<'_, '_> {
@@ -105,9 +106,13 @@ impl Guests<'_, '_> {
         is_served: impl Fn(PeerKey) -> bool,
     ) -> Verdict {
         let node = self.nodes.0.get(&node);
-        let Some(mut round) = node.and_then(|node| self.rounds.get_mut(*node).ok()) else {
+        let Some((rules, mut round)) = node.and_then(|node| self.rounds.get_mut(*node).ok()) else {
             return Verdict::Reject;
         };
+        // Who has no slots gives nothing, not to newcomers either.
+        if rules.0.choke.slots == SlotCount::Fixed(0) {
+            return Verdict::Reject;
+        }
         if round
             .guest
             .is_some_and(|guest| guest != peer && is_served(guest))

@@ -42,14 +42,18 @@ pub(super) fn read_blocks(
     // Those first that were served longest ago: what is left of a limit goes round.
     let turn = |peer: PeerKey| {
         let entity = index.get(peer)?;
-        let (_, _, queue, _) = peers.get(entity).ok()?;
-        Some((queue.served_at, peer, entity))
+        let (_, traffic, queue, _) = peers.get(entity).ok()?;
+        // Half a window at a time: one block for each that left would be a read, a wake-up and a tick
+        // for each block. What is in flight still comes back as it leaves.
+        let in_flight_max = in_flight_max(traffic.up.bytes_per_sec(now.0));
+        let due = !queue.waiting.is_empty() && queue.in_flight_bytes() <= in_flight_max / 2;
+        due.then_some((queue.served_at, peer, entity, in_flight_max))
     };
     let due = work.serve.take().into_iter();
     let mut turns: Vec<_> = due.filter_map(turn).collect();
-    turns.sort_unstable_by_key(|&(served_at, peer, _)| (served_at, peer));
-    for (_, peer, entity) in turns {
-        let Ok((of, traffic, mut queue, mut own)) = peers.get_mut(entity) else {
+    turns.sort_unstable_by_key(|&(served_at, peer, ..)| (served_at, peer));
+    for (_, peer, entity, in_flight_max) in turns {
+        let Ok((of, _, mut queue, mut own)) = peers.get_mut(entity) else {
             continue;
         };
         let Ok((torrent, node, mut buckets)) = torrents.get_mut(of.0) else {
@@ -60,12 +64,6 @@ pub(super) fn read_blocks(
         };
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
-        let in_flight_max = in_flight_max(traffic.up.bytes_per_sec(now.0));
-        // Half a window at a time: one block for each that left would be a read, a wake-up and a
-        // tick for each block. What is in flight still comes back as it leaves.
-        if in_flight > in_flight_max / 2 {
-            continue;
-        }
         while in_flight < in_flight_max
             && let Some(request) = queue.waiting.front().copied()
         {

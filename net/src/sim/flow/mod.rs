@@ -10,5 +10,7 @@
 #[cfg(test)]
 mod exact;
 mod share;
+mod turns;
 
 pub(super) use share::{Flow, Shares};
+pub(super) use turns::Turns;

@@ -2,10 +2,10 @@
 
 use dunlin_port::config::{Config, EngineConfig};
 
-use super::{CLASSES_MAX, DELAY_MAX, Faults, NODES_MAX, RUN_MAX};
+use super::{CLASSES_MAX, DELAY_MAX, Faults, NODES_MAX, PACKET_NODES_MAX, RUN_MAX};
 use crate::schema::{
-    Arrival, Behaviour, Class, Micros, Permille, Rate, Role, Rtt, Scenario, Span, Stay, Strategy,
-    StrategyChoice,
+    Arrival, Behaviour, Class, Micros, Model, Permille, Rate, Role, Rtt, Scenario, Span, Stay,
+    Strategy, StrategyChoice,
 };
 
 /// Slowest line: 1 kbit/s.
@@ -25,10 +25,14 @@ impl Scenario {
             .iter()
             .map(|class| u64::from(class.count))
             .sum();
-        if !(1..=u64::from(NODES_MAX)).contains(&nodes) {
+        let most = match self.model {
+            Model::Flow { .. } => NODES_MAX,
+            Model::Packet { .. } => PACKET_NODES_MAX,
+        };
+        if !(1..=u64::from(most)).contains(&nodes) {
             faults.add(
                 "classes",
-                format!("have {nodes} nodes, expected 1 to {NODES_MAX}"),
+                format!("have {nodes} nodes, expected 1 to {most}"),
             );
         }
         let has_seed = |class: &Class| class.role == Role::Seed && class.count > 0;
@@ -81,6 +85,15 @@ impl Scenario {
             DELAY_MAX,
         );
         faults.range(format!("{path}.loss_ppm"), class.loss_ppm, 0, 500_000);
+        if let Some(buffer) = class.buffer {
+            let millisecond = Micros(1_000);
+            faults.range(format!("{path}.buffer"), buffer, millisecond, DELAY_MAX);
+        } else if matches!(self.model, Model::Packet { .. }) {
+            faults.add(
+                format!("{path}.buffer"),
+                "is missing, but packets wait in one",
+            );
+        }
         let region = format!("{path}.region");
         match (&self.rtt, &class.region) {
             (Rtt::Uniform(_), Some(_)) => faults.add(region, "is set, but rtt has no regions"),

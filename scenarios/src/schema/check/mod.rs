@@ -7,10 +7,12 @@ use core::fmt;
 
 use dunlin_base::limits::{PIECE_BYTES_MAX, PIECES_MAX};
 
-use super::{Micros, Model, Permille, Rtt, Scenario, Stop};
+use super::{Micros, Permille, Rtt, Scenario, Stop};
 
 /// Most nodes of a scenario.
 pub const NODES_MAX: u32 = 1_000_000;
+/// Most nodes whose packets are simulated one by one.
+pub const PACKET_NODES_MAX: u32 = 50;
 /// Most classes.
 pub const CLASSES_MAX: usize = 256;
 /// Most regions.
@@ -98,7 +100,7 @@ impl Scenario {
         if self.about.trim().is_empty() {
             faults.add("about", "is empty, expected a sentence");
         }
-        let Model::Flow { tick } = self.model;
+        let tick = self.model.tick();
         faults.range("model.tick", tick, Micros(1_000), Micros(1_000_000));
         faults.range("at_most", self.at_most, Micros(1_000_000), RUN_MAX);
         if let Stop::At(at) = self.stop {

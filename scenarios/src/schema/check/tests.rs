@@ -4,7 +4,7 @@ use crate::schema::tests::MINIMAL;
 use crate::schema::{Override, Scenario};
 
 /// Overrides that break the minimal scenario, and what is said of them.
-const BROKEN: [(&[&str], &str); 41] = [
+const BROKEN: [(&[&str], &str); 44] = [
     (&["name="], "name is \"\""),
     (&["name=\"a b\""], "name is \"a b\""),
     (&["about=\" \""], "about is empty"),
@@ -53,6 +53,15 @@ const BROKEN: [(&[&str], &str); 41] = [
     (
         &["classes.1.loss_ppm=900000"],
         "classes[1].loss_ppm is 900000",
+    ),
+    (&["classes.1.buffer=20s"], "classes[1].buffer is 20s"),
+    (
+        &["model=Packet(tick: \"10ms\")"],
+        "classes[0].buffer is missing",
+    ),
+    (
+        &["model=Packet(tick: \"10ms\")", "classes.1.count=60"],
+        "classes have 61 nodes, expected 1 to 50",
     ),
     (
         &["classes.1.strategy=lazy"],
