@@ -2,7 +2,7 @@
 //!
 //! A piece that is alone waits for company as long as others keep coming, which at full speed is a
 //! few milliseconds and halves the cost of a download where vectors are much faster than one
-//! message at a time; at a trickle it waits for [`GAP`] only.
+//! message at a time; at a trickle it waits for a few milliseconds only.
 
 use std::collections::VecDeque;
 use std::io;
