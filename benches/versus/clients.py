@@ -1,4 +1,4 @@
-"""How each client is told to do a thing. A `None` says that it cannot, or not without its own interface.
+"""How each client is told to do a thing.
 
 `get` and `check` are commands that end by themselves when it is done; `seed` says when it serves.
 """
@@ -79,7 +79,6 @@ def create(client, content, out):
             return ["mktorrent", "-l", "20", "-t", str(os.cpu_count()), "-o", made, content.path]
         case "transmission":
             return ["transmission-create", "-s", "1024", "-o", made, content.path]
-    return None
 
 
 # What a client has to be told to take five hundred peers of one torrent.
@@ -96,7 +95,6 @@ def seed(client, content, folder, out, ip=lab.SEED_IP):
         case "libtorrent":
             return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:6881", "--save", folder, content.torrent], '"complete"'
         case "rqbit":
-            # It would end when it is complete, were it not for the port that it has to keep.
             return [*RQBIT, "--disable-trackers", "--listen-port", "6881", "--listen-ip", ip, "download", "--disable-http-api",
                     "--overwrite", "-o", folder, content.torrent], "100.00%"
         case "aria2":

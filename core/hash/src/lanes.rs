@@ -4,7 +4,6 @@ use crate::{
     Sha1Digest,
     algorithm::{Algorithm, LANES_MAX, Sha1, States},
     cursor::{SHA_BLOCK_BYTES, ShaBlock, pad},
-    kernel::Kernel,
 };
 
 /// SHA-1 of up to [`Sha1Lanes::MAX`] messages of equal length, of which a stripe each is at hand at
@@ -101,7 +100,7 @@ impl Sha1Lanes {
         let mut first = 0;
         while first < runs.len() {
             let kernel = Sha1::kernel_for(runs.len() - first);
-            let end = runs.len().min(first + Kernel::lanes(kernel));
+            let end = runs.len().min(first + kernel.lanes());
             Sha1::compress(kernel, &mut self.states, first, &runs[first..end]);
             first = end;
         }

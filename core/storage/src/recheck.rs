@@ -92,8 +92,8 @@ pub enum RecheckError {
     /// The disk failed in another way than by a file that is missing or short.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The system gave no thread to read ahead.
-    #[error("cannot start a thread to read ahead: {0}")]
+    /// The system gave no thread to check with.
+    #[error("cannot start a thread to check pieces with: {0}")]
     Thread(#[source] std::io::Error),
 }
 

@@ -164,11 +164,12 @@ fn judge(
     // BEP 6: who has something to trade by now waits for its turn.
     let is_newcomer = || theirs.is_none_or(|have| have.bits.count() < ALLOWED_FAST_PIECES.into());
     let free = !choking.0 || (is_newcomer() && allowed.to_it.contains(&piece));
-    let known = queue.waiting.contains(request) || queue.reading.contains(request);
+    // It looks through all that waits, so it is asked last.
+    let is_known = || queue.waiting.contains(request) || queue.reading.contains(request);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
     let fits = request.len <= dunlin_base::BLOCK_BYTES;
-    if !free || !fits || known || !have.0.has(piece) || queue.waiting.len() >= PEER_REQUESTS_IN_MAX
-    {
+    let has_room = queue.waiting.len() < PEER_REQUESTS_IN_MAX;
+    if !free || !fits || !has_room || !have.0.has(piece) || is_known() {
         Verdict::Reject
     } else if choking.0 {
         Verdict::ServeGuest
