@@ -7,11 +7,12 @@ import functools
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import lab
 
-ALL = ["dunlin", "libtorrent", "rqbit", "aria2", "transmission"]
+ALL = ["dunlin", "libtorrent", "qbittorrent", "rqbit", "aria2", "transmission"]
 TRACKER_PORT = 6969
 
 
@@ -44,6 +45,8 @@ def get(client, content, out, peers):
                     "--initial-peers", ",".join(peers), content.torrent]
         case "aria2":
             return [*ARIA2, "--seed-time=0", "-d", out, content.torrent]
+        case "qbittorrent":
+            return qbittorrent(out, out, content, peers)
         case "transmission":
             return transmission(out, ["-w", out, content.torrent])
 
@@ -60,6 +63,8 @@ def check(client, content, folder, out):
                     folder, content.torrent]
         case "aria2":
             return [*ARIA2, "--check-integrity=true", "--hash-check-only=true", "-d", folder, content.torrent]
+        case "qbittorrent":
+            return qbittorrent(out, folder, content)
         case "transmission":
             return transmission(out, ["-w", folder, "--verify", content.torrent])
 
@@ -100,8 +105,30 @@ def seed(client, content, folder, out, ip=lab.SEED_IP):
         case "aria2":
             return [*ARIA2, "--check-integrity=true", "--listen-port=6881", "--seed-time=600", "-d", folder,
                     content.torrent], "Seed"
+        case "qbittorrent":
+            return qbittorrent(out, folder, content, then="echo all complete"), "all complete"
         case "transmission":
             return transmission(out, ["-p", "6881", "-w", folder, content.torrent], ends=False), "Seeding"
+
+
+def qbittorrent(out, folder, content, peers=(), then="kill $(cat pid)"):
+    """Without a window; it runs a command when a torrent is complete, which here ends it."""
+    profile = out / "qbittorrent"
+    config = profile / "qBittorrent/config/qBittorrent.conf"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    script = out / "done.sh"
+    script.write_text(f"#!/bin/sh\ncd {out} && {then}\n")
+    script.chmod(0o755)
+    config.write_text(
+        f"[LegalNotice]\nAccepted=true\n\n[AutoRun]\nenabled=true\nprogram={script}\n\n"
+        "[Preferences]\nWebUI\\LocalHostAuth=false\nWebUI\\Port=8080\nWebUI\\CSRFProtection=false\n"
+        "WebUI\\HostHeaderValidation=false\nWebUI\\UseUPnP=false\n\n"
+        "[BitTorrent]\nSession\\DHTEnabled=false\nSession\\LSDEnabled=false\nSession\\PeXEnabled=false\n"
+        "Session\\Port=6881\nSession\\QueueingSystemEnabled=false\nSession\\BTProtocol=TCP\nSession\\Encryption=2\n"
+        "Session\\SSRFMitigation=false\n\n[Network]\nPortForwardingEnabled=false\n"
+    )
+    giver = " ".join(map(str, [sys.executable, Path(__file__).with_name("qbittorrent.py"), content.torrent, folder, *peers]))
+    return ["sh", "-c", f"echo $$ > {out}/pid; {giver} & exec qbittorrent-nox --profile={profile}"]
 
 
 def transmission(out, arguments, ends=True):
