@@ -14,6 +14,7 @@ import lab
 
 ALL = ["dunlin", "libtorrent", "qbittorrent", "rqbit", "aria2", "transmission"]
 TRACKER_PORT = 6969
+CROWD = Path(__file__).with_name("crowd.py")
 
 
 @functools.cache
@@ -49,6 +50,8 @@ def get(client, content, out, peers):
             return qbittorrent(out, out, content, peers)
         case "transmission":
             return transmission(out, ["-w", out, content.torrent])
+        case "sink":
+            return [sys.executable, CROWD, *peers[0].split(":"), content.torrent, "1", str(content.size >> 20), "in-order"]
 
 
 def check(client, content, folder, out):
@@ -98,7 +101,7 @@ def seed(client, content, folder, out, ip=lab.SEED_IP):
             return [dunlin(), "--config", out / "dunlin.toml", "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:6881", "--no-trackers",
                     "--state-dir", out / "state", "--json"], '"seeding"'
         case "libtorrent":
-            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:6881", "--save", folder, content.torrent], '"complete"'
+            return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{ip}:6881", "--save", folder, content.torrent], '"type": "complete"'
         case "rqbit":
             return [*RQBIT, "--disable-trackers", "--listen-port", "6881", "--listen-ip", ip, "download", "--disable-http-api",
                     "--overwrite", "-o", folder, content.torrent], "100.00%"

@@ -1,9 +1,10 @@
 """Many leeches in one thread, which throw away what they get: what a seed's work costs by the number of its peers.
 
-    crowd.py IP PORT TORRENT CONNECTIONS MIB
+    crowd.py IP PORT TORRENT CONNECTIONS MIB [in-order]
 
 Each has an address of its own, which has to lead here (see `CROWD_NETWORK` in lab.py), asks for random blocks, 64 at
-a time, and says `have` for each piece's worth; the program ends when `MIB` have come by all together.
+a time, and says `have` for each piece's worth; the program ends when `MIB` have come by all together. With `in-order`
+blocks are asked for one behind the other, 512 at a time: the most that a seed can give.
 """
 
 import hashlib
@@ -16,7 +17,8 @@ import struct
 import sys
 
 IP, PORT, TORRENT, CONNECTIONS, MIB = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
-BLOCK, PIPELINE, ANSWER = 16384, 64, 16384 + 13
+IN_ORDER = sys.argv[6:] == ["in-order"]
+BLOCK, PIPELINE, ANSWER = 16384, 512 if IN_ORDER else 64, 16384 + 13
 
 torrent = open(TORRENT, "rb").read()
 start = torrent.index(b"4:info") + 6
@@ -38,28 +40,34 @@ class Leech:
         interested = struct.pack(">IB", 1, 2)
         self.socket.sendall(handshake + interested)
         # Handshake, then a bitfield, then perhaps other small messages up to the unchoke.
-        self.head, self.unchoked, self.owed, self.got = b"", False, 0, 0
+        self.head, self.unchoked, self.owed, self.got, self.asked = b"", False, 0, 0, 0
         self.socket.setblocking(False)
 
     def ask(self, count):
         out = []
         for _ in range(count):
-            begin = luck.randrange(PIECE // BLOCK) * BLOCK
-            out.append(struct.pack(">IBIII", 13, 6, luck.randrange(PIECES), begin, BLOCK))
+            piece, block = divmod(self.asked, PIECE // BLOCK)
+            if not IN_ORDER:
+                piece, block = luck.randrange(PIECES), luck.randrange(PIECE // BLOCK)
+            out.append(struct.pack(">IBIII", 13, 6, piece % PIECES, block * BLOCK, BLOCK))
+            self.asked += 1
         self.socket.setblocking(True)
         self.socket.sendall(b"".join(out))
         self.socket.setblocking(False)
         self.owed += count * ANSWER
 
-    def have(self):
+    def have(self, piece):
         self.socket.setblocking(True)
-        self.socket.sendall(struct.pack(">IBI", 5, 4, luck.randrange(PIECES)))
+        self.socket.sendall(struct.pack(">IBI", 5, 4, piece if IN_ORDER else luck.randrange(PIECES)))
         self.socket.setblocking(False)
 
     def read(self):
         """Bytes of answers that came."""
         if not self.unchoked:
-            self.head += self.socket.recv(65536)
+            came = self.socket.recv(65536)
+            if not came:
+                raise SystemExit(f"the seed hung up after {self.head[:80]!r}")
+            self.head += came
             if not self.greeted():
                 return 0
             self.unchoked = True
@@ -69,10 +77,10 @@ class Leech:
         if not taken:
             raise SystemExit("the seed hung up")
         self.owed -= taken
-        pieces = (self.got + taken) // PIECE - self.got // PIECE
+        begun = self.got // PIECE
         self.got += taken
-        for _ in range(pieces):
-            self.have()
+        for piece in range(begun, self.got // PIECE):
+            self.have(piece)
         room = PIPELINE - -(-max(self.owed, 0) // ANSWER)
         if room >= PIPELINE // 2:
             self.ask(room)

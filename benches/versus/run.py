@@ -77,12 +77,12 @@ def figures(program, seconds, size):
 
 
 class Download:
-    """One leech from `count` libtorrent seeds. `seed busy` is the share of its time that the busiest seed thread worked."""
-
-    clients = clients.ALL
+    """One leech from `count` libtorrent seeds. `seed busy` is the share of its time that the busiest seed thread worked.
+    `sink` is a loop that throws away what it gets: the most that one seed can give."""
 
     def __init__(self, count, many=False):
         self.count, self.many = count, many
+        self.clients = clients.ALL + ["sink"] * (count == 1 and not many)
 
     @contextlib.contextmanager
     def prepared(self, sides, folder, mib):
@@ -109,7 +109,7 @@ class Download:
                 seconds = time.perf_counter() - began
             worked = sum(seed.cpu_secs() for seed in seeds) - worked
             busiest = max(seed.busiest_thread_secs() for seed in seeds) - before
-            if not payload.is_copied_to(out / "got"):
+            if leech.status != 0 if client == "sink" else not payload.is_copied_to(out / "got"):
                 raise Failed(leech)
         flowing = seconds - (first or 0)
         return figures(leech, seconds, payload.size) | {
@@ -170,7 +170,7 @@ class Crowd(Upload):
         with lab.scratch(folder) as out:
             command, word = clients.seed(client, payload, payload.path.parent, out)
             mib = min(512, payload.size >> 20)
-            crowd = [sys.executable, Path(__file__).with_name("crowd.py"), lab.SEED_IP, "6881", payload.torrent,
+            crowd = [sys.executable, clients.CROWD, lab.SEED_IP, "6881", payload.torrent,
                      str(self.connections), str(mib)]
             with lab.Program(sides[0], command, folder / f"{client}.log") as seed:
                 seed.wait_for("its check", LIMIT_SECS, lambda: word in seed.output())
@@ -232,7 +232,7 @@ class Failed(Exception):
 
 def measure(name, chosen, options, folder):
     case, runs = CASES[name], []
-    able = [client for client in case.clients if client in [*chosen, "mktorrent"]]
+    able = [client for client in case.clients if client in [*chosen, "mktorrent", "sink"]]
     with lab.namespaces() as sides, case.prepared(sides, folder, options.mib) as run:
         for number in range(options.rounds + 1):
             for client in list(able):
