@@ -12,6 +12,8 @@ pub enum Kernel {
     Single,
     /// Two messages in turn through the SHA instructions of x86.
     ShaNi,
+    /// Four messages in the 128-bit vectors of ARM.
+    Neon,
     /// Eight messages in the 256-bit vectors of x86.
     Avx2,
     /// Eight messages in the 256-bit vectors of x86, with the instructions of AVX-512.
@@ -22,9 +24,10 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel, from the narrowest to the widest, whether or not this processor has it.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Single,
         Self::ShaNi,
+        Self::Neon,
         Self::Avx2,
         Self::Avx512Vl,
         Self::Avx512,
@@ -35,6 +38,7 @@ impl Kernel {
         match self {
             Self::Single => 1,
             Self::ShaNi => 2,
+            Self::Neon => 4,
             Self::Avx2 | Self::Avx512Vl => 8,
             Self::Avx512 => 16,
         }
@@ -50,6 +54,7 @@ impl Kernel {
         match self {
             Self::Single => "single",
             Self::ShaNi => "sha-ni x2",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512Vl => "avx512vl",
             Self::Avx512 => "avx512",
@@ -79,7 +84,7 @@ struct Crossover {
 // from memory favour the wide kernels more, because more loads are under way at the same time.
 
 /// SHA-1, the widest kernel first.
-const SHA1_CROSSOVERS: [Crossover; 4] = [
+const SHA1_CROSSOVERS: [Crossover; 5] = [
     // 3.7 times with all lanes. At nine it still loses to eight in half the width and one more.
     Crossover {
         kernel: Kernel::Avx512,
@@ -98,6 +103,13 @@ const SHA1_CROSSOVERS: [Crossover; 4] = [
         messages_min: 6,
         messages_min_without_sha: 3,
     },
+    // By the number of instructions, not by a measurement: one round of all lanes takes little more
+    // than one of one lane. Where ARM has SHA instructions they are not beaten so.
+    Crossover {
+        kernel: Kernel::Neon,
+        messages_min: usize::MAX,
+        messages_min_without_sha: 3,
+    },
     // 1.2 times: the SHA unit is nearly busy with one message.
     Crossover {
         kernel: Kernel::ShaNi,
@@ -107,7 +119,7 @@ const SHA1_CROSSOVERS: [Crossover; 4] = [
 ];
 
 /// SHA-256, the widest kernel first.
-const SHA256_CROSSOVERS: [Crossover; 4] = [
+const SHA256_CROSSOVERS: [Crossover; 5] = [
     // 2.0 times with all lanes. At ten it still loses to eight in half the width and a pair.
     Crossover {
         kernel: Kernel::Avx512,
@@ -126,6 +138,13 @@ const SHA256_CROSSOVERS: [Crossover; 4] = [
         messages_min: usize::MAX,
         messages_min_without_sha: 3,
     },
+    // By the number of instructions, not by a measurement: one round of all lanes takes little more
+    // than one of one lane. Where ARM has SHA instructions they are not beaten so.
+    Crossover {
+        kernel: Kernel::Neon,
+        messages_min: usize::MAX,
+        messages_min_without_sha: 3,
+    },
     // 1.07 times: the SHA unit is nearly busy with one message.
     Crossover {
         kernel: Kernel::ShaNi,
@@ -136,20 +155,30 @@ const SHA256_CROSSOVERS: [Crossover; 4] = [
 
 /// The kernel that [`sha1_batch`](crate::sha1_batch) uses while `messages` are under way.
 pub fn sha1_kernel_for(messages: usize) -> Kernel {
-    choose(&SHA1_CROSSOVERS, messages, Kernel::is_available)
+    choose(
+        &SHA1_CROSSOVERS,
+        messages,
+        simd::has_sha(),
+        Kernel::is_available,
+    )
 }
 
 /// The kernel that [`sha256_batch`](crate::sha256_batch) uses while `messages` are under way.
 pub fn sha256_kernel_for(messages: usize) -> Kernel {
-    choose(&SHA256_CROSSOVERS, messages, Kernel::is_available)
+    choose(
+        &SHA256_CROSSOVERS,
+        messages,
+        simd::has_sha(),
+        Kernel::is_available,
+    )
 }
 
 fn choose(
     crossovers: &[Crossover],
     messages: usize,
+    has_sha: bool,
     is_available: impl Fn(Kernel) -> bool,
 ) -> Kernel {
-    let has_sha = is_available(Kernel::ShaNi);
     let wins = |crossover: &&Crossover| {
         let messages_min = if has_sha {
             crossover.messages_min
@@ -170,19 +199,22 @@ mod tests {
 
     fn check(crossovers: &[Crossover], has: &[Kernel], expect: &[(usize, Kernel)]) {
         for &(messages, kernel) in expect {
-            let chosen = choose(crossovers, messages, |kernel| has.contains(&kernel));
+            let has_sha = has.contains(&Kernel::ShaNi);
+            let chosen = choose(crossovers, messages, has_sha, |kernel| {
+                has.contains(&kernel)
+            });
             assert_eq!(chosen, kernel, "{messages} messages with {has:?}");
         }
     }
 
     #[test]
     fn the_choice_follows_the_processor_and_the_batch() {
-        use Kernel::{Avx2, Avx512, Avx512Vl, ShaNi, Single};
+        use Kernel::{Avx2, Avx512, Avx512Vl, Neon, ShaNi, Single};
         let none = [(0, Single), (1, Single), (100, Single)];
         check(&SHA1_CROSSOVERS, &[Single], &none);
         check(&SHA256_CROSSOVERS, &[Single], &none);
 
-        let all = &Kernel::ALL;
+        let all = &[Single, ShaNi, Avx2, Avx512Vl, Avx512];
         let expect = [
             (1, Single),
             (3, ShaNi),
@@ -206,6 +238,14 @@ mod tests {
             &SHA256_CROSSOVERS,
             &[ShaNi, Avx2],
             &[(2, ShaNi), (100, ShaNi)],
+        );
+
+        let expect = [(2, Single), (3, Neon), (100, Neon)];
+        check(&SHA1_CROSSOVERS, &[Neon], &expect);
+        check(&SHA256_CROSSOVERS, &[Neon], &expect);
+        assert_eq!(
+            choose(&SHA1_CROSSOVERS, 100, true, |one| one == Neon),
+            Single
         );
 
         let expect = [(2, Single), (3, Avx2), (100, Avx2)];
