@@ -19,5 +19,6 @@ mod harness;
 mod magnet;
 mod matrix;
 mod poison;
+mod super_seed;
 mod swarm;
 mod trackers;

@@ -5,16 +5,18 @@ use core::ops::ControlFlow;
 use std::path::Path;
 
 use dunlin_scenarios::outcome::RunRecord;
-use dunlin_scenarios::run::{Observer, run, run_observed};
+use dunlin_scenarios::run::{self, Observer, run_observed};
 use dunlin_scenarios::schema::{Override, Scenario};
 use dunlin_scenarios::summary::Summary;
 
 mod distribution;
 mod heterogeneity;
+mod invariants;
 mod overhead;
 mod physics;
 mod reciprocation;
 mod seeds;
+mod traps;
 
 fn load(file: &str, overrides: &[&str]) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -25,9 +27,13 @@ fn load(file: &str, overrides: &[&str]) -> Scenario {
     Scenario::load(&path, &overrides).expect("a scenario that is shipped")
 }
 
+fn run(scenario: &Scenario) -> RunRecord {
+    run::run(scenario, &mut |_| ControlFlow::Continue(())).expect("nobody stops it")
+}
+
 fn simulate(file: &str, overrides: &[&str]) -> (Scenario, RunRecord) {
     let scenario = load(file, overrides);
-    let record = run(&scenario, &mut |_| ControlFlow::Continue(())).expect("nobody stops it");
+    let record = run(&scenario);
     (scenario, record)
 }
 

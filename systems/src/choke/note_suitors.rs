@@ -69,7 +69,7 @@ fn fill_free_slots(
     if free == 0 {
         return true;
     }
-    let mut candidates = tables.candidates(suitors, rules);
+    let mut candidates = tables.candidates(suitors, rules, round.optimistic);
     candidates.retain(|candidate| !candidate.unchoked && !candidate.snubbed);
     rank(&mut candidates, rules.seed);
     let filled = candidates.len() >= free;

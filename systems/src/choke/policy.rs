@@ -16,6 +16,8 @@ const THRESHOLD_START_BYTES_PER_SEC: u64 = 1024;
 const THRESHOLD_STEP_BYTES_PER_SEC: u64 = 2048;
 /// Newcomers are three times as likely to get the optimistic slot (BEP 3).
 const NEWCOMER_WEIGHT: u64 = 3;
+/// How much more than the holder of a slot another must take to get it before the holder's quota is met.
+const INCUMBENT_FACTOR: u64 = 2;
 
 /// A peer that wants something of us, with all that its rank follows from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Candidate {
     pub(super) unchoked: bool,
     /// Whether it was unchoked so recently that what it took says nothing yet.
     pub(super) settling: bool,
+    /// Whether it is unchoked by luck, not by rank.
+    pub(super) by_luck: bool,
     /// When it was last unchoked, [`EngineTime::START`] for never.
     pub(super) unchoked_at: EngineTime,
     /// Whether it had its quota, and a minute, since it was unchoked.
@@ -51,6 +55,18 @@ impl Candidate {
             (false, _) => 0,
             (true, true) => self.up_in_round.max(1),
             (true, false) => self.up_in_round,
+        }
+    }
+
+    /// What speaks for it to keep a slot of a seed until its quota is met: what it took. Who holds one by
+    /// rank gives way only to who takes more than twice as much, and not before it had a whole round:
+    /// lines that are alike take a block more or less, and slots that go round by that leave pieces begun
+    /// everywhere and whole nowhere.
+    fn claim(&self) -> u64 {
+        match (self.by_luck, self.unchoked && self.settling) {
+            (true, _) => self.uptake(),
+            (false, true) => u64::MAX,
+            (false, false) => self.uptake().saturating_mul(INCUMBENT_FACTOR),
         }
     }
 }
@@ -77,7 +93,7 @@ fn compare_for_seeding(a: &Candidate, b: &Candidate, seed: SeedChoke) -> Orderin
         SeedChoke::RoundRobin => a
             .quota_met
             .cmp(&b.quota_met)
-            .then_with(|| b.uptake().cmp(&a.uptake())),
+            .then_with(|| b.claim().cmp(&a.claim())),
         SeedChoke::FastestUpload => b.uptake().cmp(&a.uptake()),
         SeedChoke::AntiLeech => b.score.cmp(&a.score),
     }

@@ -58,7 +58,7 @@ fn run_round(
     suitors: &mut Suitors,
 ) {
     let now = tables.now();
-    let mut candidates = tables.candidates(suitors, rules);
+    let mut candidates = tables.candidates(suitors, rules, round.optimistic);
     rank(&mut candidates, rules.seed);
     round.slots = slots(rules.slots, &candidates, rules.interval_secs);
     round.full = false;

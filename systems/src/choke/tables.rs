@@ -78,16 +78,22 @@ impl Tables<'_, '_> {
         suitors.0.iter().filter_map(|&peer| holds(peer)).count()
     }
 
-    /// The suitors that may get a slot: of torrents that take part, and still interested.
-    pub(super) fn candidates(&self, suitors: &Suitors, rules: &ChokeConfig) -> Vec<Candidate> {
+    /// The suitors that may get a slot: of torrents that take part, and still interested. One may be
+    /// unchoked by luck.
+    pub(super) fn candidates(
+        &self,
+        suitors: &Suitors,
+        rules: &ChokeConfig,
+        by_luck: Option<PeerKey>,
+    ) -> Vec<Candidate> {
         suitors
             .0
             .iter()
-            .filter_map(|&peer| self.candidate(peer, rules))
+            .filter_map(|&peer| self.candidate(peer, rules, by_luck == Some(peer)))
             .collect()
     }
 
-    fn candidate(&self, peer: PeerKey, rules: &ChokeConfig) -> Option<Candidate> {
+    fn candidate(&self, peer: PeerKey, rules: &ChokeConfig, by_luck: bool) -> Option<Candidate> {
         let (phase, interested, of, choking, traffic, requests, have) =
             self.peers.get(self.index.get(peer)?).ok()?;
         let (lifecycle, content) = self.torrents.get(of?.0).ok()?;
@@ -113,6 +119,7 @@ impl Tables<'_, '_> {
             up_in_round: up - traffic.up_at_round,
             unchoked: !choking.0,
             settling: !choking.0 && unchoked_for < round,
+            by_luck,
             unchoked_at: traffic.unchoked_at,
             quota_met: !choking.0
                 && up - traffic.up_at_unchoke >= quota

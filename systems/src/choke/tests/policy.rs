@@ -13,6 +13,7 @@ fn candidate(n: u64) -> Candidate {
         up_in_round: 0,
         unchoked: false,
         settling: false,
+        by_luck: false,
         unchoked_at: EngineTime::START,
         quota_met: false,
         score: 0,
@@ -96,9 +97,24 @@ fn a_slot_that_was_just_given_outlives_the_next_round() {
         settling: true,
         ..unchoked(9, 0)
     };
-    for seed in [SeedChoke::RoundRobin, SeedChoke::FastestUpload] {
+    for (seed, expected) in [
+        (SeedChoke::RoundRobin, [9, 2, 1]),
+        (SeedChoke::FastestUpload, [2, 9, 1]),
+    ] {
         let candidates = vec![candidate(1), settling, unchoked(2, 100)];
-        assert_eq!(order(candidates, seed), [2, 9, 1], "{seed:?}");
+        assert_eq!(order(candidates, seed), expected, "{seed:?}");
+    }
+}
+
+#[test]
+fn who_is_unchoked_by_luck_takes_no_slot_that_is_used_half_as_much() {
+    let lucky = |up_in_round| Candidate {
+        by_luck: true,
+        ..unchoked(3, up_in_round)
+    };
+    for (up_in_round, expected) in [(199, [1, 2, 3]), (200, [1, 2, 3]), (201, [1, 3, 2])] {
+        let candidates = vec![unchoked(1, 110), unchoked(2, 100), lucky(up_in_round)];
+        assert_eq!(order(candidates, SeedChoke::RoundRobin), expected);
     }
 }
 

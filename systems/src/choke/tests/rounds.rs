@@ -254,6 +254,41 @@ fn round_robin_serves_everybody_within_their_quotas() {
     assert_eq!(served.len(), 5);
 }
 
+/// Whoever holds a slot by rank has had a quota of pieces, and a minute, before another gets it. What
+/// they take differs, and is most with some newcomers.
+#[test]
+fn a_seed_keeps_a_slot_for_a_quota_and_a_minute() {
+    for pieces_a_round in [2, 20] {
+        let mut bench = Bench::new(SlotCount::Fixed(3), Lifecycle::Seeding);
+        let peers: Vec<_> = (1..=8).map(|n| bench.peer(n, true)).collect();
+        bench.tick();
+        let mut lost = 0;
+        for round in 0..90 {
+            let by_luck = bench.round().optimistic;
+            let holders = peers.iter().filter(|&&peer| bench.unchoked(peer));
+            let holders: Vec<_> = holders.copied().collect();
+            for (at, &peer) in (0..).zip(&holders) {
+                let quarters = pieces_a_round * 4 + (at * 7 + round * 3) % 5;
+                bench.traffic(peer, |traffic, now| traffic.up.add(now, quarters * 4096));
+            }
+            bench.wait(10);
+            for &peer in holders.iter().filter(|&&peer| by_luck != Some(peer)) {
+                if bench.unchoked(peer) {
+                    continue;
+                }
+                lost += 1;
+                bench.traffic(peer, |traffic, now| {
+                    let held = now.since(traffic.unchoked_at);
+                    let had = traffic.up.total_bytes() - traffic.up_at_unchoke;
+                    assert!(held >= Duration::from_secs(60), "{held:?}, round {round}");
+                    assert!(had >= 20 * 16384, "{had} bytes, round {round}");
+                });
+            }
+        }
+        assert!(lost >= 8, "{lost} slots moved on");
+    }
+}
+
 #[test]
 fn the_optimistic_slot_moves_on_after_its_interval() {
     let mut bench = Bench::new(SlotCount::Fixed(2), Lifecycle::Downloading);

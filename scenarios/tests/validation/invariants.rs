@@ -1,31 +1,14 @@
 //! Whole runs of the engine in simulated surroundings.
 
-use core::ops::ControlFlow;
-use std::path::Path;
+use dunlin_scenarios::outcome::{NodeOutcome, RunRecord};
+use dunlin_scenarios::schema::{Behaviour, Scenario};
 
-use dunlin_scenarios::outcome::RunRecord;
-use dunlin_scenarios::run::run;
-use dunlin_scenarios::schema::{Override, Scenario};
-
-fn load(file: &str, overrides: &[&str]) -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let overrides: Vec<Override> = overrides
-        .iter()
-        .map(|text| text.parse().expect("an override"))
-        .collect();
-    Scenario::load(&path, &overrides).expect("a scenario that is shipped")
-}
-
-fn outcome(scenario: &Scenario) -> RunRecord {
-    run(scenario, &mut |_| ControlFlow::Continue(())).expect("nobody stops it")
-}
+use super::{load, run, simulate};
 
 /// What holds in every run: payload that was received was sent, nobody is faster than its line, and
 /// a closed swarm is not faster than the bound.
 fn check(scenario: &Scenario, record: &RunRecord) {
-    let sum = |count: fn(&dunlin_scenarios::outcome::NodeOutcome) -> u64| -> u64 {
-        record.nodes.iter().map(count).sum()
-    };
+    let sum = |count: fn(&NodeOutcome) -> u64| -> u64 { record.nodes.iter().map(count).sum() };
     let (sent, received) = (sum(|node| node.up_bytes), sum(|node| node.down_bytes));
     assert!(received <= sent, "{received} of {sent} bytes came");
     for node in &record.nodes {
@@ -56,24 +39,23 @@ fn check(scenario: &Scenario, record: &RunRecord) {
 #[test]
 fn a_run_repeats_bit_for_bit_and_another_seed_is_another_run() {
     let mut scenario = load("minimal.ron", &[]);
-    let first = outcome(&scenario);
+    let first = run(&scenario);
     check(&scenario, &first);
     let leechers = first.nodes.iter().filter(|node| node.half_us.is_some());
     assert!(leechers.clone().count() > 0);
     assert!(leechers.clone().all(|node| node.completed_us.is_some()));
-    assert!(first == outcome(&scenario));
+    assert!(first == run(&scenario));
     scenario.rng_seed += 1;
-    assert!(first.digest != outcome(&scenario).digest);
+    assert!(first.digest != run(&scenario).digest);
 }
 
 #[test]
 fn poisoners_are_found_and_the_swarm_completes() {
-    let scenario = load("poisoners.ron", &["content.size=8MiB"]);
-    let record = outcome(&scenario);
+    let (scenario, record) = simulate("poisoners.ron", &["content.size=8MiB"]);
     check(&scenario, &record);
     let honest = record.nodes.iter().filter(|node| {
         let class = &scenario.classes[usize::from(node.class)];
-        class.behaviour == dunlin_scenarios::schema::Behaviour::Honest
+        class.behaviour == Behaviour::Honest
     });
     assert!(honest.clone().any(|node| node.wasted_bytes > 0));
     assert!(
@@ -85,12 +67,11 @@ fn poisoners_are_found_and_the_swarm_completes() {
 
 #[test]
 fn free_riders_give_nothing() {
-    let scenario = load("free-riders.ron", &["content.size=8MiB"]);
-    let record = outcome(&scenario);
+    let (scenario, record) = simulate("free-riders.ron", &["content.size=8MiB"]);
     check(&scenario, &record);
     for node in &record.nodes {
         let class = &scenario.classes[usize::from(node.class)];
-        if class.behaviour == dunlin_scenarios::schema::Behaviour::FreeRider {
+        if class.behaviour == Behaviour::FreeRider {
             assert_eq!(node.up_bytes, 0, "{node:?}");
         }
     }
@@ -99,8 +80,7 @@ fn free_riders_give_nothing() {
 /// Nodes come and go, give up and crash; the others complete.
 #[test]
 fn churn_leaves_nobody_behind() {
-    let scenario = load("churn.ron", &["content.size=8MiB"]);
-    let record = outcome(&scenario);
+    let (scenario, record) = simulate("churn.ron", &["content.size=8MiB"]);
     check(&scenario, &record);
     assert!(record.nodes.iter().any(|node| node.left_us.is_some()));
     assert!(record.nodes.iter().any(|node| node.completed_us.is_some()));
