@@ -58,7 +58,7 @@ pub fn of_scenario(scenario: &Scenario) -> Option<u64> {
         .map(|class| Group {
             count: class.count.into(),
             up: upload(class),
-            down: class.down.0,
+            down: class.down_bytes_per_sec(),
         })
         .collect();
     kumar_ross_us(scenario.content.size.0, seeds_up, &groups)
@@ -68,7 +68,7 @@ pub fn of_scenario(scenario: &Scenario) -> Option<u64> {
 fn upload(class: &Class) -> u64 {
     match class.behaviour {
         Behaviour::FreeRider => 0,
-        Behaviour::Honest | Behaviour::Poisoner { .. } => class.up.0,
+        Behaviour::Honest | Behaviour::Poisoner { .. } => class.up_bytes_per_sec(),
     }
 }
 

@@ -23,6 +23,7 @@
 //!             name: "home", role: Leech, count: 500,  // of an open process: at most so many
 //!             up: "400kbit", down: "1500kbit",        // lines; "50KiB/s" is understood too
 //!             nat: true, access_delay: "10ms", loss_ppm: 100,
+//!             up_limit: "40KiB/s",                    // the client's own limits: payload alone
 //!             transport: Utp, buffer: "500ms",        // TCP and no queue are the default
 //!             arrival: Poisson(every: "5s"),          // AtStart, At, Flash, ExpDecay, Trace
 //!             stay: SeedFor(Exponential(mean: "5m")), // Forever, LeaveOnComplete, AfterRatio, AfterTime
@@ -59,7 +60,7 @@
 //! // Errors name the place and what is expected there.
 //! let error = Scenario::parse("example.ron", &text.replace("tracker_want", "want"), &[]);
 //! let message = error.unwrap_err().to_string();
-//! assert!(message.starts_with("example.ron:29:"), "{message}");
+//! assert!(message.starts_with("example.ron:30:"), "{message}");
 //! assert!(message.contains("`tracker_want`"));
 //! # Ok::<(), dunlin_scenarios::schema::ScenarioError>(())
 //! ```

@@ -485,7 +485,9 @@ impl<'a> Run<'a> {
             } else {
                 row.leechers += 1;
             }
-            let rate = u128::from(self.ports.line(key).up_bytes_per_sec);
+            let line = self.ports.line(key).up_bytes_per_sec;
+            let class = &self.scenario.classes[usize::from(member.plan.class)];
+            let rate = u128::from(line.min(class.up_bytes_per_sec()));
             row.up_capacity_bytes += (rate * u128::from(every_us) / 1_000_000) as u64;
         }
         row.connections = (self.engine.connections() / 2) as u32;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dunlin_net::sim::{Line, Region, Regions, Transport};
 use dunlin_net::tracker_server::TrackerServerOptions;
-use dunlin_port::config::{EngineConfig, SlotCount};
+use dunlin_port::config::{ByteSize, EngineConfig, SlotCount};
 use dunlin_protocol::metainfo::{Info, MetainfoBuilder};
 
 use super::RunError;
@@ -77,5 +77,7 @@ pub(super) fn config(scenario: &Scenario, class: &Class) -> EngineConfig {
     if class.behaviour == Behaviour::FreeRider {
         config.choke.slots = SlotCount::Fixed(0);
     }
+    config.limits.up = class.up_limit.map(|limit| ByteSize(limit.0));
+    config.limits.down = class.down_limit.map(|limit| ByteSize(limit.0));
     config
 }

@@ -18,6 +18,13 @@ pub struct Class {
     pub up: Rate,
     /// Capacity of the line from the network.
     pub down: Rate,
+    /// What the client lets itself send: payload, without headers and messages, and up to a second's
+    /// worth at once. The engine's own limiter keeps it. Default no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_limit: Option<Rate>,
+    /// What the client lets itself receive, as `up_limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_limit: Option<Rate>,
     /// Where the nodes are; needed with [`super::Rtt::Regions`], an error without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -61,6 +68,20 @@ pub struct Class {
     /// Plays the content while it comes; the node's missed deadlines are counted as stalls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<Streaming>,
+}
+
+impl Class {
+    /// Bytes per second that a node can send, by its line and its limit.
+    #[must_use]
+    pub fn up_bytes_per_sec(&self) -> u64 {
+        self.up.min(self.up_limit.unwrap_or(self.up)).0
+    }
+
+    /// Bytes per second that a node can receive, by its line and its limit.
+    #[must_use]
+    pub fn down_bytes_per_sec(&self) -> u64 {
+        self.down.min(self.down_limit.unwrap_or(self.down)).0
+    }
 }
 
 /// What carries connections.

@@ -17,10 +17,15 @@ fn check(scenario: &Scenario, record: &RunRecord) {
         let secs = u128::from(until - node.arrived_us + 1_000_000) / 1_000_000 + 1;
         let up = u128::from(node.up_bytes + node.control_bytes_up);
         assert!(up <= secs * u128::from(class.up.0), "uplink of {node:?}");
+        let up = u128::from(node.up_bytes);
+        assert!(
+            up <= secs * u128::from(class.up_bytes_per_sec()),
+            "upload of {node:?}"
+        );
         let down = u128::from(node.down_bytes);
         assert!(
-            down <= secs * u128::from(class.down.0),
-            "downlink of {node:?}"
+            down <= secs * u128::from(class.down_bytes_per_sec()),
+            "download of {node:?}"
         );
     }
     let last = record
@@ -47,6 +52,37 @@ fn a_run_repeats_bit_for_bit_and_another_seed_is_another_run() {
     assert!(first == run(&scenario));
     scenario.rng_seed += 1;
     assert!(first.digest != run(&scenario).digest);
+}
+
+/// A client's limits hold on lines that are no limit, whatever carries the bytes, and are as good as used up.
+#[test]
+fn a_client_keeps_to_its_own_limits() {
+    let fast = [
+        "classes.seed.up=1Gbit",
+        "classes.seed.up_limit=2Mbit",
+        "classes.leech.up=1Gbit",
+        "classes.leech.up_limit=1Mbit",
+        "classes.leech.down=1Gbit",
+        "classes.leech.down_limit=4Mbit",
+        "classes.seed.buffer=100ms",
+        "classes.leech.buffer=100ms",
+    ];
+    for model in ["Flow", "Packet"] {
+        let model = format!("model={model}(tick: \"10ms\")");
+        let overrides: Vec<&str> = fast.iter().copied().chain([&*model]).collect();
+        let scenario = load("minimal.ron", &overrides);
+        let record = outcome(&scenario);
+        check(&scenario, &record);
+        let completed = record.nodes.iter().filter_map(|node| node.completed_us);
+        let (last, bound) = (completed.max(), record.bound_us);
+        // 4 MiB for four at 2 and 4 Mbit/s; lines alone would let it end at once.
+        assert_eq!(bound, Some(4 * (4 << 20) * 1_000_000 / 750_000), "{model}");
+        assert!(
+            last.zip(bound)
+                .is_some_and(|(last, bound)| last < bound * 5 / 4),
+            "{model}: {last:?} us"
+        );
+    }
 }
 
 #[test]

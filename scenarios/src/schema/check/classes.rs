@@ -78,6 +78,14 @@ impl Scenario {
         faults.name(format!("{path}.name"), &class.name);
         faults.range(format!("{path}.up"), class.up, RATE_MIN, RATE_MAX);
         faults.range(format!("{path}.down"), class.down, RATE_MIN, RATE_MAX);
+        for (name, limit) in [
+            ("up_limit", class.up_limit),
+            ("down_limit", class.down_limit),
+        ] {
+            if let Some(limit) = limit {
+                faults.range(format!("{path}.{name}"), limit, RATE_MIN, RATE_MAX);
+            }
+        }
         faults.range(
             format!("{path}.access_delay"),
             class.access_delay,

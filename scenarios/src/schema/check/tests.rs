@@ -4,7 +4,7 @@ use crate::schema::tests::MINIMAL;
 use crate::schema::{Override, Scenario};
 
 /// Overrides that break the minimal scenario, and what is said of them.
-const BROKEN: [(&[&str], &str); 44] = [
+const BROKEN: [(&[&str], &str); 46] = [
     (&["name="], "name is \"\""),
     (&["name=\"a b\""], "name is \"a b\""),
     (&["about=\" \""], "about is empty"),
@@ -46,6 +46,11 @@ const BROKEN: [(&[&str], &str); 44] = [
     (&["classes.0.count=0"], "have no seed"),
     (&["classes=[]"], "classes is 0"),
     (&["classes.1.down=2000Gbit"], "classes[1].down is 2000Gbit"),
+    (&["classes.1.up_limit=1bit"], "classes[1].up_limit is 0bit"),
+    (
+        &["classes.1.down_limit=2000Gbit"],
+        "classes[1].down_limit is 2000Gbit",
+    ),
     (
         &["classes.1.access_delay=1m"],
         "classes[1].access_delay is 1m",
