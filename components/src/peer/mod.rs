@@ -146,8 +146,6 @@ pub struct PeerTraffic {
     pub up_at_unchoke: u64,
     /// When its connection was established.
     pub established_at: EngineTime,
-    /// When we last heard from it.
-    pub heard_at: EngineTime,
     /// When we last said something.
     pub spoke_at: EngineTime,
 }

@@ -16,6 +16,7 @@ pub(super) fn tell_haves(
     connected: Query<'_, '_, &Peers>,
     remotes: Query<'_, '_, &RemoteHave>,
 ) {
+    let mut answers = Vec::new();
     for (torrent, piece) in core::mem::take(&mut work.have) {
         let Some(peers) = torrents
             .get(torrent)
@@ -23,11 +24,18 @@ pub(super) fn tell_haves(
         else {
             continue;
         };
-        for (&peer, &entity) in &peers.0 {
-            let Ok(remote) = remotes.get(entity) else {
+        // All are asked before anything follows from an answer: then a processor fetches the rows of
+        // several at a time, which are nowhere near each other.
+        answers.clear();
+        answers.extend(peers.0.iter().map(|(&peer, &entity)| {
+            let remote = remotes.get(entity).ok();
+            (peer, remote.map(|remote| remote.bits.has(piece)))
+        }));
+        for &(peer, has) in &answers {
+            let Some(has) = has else {
                 continue;
             };
-            if remote.bits.has(piece) {
+            if has {
                 work.interest.insert(peer);
             } else {
                 outbox.0.net.push(NetCommand::Send {
