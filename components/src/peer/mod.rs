@@ -195,3 +195,12 @@ pub struct AllowedFast {
     /// It may request these of us.
     pub to_it: BTreeSet<PieceIndex>,
 }
+
+impl AllowedFast {
+    /// Whether a peer that chokes us and has `theirs` gives us anything that we do not have.
+    #[must_use]
+    pub fn gives(&self, theirs: &Bitfield, ours: &Bitfield) -> bool {
+        let gives = |&piece: &PieceIndex| theirs.has(piece) && !ours.has(piece);
+        self.to_us.iter().any(gives)
+    }
+}

@@ -5,7 +5,7 @@ use core::time::Duration;
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use dunlin_base::{EngineTime, PeerKey};
-use dunlin_components::node::Suitors;
+use dunlin_components::node::{SlotHolders, Suitors};
 use dunlin_components::peer::{
     AmChoking, PeerInterested, PeerOf, PeerTraffic, Phase, RemoteHave, Requests,
 };
@@ -14,6 +14,7 @@ use dunlin_components::world::{Now, PeerIndex};
 use dunlin_port::config::{ChokeConfig, SeedChoke};
 
 use super::policy::{Candidate, anti_leech_score};
+use crate::fetch::fetch;
 
 /// A slot is kept at least so long before a met quota takes it (libtorrent's round-robin).
 const SLOT_SECS_MIN: u64 = 60;
@@ -64,22 +65,35 @@ impl Tables<'_, '_> {
         row.is_some_and(|(_, interested, choking)| interested.0 && choking.0)
     }
 
-    /// How many of the suitors that may get a slot hold one.
-    pub(super) fn held(&self, suitors: &Suitors) -> usize {
-        let holds = |peer: PeerKey| {
+    /// How many of the suitors that may get a slot hold one. Who holds none any more is forgotten.
+    pub(super) fn held(&self, holders: &mut SlotHolders) -> usize {
+        let is_unchoked = |&peer: &PeerKey| {
+            let row = self
+                .index
+                .get(peer)
+                .and_then(|row| self.flags.get(row).ok());
+            row.is_some_and(|(_, _, choking)| !choking.0)
+        };
+        holders.0.retain(is_unchoked);
+        let counts = |peer: PeerKey| {
             let row = self.index.get(peer)?;
-            let (phase, interested, choking) = self.flags.get(row).ok()?;
-            if choking.0 || *phase != Phase::Established || !interested.0 {
+            let (phase, interested, _) = self.flags.get(row).ok()?;
+            if *phase != Phase::Established || !interested.0 {
                 return None;
             }
             let (lifecycle, _) = self.torrents.get(self.peers.get(row).ok()?.0).ok()?;
             lifecycle.is_active().then_some(())
         };
-        suitors.0.iter().filter_map(|&peer| holds(peer)).count()
+        holders.0.iter().filter_map(|&peer| counts(peer)).count()
     }
 
     /// The suitors that may get a slot: of torrents that take part, and still interested.
     pub(super) fn candidates(&self, suitors: &Suitors, rules: &ChokeConfig) -> Vec<Candidate> {
+        let rows = suitors.0.iter();
+        let rows = rows.filter_map(|&peer| self.traffic.get(self.index.get(peer)?).ok());
+        fetch(rows, |traffic| {
+            traffic.up_at_round ^ traffic.unchoked_at.as_nanos()
+        });
         suitors
             .0
             .iter()

@@ -1,6 +1,7 @@
 //! Pieces that are on disk since this tick.
 
 use bevy_ecs::prelude::*;
+use dunlin_base::PeerKey;
 use dunlin_components::peer::RemoteHave;
 use dunlin_components::torrent::Peers;
 use dunlin_components::world::{PortOutbox, TorrentIndex, Work};
@@ -16,7 +17,7 @@ pub(super) fn tell_haves(
     connected: Query<'_, '_, &Peers>,
     remotes: Query<'_, '_, &RemoteHave>,
 ) {
-    let mut answers = Vec::new();
+    let (mut told, mut has) = (Vec::<(PeerKey, &RemoteHave)>::new(), Vec::new());
     for (torrent, piece) in core::mem::take(&mut work.have) {
         let Some(peers) = torrents
             .get(torrent)
@@ -24,17 +25,15 @@ pub(super) fn tell_haves(
         else {
             continue;
         };
-        // All are asked before anything follows from an answer: then a processor fetches the rows of
-        // several at a time, which are nowhere near each other.
-        answers.clear();
-        answers.extend(peers.0.iter().map(|(&peer, &entity)| {
-            let remote = remotes.get(entity).ok();
-            (peer, remote.map(|remote| remote.bits.has(piece)))
-        }));
-        for &(peer, has) in &answers {
-            let Some(has) = has else {
-                continue;
-            };
+        let rows = peers.0.iter();
+        let rows = rows.filter_map(|(&peer, &entity)| Some((peer, remotes.get(entity).ok()?)));
+        told.clear();
+        told.extend(rows);
+        // All are asked before anything follows from an answer: then a processor waits for many of them
+        // at a time, which are nowhere near each other.
+        has.clear();
+        has.extend(told.iter().map(|(_, remote)| remote.bits.has(piece)));
+        for (&(peer, _), &has) in told.iter().zip(&has) {
             if has {
                 work.interest.insert(peer);
             } else {

@@ -48,6 +48,7 @@ pub(super) struct Tables<'w, 's> {
     peers: Query<'w, 's, PeerRow<'static>>,
     flags: Query<'w, 's, PeerFlags<'static>>,
     allowed: Query<'w, 's, &'static AllowedFast>,
+    haves: Query<'w, 's, &'static Have>,
     torrents: Query<'w, 's, TorrentRow<'static>>,
     nodes: Query<'w, 's, (&'static Rules, &'static mut NodeBuckets, &'static mut Luck)>,
     pieces: PieceRows<'w, 's>,
@@ -98,17 +99,21 @@ impl Tables<'_, '_> {
         let turn = |peer: PeerKey| {
             let row = self.index.get(peer)?;
             let (interested, choking) = self.flags.get(row).ok()?;
-            // Most that have nothing to be asked for are told apart by two bytes.
-            let is_allowed = || {
-                self.allowed
-                    .get(row)
-                    .is_ok_and(|fast| !fast.to_us.is_empty())
-            };
-            if !interested.0 || (choking.0 && !is_allowed()) {
+            if !interested.0 {
                 return None;
             }
-            let (_, _, requests, _) = self.peers.get(row).ok()?;
-            (requests.room() > 0).then_some((requests.asked_at, peer, row))
+            let (of, remote, requests, _) = self.peers.get(row).ok()?;
+            if requests.room() == 0 {
+                return None;
+            }
+            // Most that choke us have no allowed-fast piece that we lack.
+            if choking.0 {
+                let (allowed, have) = (self.allowed.get(row).ok()?, self.haves.get(of.0).ok()?);
+                if !allowed.gives(&remote.bits, &have.0) {
+                    return None;
+                }
+            }
+            Some((requests.asked_at, peer, row))
         };
         let mut turns: Vec<_> = peers.into_iter().filter_map(turn).collect();
         turns.sort_unstable_by_key(|&(asked_at, peer, _)| (asked_at, peer));

@@ -11,6 +11,8 @@ use dunlin_components::torrent::{
 };
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
+use crate::fetch::fetch;
+
 type PeerFlags<'a> = (&'a AmInterested, &'a PeerChoking, &'a AllowedFast);
 type TorrentRow<'a> = (
     &'a NodeOf,
@@ -34,6 +36,14 @@ pub(super) fn apply_haves(
     keys: Query<'_, '_, &Torrent>,
     mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
+    let rows = routed.haves.iter().filter_map(|(peer, event)| {
+        let (_, remote) = peers.get(index.get(*peer)?).ok()?;
+        Some((remote, event))
+    });
+    fetch(rows, |(remote, event)| match event {
+        HaveFamily::Have(piece) => remote.bits.has(PieceIndex(*piece)).into(),
+        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => 0,
+    });
     for (peer, event) in routed.haves.drain(..) {
         let Some(entity) = index.get(peer) else {
             continue;
@@ -74,7 +84,7 @@ pub(super) fn apply_haves(
                     if !interested.0 {
                         work.interest.insert(peer);
                     }
-                    if !choking.0 || !allowed.to_us.is_empty() {
+                    if !choking.0 || allowed.gives(&remote.bits, &have.0) {
                         work.pick.insert(peer);
                     }
                 } else if remote.bits.is_full() {

@@ -13,6 +13,8 @@ use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
+use crate::fetch::fetch;
+
 /// Blocks that nobody asked for after which a peer is dropped. Honest peers send some: our cancel
 /// or timeout crosses their block.
 const UNREQUESTED_MAX: u32 = 2000;
@@ -45,6 +47,7 @@ pub(super) fn settle_requests(
     mut routed: ResMut<'_, RoutedEvents>,
     mut tables: Tables<'_, '_>,
 ) {
+    tables.fetch(&routed.chokes);
     for (peer, event) in routed.chokes.drain(..) {
         let Some(entity) = tables.index.get(peer) else {
             continue;
@@ -86,6 +89,18 @@ pub(super) fn settle_requests(
 }
 
 impl Tables<'_, '_> {
+    /// Gets what the blocks of a tick touch nearer to the processor.
+    fn fetch(&self, events: &[(PeerKey, ChokeFamily)]) {
+        let blocks = events
+            .iter()
+            .filter(|(_, event)| matches!(event, ChokeFamily::Block { .. }));
+        let rows = blocks.filter_map(|&(peer, _)| self.peers.get(self.index.get(peer)?).ok());
+        fetch(rows, |(_, requests, traffic)| {
+            let oldest = requests.out.front().map_or(0, |request| request.piece.0);
+            u64::from(oldest) ^ traffic.down.total_bytes()
+        });
+    }
+
     fn block(
         &mut self,
         now: EngineTime,
@@ -222,19 +237,13 @@ impl Tables<'_, '_> {
         }
     }
 
-    /// Looks again what to ask a torrent's peers for, all but one. Most choke us: to them it makes no
-    /// difference.
+    /// Looks again what to ask a torrent's peers for, all but one. Picking sees who of them chokes us.
     fn ask(&mut self, torrent: Entity, except: Option<PeerKey>) {
-        let Ok(peers) = self.members.get(torrent) else {
-            return;
-        };
-        let may_ask = peers.0.iter().filter(|&(_, &entity)| {
-            let row = self.chokes.get(entity);
-            row.is_ok_and(|(choking, allowed)| !choking.0 || !allowed.to_us.is_empty())
-        });
-        let may_ask = may_ask.map(|(&peer, _)| peer);
-        let pick = &mut self.work.pick;
-        pick.extend(may_ask.filter(|&peer| Some(peer) != except));
+        if let Ok(peers) = self.members.get(torrent) {
+            let others = peers.0.keys().copied();
+            let others = others.filter(|&peer| Some(peer) != except);
+            self.work.pick.extend(others);
+        }
     }
 
     fn reject(&mut self, peer: PeerKey, entity: Entity, request: &BlockRequest) {
