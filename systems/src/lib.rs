@@ -14,6 +14,7 @@ mod discover;
 mod emit;
 mod endgame;
 mod engine;
+mod fetch;
 mod ingest;
 mod journal;
 mod lifecycle;

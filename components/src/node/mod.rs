@@ -13,7 +13,7 @@ use dunlin_port::config::{ByteSize, EngineConfig};
 /// What makes an entity a node.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
-#[require(ChokeRound, Suitors, Banned, Connections)]
+#[require(ChokeRound, Suitors, SlotHolders, Banned, Connections)]
 pub struct Node(pub NodeKey);
 
 /// How a node shows itself.
@@ -102,6 +102,10 @@ pub struct ChokeRound {
 /// cost does not follow the number of torrents or of connections that want nothing.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Suitors(pub BTreeSet<PeerKey>);
+
+/// Suitors of a node that hold a slot, and some that did: who looks sees which.
+#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+pub struct SlotHolders(pub Vec<PeerKey>);
 
 /// Addresses that this node deals with no more.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]

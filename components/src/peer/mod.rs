@@ -146,8 +146,6 @@ pub struct PeerTraffic {
     pub up_at_unchoke: u64,
     /// When its connection was established.
     pub established_at: EngineTime,
-    /// When we last heard from it.
-    pub heard_at: EngineTime,
     /// When we last said something.
     pub spoke_at: EngineTime,
 }
@@ -196,4 +194,13 @@ pub struct AllowedFast {
     pub to_us: BTreeSet<PieceIndex>,
     /// It may request these of us.
     pub to_it: BTreeSet<PieceIndex>,
+}
+
+impl AllowedFast {
+    /// Whether a peer that chokes us and has `theirs` gives us anything that we do not have.
+    #[must_use]
+    pub fn gives(&self, theirs: &Bitfield, ours: &Bitfield) -> bool {
+        let gives = |&piece: &PieceIndex| theirs.has(piece) && !ours.has(piece);
+        self.to_us.iter().any(gives)
+    }
 }

@@ -9,10 +9,29 @@ use dunlin_port::BlockBuffer;
 /// Most peers that are asked for one block at a time (endgame).
 pub const HOLDERS_MAX: usize = 3;
 
-/// The peers that are asked for a block.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+/// A key that no connection ever gets: they are counted from 0.
+const NOBODY: PeerKey = PeerKey::incoming(u64::MAX >> 1);
+
+/// The peers that are asked for a block. There is one for every block of every piece in motion, so it
+/// is three words and not six.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holders {
-    peers: [Option<PeerKey>; HOLDERS_MAX],
+    peers: [PeerKey; HOLDERS_MAX],
+}
+
+impl Default for Holders {
+    fn default() -> Self {
+        Self {
+            peers: [NOBODY; HOLDERS_MAX],
+        }
+    }
+}
+
+impl Hash for Holders {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let peers = self.peers.map(|peer| (peer != NOBODY).then_some(peer));
+        peers.hash(state);
+    }
 }
 
 impl Holders {
@@ -21,28 +40,31 @@ impl Holders {
         if self.contains(peer) {
             return false;
         }
-        let Some(free) = self.peers.iter_mut().find(|slot| slot.is_none()) else {
+        let Some(free) = self.peers.iter_mut().find(|slot| **slot == NOBODY) else {
             return false;
         };
-        *free = Some(peer);
+        *free = peer;
         true
     }
 
     /// Removes a peer; says whether it was there.
     pub fn remove(&mut self, peer: PeerKey) -> bool {
-        let slot = self.peers.iter_mut().find(|slot| **slot == Some(peer));
-        slot.is_some_and(|slot| slot.take().is_some())
+        let Some(slot) = self.peers.iter_mut().find(|slot| **slot == peer) else {
+            return false;
+        };
+        *slot = NOBODY;
+        true
     }
 
     /// Whether the peer is asked.
     #[must_use]
     pub fn contains(&self, peer: PeerKey) -> bool {
-        self.peers.contains(&Some(peer))
+        self.peers.contains(&peer)
     }
 
     /// The peers.
     pub fn iter(&self) -> impl Iterator<Item = PeerKey> + use<> {
-        self.peers.into_iter().flatten()
+        self.peers.into_iter().filter(|peer| *peer != NOBODY)
     }
 
     /// How many are asked.
@@ -81,11 +103,20 @@ impl Hash for BlockState {
 }
 
 /// The blocks of a piece in motion.
-#[derive(Component, Hash, Debug)]
+#[derive(Component, Debug)]
 pub struct Blocks {
     blocks: Box<[BlockState]>,
     free: u32,
     arrived: u32,
+    /// No block before this one is free.
+    free_from: u32,
+}
+
+/// Where to begin to look for a free block follows from the rest.
+impl Hash for Blocks {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.blocks, self.free, self.arrived).hash(state);
+    }
 }
 
 impl Blocks {
@@ -97,6 +128,7 @@ impl Blocks {
             blocks,
             free: count,
             arrived: 0,
+            free_from: 0,
         }
     }
 
@@ -145,11 +177,11 @@ impl Blocks {
         if self.free == 0 {
             return None;
         }
-        let at = self
-            .blocks
+        let is_free = |block: &BlockState| matches!(block, BlockState::Free);
+        let at = self.blocks[self.free_from as usize..]
             .iter()
-            .position(|block| matches!(block, BlockState::Free))?;
-        Some(BlockIndex(at as u32))
+            .position(is_free)?;
+        Some(BlockIndex(self.free_from + at as u32))
     }
 
     /// Notes that a peer is asked for a block; says whether it was noted (not if the block is
@@ -162,9 +194,16 @@ impl Blocks {
                 let mut holders = Holders::default();
                 holders.add(peer);
                 *free = BlockState::Requested(holders);
-                self.free -= 1;
+                self.note_taken(block);
                 true
             }
+        }
+    }
+
+    fn note_taken(&mut self, block: BlockIndex) {
+        self.free -= 1;
+        if self.free_from == block.0 {
+            self.free_from += 1;
         }
     }
 
@@ -178,6 +217,7 @@ impl Blocks {
         if holders.count() == 0 {
             *state = BlockState::Free;
             self.free += 1;
+            self.free_from = self.free_from.min(block.0);
         }
         released
     }
@@ -194,10 +234,10 @@ impl Blocks {
         payload: BlockBuffer,
     ) -> Result<Holders, BlockBuffer> {
         let state = &mut self.blocks[block.0 as usize];
-        let mut others = Holders::default();
+        let (mut others, mut was_free) = (Holders::default(), false);
         match state {
             BlockState::Arrived { .. } => return Err(payload),
-            BlockState::Free => self.free -= 1,
+            BlockState::Free => was_free = true,
             BlockState::Requested(holders) => others = *holders,
         }
         others.remove(from);
@@ -205,6 +245,9 @@ impl Blocks {
             from,
             payload: Some(payload),
         };
+        if was_free {
+            self.note_taken(block);
+        }
         self.arrived += 1;
         Ok(others)
     }

@@ -1,5 +1,7 @@
 //! The pieces that may be opened, rarest first, kept sorted while copies come and go.
 
+use core::hash::{Hash, Hasher};
+
 use bevy_ecs::prelude::Component;
 use dunlin_base::{PieceIndex, RngStream};
 use dunlin_port::user::FilePriority;
@@ -29,23 +31,37 @@ impl PieceRank {
 
 const NOWHERE: u32 = u32::MAX;
 
+/// What is known of one piece.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// Its place in its bucket, [`NOWHERE`] when it is in none.
+    place: u32,
+    rank: PieceRank,
+}
+
 /// The pieces that are wanted, missing and not in motion, in buckets of equal rank.
 ///
 /// Each change costs the logarithm of the number of buckets, which is at most the number of
 /// peers, and a move of their heads when one comes or goes; it never depends on the number of
 /// pieces. The order inside a bucket is random, drawn when a piece comes in, so that equals are
 /// chosen at random without a draw at choosing time.
-/// There is one only while a torrent downloads: ten bytes a piece.
-#[derive(Component, Clone, Hash, Debug)]
+/// There is one only while a torrent downloads: twelve bytes a piece.
+#[derive(Component, Clone, Debug)]
 pub struct PickOrder {
     /// Sorted by rank; none is empty.
     buckets: Vec<(PieceRank, Vec<u32>)>,
-    /// Place of each piece in its bucket, [`NOWHERE`] when it is in none.
-    places: Box<[u32]>,
-    ranks: Box<[PieceRank]>,
+    slots: Box<[Slot]>,
     count: u32,
     /// The piece that round-robin opened last.
     pub last_opened: Option<PieceIndex>,
+}
+
+impl Hash for PickOrder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let places: Vec<_> = self.slots.iter().map(|slot| slot.place).collect();
+        let ranks: Vec<_> = self.slots.iter().map(|slot| slot.rank).collect();
+        (&self.buckets, places, ranks, self.count, self.last_opened).hash(state);
+    }
 }
 
 impl PickOrder {
@@ -54,8 +70,14 @@ impl PickOrder {
     pub fn new(pieces: u32) -> Self {
         Self {
             buckets: Vec::new(),
-            places: vec![NOWHERE; pieces as usize].into(),
-            ranks: vec![PieceRank::new(FilePriority::Skip, 0); pieces as usize].into(),
+            slots: vec![
+                Slot {
+                    place: NOWHERE,
+                    rank: PieceRank::new(FilePriority::Skip, 0),
+                };
+                pieces as usize
+            ]
+            .into(),
             count: 0,
             last_opened: None,
         }
@@ -64,6 +86,22 @@ impl PickOrder {
     /// Where the bucket of a rank is, or would be.
     fn bucket_of(&self, rank: PieceRank) -> Result<usize, usize> {
         self.buckets.binary_search_by_key(&rank, |(rank, _)| *rank)
+    }
+
+    /// As [`Self::bucket_of`], and looks first at the place `near` and behind it: there the bucket is of a
+    /// piece that had one copy more or less.
+    fn bucket_near(&self, rank: PieceRank, near: usize) -> Result<usize, usize> {
+        for at in near..=near + 1 {
+            let follows =
+                at == 0 || (self.buckets.get(at - 1)).is_some_and(|(before, _)| *before < rank);
+            match self.buckets.get(at) {
+                Some((there, _)) if *there == rank => return Ok(at),
+                Some((there, _)) if follows && *there > rank => return Err(at),
+                None if follows => return Err(at),
+                Some(_) | None => {}
+            }
+        }
+        self.bucket_of(rank)
     }
 
     /// Pieces that may be opened.
@@ -75,15 +113,18 @@ impl PickOrder {
     /// Whether a piece may be opened.
     #[must_use]
     pub fn contains(&self, piece: PieceIndex) -> bool {
-        self.places
+        self.slots
             .get(piece.0 as usize)
-            .is_some_and(|&place| place != NOWHERE)
+            .is_some_and(|slot| slot.place != NOWHERE)
     }
 
     /// Lets a piece be opened, or changes its rank if it may be already.
     pub fn insert(&mut self, piece: PieceIndex, rank: PieceRank, luck: &mut RngStream) {
-        self.remove(piece);
-        let at = self.bucket_of(rank).unwrap_or_else(|at| {
+        let found = match self.take_out(piece) {
+            Some(near) => self.bucket_near(rank, near),
+            None => self.bucket_of(rank),
+        };
+        let at = found.unwrap_or_else(|at| {
             self.buckets.insert(at, (rank, Vec::new()));
             at
         });
@@ -92,19 +133,24 @@ impl PickOrder {
         let place = luck.below(u64::from(last) + 1) as u32;
         bucket.push(piece.0);
         bucket.swap(place as usize, last as usize);
-        self.places[bucket[last as usize] as usize] = last;
-        self.places[piece.0 as usize] = place;
-        self.ranks[piece.0 as usize] = rank;
+        self.slots[bucket[last as usize] as usize].place = last;
+        self.slots[piece.0 as usize] = Slot { place, rank };
         self.count += 1;
     }
 
     /// Takes a piece out; says whether it was in.
     pub fn remove(&mut self, piece: PieceIndex) -> bool {
-        if !self.contains(piece) {
-            return false;
+        self.take_out(piece).is_some()
+    }
+
+    /// Takes a piece out; says where its bucket is, or was, if it was in.
+    fn take_out(&mut self, piece: PieceIndex) -> Option<usize> {
+        let slot = self.slots.get_mut(piece.0 as usize)?;
+        if slot.place == NOWHERE {
+            return None;
         }
-        let place = core::mem::replace(&mut self.places[piece.0 as usize], NOWHERE);
-        let rank = self.ranks[piece.0 as usize];
+        let place = core::mem::replace(&mut slot.place, NOWHERE);
+        let rank = slot.rank;
         let at = self
             .bucket_of(rank)
             .expect("a piece with a place is in its bucket");
@@ -115,13 +161,13 @@ impl PickOrder {
             "places point at their pieces"
         );
         if let Some(&moved) = bucket.get(place as usize) {
-            self.places[moved as usize] = place;
+            self.slots[moved as usize].place = place;
         }
         if bucket.is_empty() {
             self.buckets.remove(at);
         }
         self.count -= 1;
-        true
+        Some(at)
     }
 
     /// Changes the number of copies of a piece, if it may be opened.
@@ -139,7 +185,7 @@ impl PickOrder {
     pub fn rank(&self, piece: PieceIndex, copies: u16) -> PieceRank {
         PieceRank {
             copies,
-            ..self.ranks[piece.0 as usize]
+            ..self.slots[piece.0 as usize].rank
         }
     }
 
@@ -168,7 +214,7 @@ impl PickOrder {
     #[must_use]
     pub fn is_of_top_priority(&self, piece: PieceIndex) -> bool {
         let top = self.buckets.first().map(|(rank, _)| rank.priority);
-        top == Some(self.ranks[piece.0 as usize].priority)
+        top == Some(self.slots[piece.0 as usize].rank.priority)
     }
 }
 

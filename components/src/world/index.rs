@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::{Entity, Resource};
-use dunlin_base::{InfoHash, NodeKey, PeerKey, TorrentKey};
+use dunlin_base::{EngineTime, InfoHash, NodeKey, PeerKey, TorrentKey};
 
 /// Entities of nodes.
 #[derive(Resource, Default, Debug)]
@@ -26,8 +26,9 @@ impl TorrentIndex {
     }
 }
 
-/// Entities of peers. Looked up for every message: keys are numbers that grow, so the rows are in
-/// pages by number, and a page goes when its last peer has gone.
+/// Entities of peers, and when each was last heard. Looked up for every message: keys are numbers that
+/// grow, so the rows are in pages by number, and a page goes when its last peer has gone. That a peer
+/// was heard is noted beside its entity, since the one is asked for and the other told by every message.
 #[derive(Resource, Default, Debug)]
 pub struct PeerIndex {
     /// Pages of outgoing and of incoming connections.
@@ -41,9 +42,20 @@ const PAGE: usize = 64;
 
 #[derive(Debug)]
 struct Page {
-    rows: [Option<Entity>; PAGE],
+    rows: [Row; PAGE],
     count: usize,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    entity: Option<Entity>,
+    heard_at: EngineTime,
+}
+
+const NOBODY: Row = Row {
+    entity: None,
+    heard_at: EngineTime::START,
+};
 
 impl PeerIndex {
     fn place(peer: PeerKey) -> (usize, usize, usize) {
@@ -56,14 +68,35 @@ impl PeerIndex {
     #[must_use]
     pub fn get(&self, peer: PeerKey) -> Option<Entity> {
         let (direction, page, place) = Self::place(peer);
-        self.pages[direction].get(page)?.as_ref()?.rows[place]
+        self.pages[direction].get(page)?.as_ref()?.rows[place].entity
     }
 
-    /// Notes a peer's entity.
+    fn row_mut(&mut self, peer: PeerKey) -> Option<&mut Row> {
+        let (direction, page, place) = Self::place(peer);
+        let page = self.pages[direction].get_mut(page)?.as_mut()?;
+        Some(&mut page.rows[place])
+    }
+
+    /// Notes that a peer was heard, if it is there.
+    pub fn hear(&mut self, peer: PeerKey, now: EngineTime) {
+        if let Some(row) = self.row_mut(peer) {
+            row.heard_at = now;
+        }
+    }
+
+    /// When a peer was last heard: when it was inserted, if not since.
+    #[must_use]
+    pub fn heard_at(&self, peer: PeerKey) -> EngineTime {
+        let (direction, page, place) = Self::place(peer);
+        let page = self.pages[direction].get(page).and_then(Option::as_ref);
+        page.map_or(EngineTime::START, |page| page.rows[place].heard_at)
+    }
+
+    /// Notes the entity of a peer that comes now.
     ///
     /// # Panics
     /// When the peer is there already.
-    pub fn insert(&mut self, peer: PeerKey, row: Entity) {
+    pub fn insert(&mut self, peer: PeerKey, entity: Entity, now: EngineTime) {
         let (direction, page, place) = Self::place(peer);
         let pages = &mut self.pages[direction];
         if pages.len() <= page {
@@ -71,12 +104,16 @@ impl PeerIndex {
         }
         let page = pages[page].get_or_insert_with(|| {
             Box::new(Page {
-                rows: [None; PAGE],
+                rows: [NOBODY; PAGE],
                 count: 0,
             })
         });
-        let before = page.rows[place].replace(row);
-        assert!(before.is_none(), "{peer} is there already");
+        let row = &mut page.rows[place];
+        assert!(row.entity.is_none(), "{peer} is there already");
+        *row = Row {
+            entity: Some(entity),
+            heard_at: now,
+        };
         page.count += 1;
         self.len += 1;
     }
@@ -86,7 +123,7 @@ impl PeerIndex {
         let (direction, at, place) = Self::place(peer);
         let slot = self.pages[direction].get_mut(at)?;
         let page = slot.as_mut()?;
-        let row = page.rows[place].take()?;
+        let row = page.rows[place].entity.take()?;
         page.count -= 1;
         self.len -= 1;
         if page.count == 0 {
@@ -116,7 +153,7 @@ impl PeerIndex {
             pages.flat_map(move |(at, page)| {
                 let rows = page.rows.iter().enumerate();
                 rows.filter_map(move |(place, row)| {
-                    Some((key((at * PAGE + place) as u64), (*row)?))
+                    Some((key((at * PAGE + place) as u64), row.entity?))
                 })
             })
         })
@@ -143,9 +180,14 @@ mod tests {
             PeerKey::outgoing(1000),
         ];
         for (peer, n) in [(a, 1), (b, 2), (c, 3)] {
-            index.insert(peer, row(n));
+            index.insert(peer, row(n), EngineTime::from_secs(u64::from(n)));
         }
         assert_eq!((index.len(), index.get(b)), (3, Some(row(2))));
+        assert_eq!(index.heard_at(b), EngineTime::from_secs(2));
+        index.hear(b, EngineTime::from_secs(9));
+        index.hear(PeerKey::incoming(9999), EngineTime::from_secs(9));
+        assert_eq!(index.heard_at(b), EngineTime::from_secs(9));
+        assert_eq!(index.heard_at(a), EngineTime::from_secs(1));
         assert!(index.iter().map(|(peer, _)| peer).eq([a, c, b]));
         assert_eq!(index.remove(c), Some(row(3)));
         assert_eq!(

@@ -35,8 +35,6 @@ pub struct RoutedEvents {
     pub sent: Vec<(PeerKey, u32)>,
     /// Connections that are gone.
     pub closed: Vec<(PeerKey, CloseReason)>,
-    /// Peers that were heard.
-    pub heard: Vec<PeerKey>,
     /// Files that opened, closed, moved, or failed.
     pub files: Vec<DiskEvent>,
     /// Pieces that were written, or not.

@@ -22,6 +22,9 @@ pub struct Work {
     pub endgame: PeerList,
     /// Peers that are asked for something, or were lately: whose pipelines are sized and timed.
     pub pipelines: PeerList,
+    /// Peers that are asked for something and sent nothing for some seconds: whether that is too long is
+    /// seen behind.
+    pub overdue: Vec<PeerKey>,
     /// When to look next whether a connection was silent for too long: one entry for each.
     pub silence: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers whose choke or interest flag may have to be told.

@@ -9,7 +9,7 @@ use dunlin_protocol::wire::{Handshake, Message};
 use super::line::{MSS_BYTES, on_the_line};
 
 /// Initial window, stream bytes (RFC 6928).
-pub(super) const WINDOW_START_BYTES: u64 = 10 * MSS_BYTES;
+pub(super) const WINDOW_START_BYTES: u32 = 10 * MSS_BYTES as u32;
 
 /// One of the two ends of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -117,7 +117,7 @@ pub(super) struct Pipe {
     /// Blocks, and what must stay behind them.
     queue: VecDeque<Item>,
     /// Line bytes that may be under way, while nothing is: slow start raises it.
-    pub(super) window: u64,
+    pub(super) window: u32,
     /// Line bytes per second that loss allows.
     pub(super) cap_bytes_per_sec: u64,
     /// Tick at which the last thing that left arrives: nothing behind it is there earlier, though a
@@ -150,17 +150,17 @@ impl Pipe {
     /// still to leave of the first. Says how much is still to leave of what leaves now, 0 for nothing.
     pub(super) fn drain(
         &mut self,
-        left_of_head: u64,
+        left_of_head: u32,
         bytes: u64,
         mut left: impl FnMut(Item),
-    ) -> u64 {
+    ) -> u32 {
         let begun = self.leaving.as_ref().map_or(0, Item::line_bytes);
-        let mut done = begun - left_of_head + bytes;
+        let mut done = begun - u64::from(left_of_head) + bytes;
         while let Some(item) = self.next_leaving() {
             let len = item.line_bytes();
             if len > done {
                 self.leaving = Some(item);
-                return len - done;
+                return u32::try_from(len - done).expect("a message is shorter than 4 GiB");
             }
             done -= len;
             left(item);
@@ -259,7 +259,7 @@ mod tests {
         let mut left = Vec::new();
         let rest = pipe.drain(0, each + 1, |item| left.push(item));
         assert!(matches!(left[..], [Item::Message(Message::Have(0))]));
-        assert_eq!(rest, each - 1);
+        assert_eq!(u64::from(rest), each - 1);
         let rest = pipe.drain(rest, 2 * each - 1, |item| left.push(item));
         assert!(rest == 0 && left.len() == 3);
     }

@@ -3,7 +3,7 @@
 use super::connections::End;
 
 /// Most bytes under way on one connection: what socket buffers grow to.
-const WINDOW_MAX_BYTES: u64 = 16 * 1024 * 1024;
+const WINDOW_MAX_BYTES: u32 = 16 * 1024 * 1024;
 
 /// An end of a connection from which something is to leave: all that is touched for it in every tick.
 /// Those of one sender stand side by side.
@@ -15,9 +15,9 @@ pub(super) struct Sending {
     /// Line bytes that have not left.
     pub(super) backlog: u64,
     /// How many of them are of what leaves now; 0 before its first byte has left.
-    pub(super) head: u64,
+    pub(super) head: u32,
     /// Line bytes that may be under way.
-    pub(super) window: u64,
+    pub(super) window: u32,
     /// Line bytes that loss lets leave in a tick.
     pub(super) loss_cap: u64,
     /// Round-trip time without queues.
@@ -34,24 +34,26 @@ impl Sending {
         let rtt_nanos = self.rtt_nanos + self.queue_nanos;
         let by_loss = self.backlog.min(self.loss_cap.max(1));
         // A window that holds all of it needs no division, and there is one for every flow and tick.
-        let in_window = self.window.checked_mul(tick_nanos);
+        let window = u64::from(self.window);
+        let in_window = window.checked_mul(tick_nanos);
         let asked = by_loss.checked_mul(rtt_nanos);
         match (in_window, asked) {
             (Some(in_window), Some(asked)) if in_window >= asked => by_loss,
-            _ => by_loss.min(scaled(self.window, tick_nanos, rtt_nanos).max(1)),
+            _ => by_loss.min(scaled(window, tick_nanos, rtt_nanos).max(1)),
         }
     }
 
     /// Notes that bytes left; whether they were the last ones of what was leaving.
     pub(super) fn leave(&mut self, bytes: u64) -> bool {
         // Every byte that is acknowledged opens the window by itself: it doubles in a round trip.
-        self.window = (self.window + bytes).min(WINDOW_MAX_BYTES);
+        let window = (u64::from(self.window) + bytes).min(WINDOW_MAX_BYTES.into());
+        self.window = window as u32;
         self.backlog -= bytes;
-        let within = self.head > bytes;
-        if within {
-            self.head -= bytes;
+        let rest = u64::from(self.head).saturating_sub(bytes);
+        if rest > 0 {
+            self.head = rest as u32;
         }
-        !within
+        rest == 0
     }
 }
 
@@ -96,7 +98,7 @@ mod tests {
         let moved = [0; 4].map(|_| {
             let want = row.want(row.rtt_nanos);
             row.leave(want);
-            want / WINDOW_START_BYTES
+            want / u64::from(WINDOW_START_BYTES)
         });
         assert_eq!(moved, [1, 2, 4, 8]);
     }
@@ -104,10 +106,10 @@ mod tests {
     #[test]
     fn the_least_of_backlog_window_and_loss_bounds_a_tick() {
         let mut row = sending();
-        assert_eq!(row.want(10_000_000), WINDOW_START_BYTES / 10);
+        assert_eq!(row.want(10_000_000), u64::from(WINDOW_START_BYTES / 10));
         // A queue makes the way longer.
         row.queue_nanos = row.rtt_nanos;
-        assert_eq!(row.want(10_000_000), WINDOW_START_BYTES / 20);
+        assert_eq!(row.want(10_000_000), u64::from(WINDOW_START_BYTES / 20));
         row.loss_cap = 100;
         assert_eq!(row.want(10_000_000), 100);
         row.backlog = 7;

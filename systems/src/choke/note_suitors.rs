@@ -3,17 +3,24 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::NodeKey;
-use dunlin_components::node::{ChokeRound, Rules, Suitors};
+use dunlin_components::node::{ChokeRound, Rules, SlotHolders, Suitors};
 use dunlin_components::world::{NodeIndex, Work};
 use dunlin_port::config::ChokeConfig;
 
 use super::policy::rank;
 use super::tables::Tables;
 
+type NodeRow<'a> = (
+    &'a Rules,
+    &'a mut ChokeRound,
+    &'a mut Suitors,
+    &'a mut SlotHolders,
+);
+
 pub(super) fn note_suitors(
     mut work: ResMut<'_, Work>,
     index: Res<'_, NodeIndex>,
-    mut nodes: Query<'_, '_, (&Rules, &mut ChokeRound, &mut Suitors)>,
+    mut nodes: Query<'_, '_, NodeRow<'_>>,
     mut tables: Tables<'_, '_>,
 ) {
     let mut changed: Vec<NodeKey> = Vec::new();
@@ -21,7 +28,7 @@ pub(super) fn note_suitors(
         let Some(&entity) = index.0.get(&node) else {
             continue;
         };
-        let Ok((_, mut round, mut suitors)) = nodes.get_mut(entity) else {
+        let Ok((_, mut round, mut suitors, _)) = nodes.get_mut(entity) else {
             continue;
         };
         // Only who waits for a slot has come for one; all others may have given one up.
@@ -38,13 +45,15 @@ pub(super) fn note_suitors(
     }
     for node in changed {
         if let Some(&entity) = index.0.get(&node)
-            && let Ok((rules, mut round, suitors)) = nodes.get_mut(entity)
+            && let Ok((rules, mut round, suitors, mut holders)) = nodes.get_mut(entity)
         {
             match round.next_at {
                 Some(_) if round.full => {}
                 Some(_) => {
                     let rules = &rules.0.choke;
-                    round.full = fill_free_slots(&mut work, &mut tables, rules, *round, &suitors);
+                    let (work, tables, slots) = (&mut work, &mut tables, round.slots);
+                    round.full =
+                        fill_free_slots(work, tables, rules, slots, &suitors, &mut holders);
                 }
                 None if !suitors.0.is_empty() => {
                     round.next_at = Some(tables.now());
@@ -62,20 +71,23 @@ fn fill_free_slots(
     work: &mut Work,
     tables: &mut Tables<'_, '_>,
     rules: &ChokeConfig,
-    round: ChokeRound,
+    slots: u32,
     suitors: &Suitors,
+    holders: &mut SlotHolders,
 ) -> bool {
-    let free = (round.slots as usize).saturating_sub(tables.held(suitors));
+    let free = (slots as usize).saturating_sub(tables.held(holders));
     if free == 0 {
         return true;
     }
-    let mut candidates = tables.candidates(suitors, rules, round.optimistic);
+    let mut candidates = tables.candidates(suitors, rules, None);
+    // Whoever is unchoked, by rank or by luck, needs no free slot.
     candidates.retain(|candidate| !candidate.unchoked && !candidate.snubbed);
     rank(&mut candidates, rules.seed);
     let filled = candidates.len() >= free;
     for candidate in candidates.into_iter().take(free) {
         if tables.set_choking(candidate.peer, false) {
             work.flags.insert(candidate.peer);
+            holders.0.push(candidate.peer);
         }
     }
     filled

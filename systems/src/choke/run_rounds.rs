@@ -4,18 +4,26 @@ use core::time::Duration;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::EngineTime;
-use dunlin_components::node::{ChokeRound, Luck, Rules, Suitors};
+use dunlin_components::node::{ChokeRound, Luck, Rules, SlotHolders, Suitors};
 use dunlin_components::world::{NodeIndex, Wake, Work};
 use dunlin_port::config::ChokeConfig;
 
 use super::policy::{assign, rank, slots};
 use super::tables::Tables;
 
+type NodeRow<'a> = (
+    &'a Rules,
+    &'a mut Luck,
+    &'a mut ChokeRound,
+    &'a mut Suitors,
+    &'a mut SlotHolders,
+);
+
 pub(super) fn run_rounds(
     mut work: ResMut<'_, Work>,
     mut wake: ResMut<'_, Wake>,
     index: Res<'_, NodeIndex>,
-    mut nodes: Query<'_, '_, (&Rules, &mut Luck, &mut ChokeRound, &mut Suitors)>,
+    mut nodes: Query<'_, '_, NodeRow<'_>>,
     mut tables: Tables<'_, '_>,
 ) {
     let now = tables.now();
@@ -26,7 +34,8 @@ pub(super) fn run_rounds(
         let Some(&entity) = index.0.get(&node) else {
             continue;
         };
-        let Ok((rules, mut luck, mut round, mut suitors)) = nodes.get_mut(entity) else {
+        let Ok((rules, mut luck, mut round, mut suitors, mut holders)) = nodes.get_mut(entity)
+        else {
             continue;
         };
         assert_eq!(round.next_at, Some(at), "a node has one round to come");
@@ -38,6 +47,7 @@ pub(super) fn run_rounds(
             &mut luck,
             &mut round,
             &mut suitors,
+            &mut holders,
         );
         round.next_at = None;
         if !suitors.0.is_empty() {
@@ -56,6 +66,7 @@ fn run_round(
     luck: &mut Luck,
     round: &mut ChokeRound,
     suitors: &mut Suitors,
+    holders: &mut SlotHolders,
 ) {
     let now = tables.now();
     let mut candidates = tables.candidates(suitors, rules, round.optimistic);
@@ -68,6 +79,7 @@ fn run_round(
         round.next_optimistic_at = now + Duration::from_secs(rules.optimistic_interval_secs);
     }
     round.optimistic = assignment.optimistic;
+    holders.0.clear();
     suitors.0.retain(|&peer| {
         // Suitors that are no candidates lose what they hold: they ask for nothing.
         let (changed, stays) = tables.end_round(peer, !assignment.unchokes(peer));
@@ -76,6 +88,9 @@ fn run_round(
             && !(assignment.unchokes(peer) && crate::planted::is(crate::planted::Bug::Choking));
         if changed {
             work.flags.insert(peer);
+        }
+        if stays && assignment.unchokes(peer) {
+            holders.0.push(peer);
         }
         stays
     });

@@ -5,7 +5,7 @@ use core::time::Duration;
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use dunlin_base::{EngineTime, PeerKey};
-use dunlin_components::node::Suitors;
+use dunlin_components::node::{SlotHolders, Suitors};
 use dunlin_components::peer::{
     AmChoking, PeerInterested, PeerOf, PeerTraffic, Phase, RemoteHave, Requests,
 };
@@ -14,20 +14,17 @@ use dunlin_components::world::{Now, PeerIndex};
 use dunlin_port::config::{ChokeConfig, SeedChoke};
 
 use super::policy::{Candidate, anti_leech_score};
+use crate::fetch::fetch;
 
 /// A slot is kept at least so long before a met quota takes it (libtorrent's round-robin).
 const SLOT_SECS_MIN: u64 = 60;
 /// Rounds for which a peer is a newcomer.
 const NEWCOMER_ROUNDS: u32 = 3;
 
-type Row = (
+type Flags = (
     &'static Phase,
     &'static PeerInterested,
-    Option<&'static PeerOf>,
     &'static mut AmChoking,
-    &'static mut PeerTraffic,
-    &'static Requests,
-    Option<&'static RemoteHave>,
 );
 
 /// The rows of peers and of their torrents.
@@ -35,7 +32,11 @@ type Row = (
 pub(super) struct Tables<'w, 's> {
     now: Res<'w, Now>,
     index: Res<'w, PeerIndex>,
-    peers: Query<'w, 's, Row>,
+    flags: Query<'w, 's, Flags>,
+    traffic: Query<'w, 's, &'static mut PeerTraffic>,
+    requests: Query<'w, 's, &'static Requests>,
+    haves: Query<'w, 's, &'static RemoteHave>,
+    peers: Query<'w, 's, &'static PeerOf>,
     torrents: Query<'w, 's, (&'static Lifecycle, &'static Content)>,
 }
 
@@ -49,8 +50,8 @@ impl Tables<'_, '_> {
         let row = self
             .index
             .get(peer)
-            .and_then(|entity| self.peers.get(entity).ok());
-        row.is_some_and(|(phase, interested, _, choking, ..)| {
+            .and_then(|entity| self.flags.get(entity).ok());
+        row.is_some_and(|(phase, interested, choking)| {
             *phase == Phase::Established && (interested.0 || !choking.0)
         })
     }
@@ -60,22 +61,30 @@ impl Tables<'_, '_> {
         let row = self
             .index
             .get(peer)
-            .and_then(|entity| self.peers.get(entity).ok());
-        row.is_some_and(|(_, interested, _, choking, ..)| interested.0 && choking.0)
+            .and_then(|entity| self.flags.get(entity).ok());
+        row.is_some_and(|(_, interested, choking)| interested.0 && choking.0)
     }
 
-    /// How many of the suitors that may get a slot hold one.
-    pub(super) fn held(&self, suitors: &Suitors) -> usize {
-        let holds = |peer: PeerKey| {
-            let (phase, interested, of, choking, ..) =
-                self.peers.get(self.index.get(peer)?).ok()?;
-            if choking.0 || *phase != Phase::Established || !interested.0 {
+    /// How many of the suitors that may get a slot hold one. Who holds none any more is forgotten.
+    pub(super) fn held(&self, holders: &mut SlotHolders) -> usize {
+        let is_unchoked = |&peer: &PeerKey| {
+            let row = self
+                .index
+                .get(peer)
+                .and_then(|row| self.flags.get(row).ok());
+            row.is_some_and(|(_, _, choking)| !choking.0)
+        };
+        holders.0.retain(is_unchoked);
+        let counts = |peer: PeerKey| {
+            let row = self.index.get(peer)?;
+            let (phase, interested, _) = self.flags.get(row).ok()?;
+            if *phase != Phase::Established || !interested.0 {
                 return None;
             }
-            let (lifecycle, _) = self.torrents.get(of?.0).ok()?;
+            let (lifecycle, _) = self.torrents.get(self.peers.get(row).ok()?.0).ok()?;
             lifecycle.is_active().then_some(())
         };
-        suitors.0.iter().filter_map(|&peer| holds(peer)).count()
+        holders.0.iter().filter_map(|&peer| counts(peer)).count()
     }
 
     /// The suitors that may get a slot: of torrents that take part, and still interested. One may be
@@ -86,6 +95,11 @@ impl Tables<'_, '_> {
         rules: &ChokeConfig,
         by_luck: Option<PeerKey>,
     ) -> Vec<Candidate> {
+        let rows = suitors.0.iter();
+        let rows = rows.filter_map(|&peer| self.traffic.get(self.index.get(peer)?).ok());
+        fetch(rows, |traffic| {
+            traffic.up_at_round ^ traffic.unchoked_at.as_nanos()
+        });
         suitors
             .0
             .iter()
@@ -94,12 +108,16 @@ impl Tables<'_, '_> {
     }
 
     fn candidate(&self, peer: PeerKey, rules: &ChokeConfig, by_luck: bool) -> Option<Candidate> {
-        let (phase, interested, of, choking, traffic, requests, have) =
-            self.peers.get(self.index.get(peer)?).ok()?;
-        let (lifecycle, content) = self.torrents.get(of?.0).ok()?;
-        if *phase != Phase::Established || !interested.0 || !lifecycle.is_active() {
+        let row = self.index.get(peer)?;
+        let (phase, interested, choking) = self.flags.get(row).ok()?;
+        if *phase != Phase::Established || !interested.0 {
             return None;
         }
+        let (lifecycle, content) = self.torrents.get(self.peers.get(row).ok()?.0).ok()?;
+        if !lifecycle.is_active() {
+            return None;
+        }
+        let traffic = self.traffic.get(row).ok()?;
         let geometry = content.0.geometry();
         let piece_bytes = u64::from(geometry.piece_bytes());
         let downloading = *lifecycle == Lifecycle::Downloading;
@@ -109,6 +127,7 @@ impl Tables<'_, '_> {
         let quota = u64::from(rules.seed_quota_pieces) * piece_bytes;
         // What it has is somewhere else in memory, and seldom asked for.
         let score = || {
+            let have = self.haves.get(row);
             let had = have.map_or(0, |have| u64::from(have.bits.count()) * piece_bytes);
             anti_leech_score(up, had.min(geometry.total_bytes()), geometry.total_bytes())
         };
@@ -130,15 +149,18 @@ impl Tables<'_, '_> {
                 0
             },
             // We owe nothing to whom we need nothing of.
-            snubbed: downloading && requests.snubbed,
+            snubbed: downloading && self.requests.get(row).is_ok_and(|row| row.snubbed),
             newcomer: self.now.0.since(traffic.established_at) < round * NEWCOMER_ROUNDS,
         })
     }
 
     /// Writes down whether we choke a peer; says whether that is new.
     pub(super) fn set_choking(&mut self, peer: PeerKey, choking: bool) -> bool {
-        let row = self.index.get(peer);
-        let Some(Ok((_, _, _, mut flag, mut traffic, ..))) = row.map(|row| self.peers.get_mut(row))
+        let Some(row) = self.index.get(peer) else {
+            return false;
+        };
+        let (Ok((_, _, mut flag)), Ok(mut traffic)) =
+            (self.flags.get_mut(row), self.traffic.get_mut(row))
         else {
             return false;
         };
@@ -148,7 +170,7 @@ impl Tables<'_, '_> {
     /// What moves from now on belongs to the next round.
     pub(super) fn begin_round(&mut self, peer: PeerKey) {
         if let Some(entity) = self.index.get(peer)
-            && let Ok((_, _, _, _, mut traffic, ..)) = self.peers.get_mut(entity)
+            && let Ok(mut traffic) = self.traffic.get_mut(entity)
         {
             mark_round(&mut traffic);
         }
@@ -157,9 +179,11 @@ impl Tables<'_, '_> {
     /// Both at once, at the end of a round: whether it is new that we choke a peer or not, and
     /// whether it is a suitor still.
     pub(super) fn end_round(&mut self, peer: PeerKey, choking: bool) -> (bool, bool) {
-        let row = self.index.get(peer);
-        let Some(Ok((phase, interested, _, mut flag, mut traffic, ..))) =
-            row.map(|row| self.peers.get_mut(row))
+        let Some(row) = self.index.get(peer) else {
+            return (false, false);
+        };
+        let (Ok((phase, interested, mut flag)), Ok(mut traffic)) =
+            (self.flags.get_mut(row), self.traffic.get_mut(row))
         else {
             return (false, false);
         };

@@ -27,7 +27,6 @@ pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: Sock
     }
     tracing::debug!(%peer, %addr, "accepted");
     let traffic = PeerTraffic {
-        heard_at: now,
         spoke_at: now,
         ..PeerTraffic::default()
     };
@@ -39,7 +38,7 @@ pub(super) fn accept(world: &mut World, peer: PeerKey, node: NodeKey, addr: Sock
             traffic,
         ))
         .id();
-    world.resource_mut::<PeerIndex>().insert(peer, entity);
+    world.resource_mut::<PeerIndex>().insert(peer, entity, now);
     world.resource_mut::<Work>().silence.insert((now, peer));
 }
 

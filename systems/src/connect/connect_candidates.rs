@@ -86,7 +86,7 @@ pub(super) fn connect_candidates(
             connections.dialing.insert(addr);
             let peer = peers.next_key();
             let row = spawn(&mut commands, peer, node.0, entity, addr, now.0);
-            peers.insert(peer, row);
+            peers.insert(peer, row, now.0);
             work.silence.insert((now.0, peer));
             outbox.0.net.push(NetCommand::Connect {
                 peer,
@@ -137,7 +137,6 @@ fn spawn(
     now: EngineTime,
 ) -> Entity {
     let traffic = PeerTraffic {
-        heard_at: now,
         spoke_at: now,
         ..PeerTraffic::default()
     };

@@ -51,9 +51,7 @@ fn connected(world: &mut World, peer: PeerKey) {
     if let Some(mut phase) = world.get_mut::<Phase>(entity) {
         *phase = Phase::Handshaking;
     }
-    if let Some(mut traffic) = world.get_mut::<PeerTraffic>(entity) {
-        traffic.heard_at = now;
-    }
+    world.resource_mut::<PeerIndex>().hear(peer, now);
     half_open_ended(world, node);
     send_handshake(world, peer, node, torrent);
 }
@@ -249,9 +247,9 @@ fn establish(
     }
     if let Some(mut traffic) = world.get_mut::<PeerTraffic>(entity) {
         traffic.established_at = now;
-        traffic.heard_at = now;
         traffic.spoke_at = now;
     }
+    world.resource_mut::<PeerIndex>().hear(peer, now);
     if let Some(mut peers) = world.get_mut::<Peers>(torrent) {
         peers.0.insert(peer, entity);
     }

@@ -20,22 +20,29 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 /// Each connection is looked at when its silence may have become too long, and not before.
 pub(super) fn keep_alive(world: &mut World) {
     let now = world.resource::<Now>().0;
+    let Some(&(next_at, _)) = world.resource::<Work>().silence.first() else {
+        return;
+    };
+    if next_at > now {
+        return world.resource_mut::<Wake>().by(next_at);
+    }
     let mut peers = world.query::<(&Phase, &mut PeerTraffic)>();
     let (mut silent, mut spoken) = (Vec::new(), Vec::new());
     while let Some(&(at, peer)) = world.resource::<Work>().silence.first()
         && at <= now
     {
         world.resource_mut::<Work>().silence.remove(&(at, peer));
-        let row = world.resource::<PeerIndex>().get(peer);
+        let index = world.resource::<PeerIndex>();
+        let (row, heard_at) = (index.get(peer), index.heard_at(peer));
         let Some(Ok((phase, mut traffic))) = row.map(|row| peers.get_mut(world, row)) else {
             continue;
         };
         let again_at = match phase {
             // Connection attempts are given up by the network itself.
             Phase::Connecting => now + HANDSHAKE_MAX,
-            Phase::Handshaking => traffic.heard_at + HANDSHAKE_MAX,
+            Phase::Handshaking => heard_at + HANDSHAKE_MAX,
             Phase::Established => {
-                let lost_at = traffic.heard_at + SILENCE_MAX;
+                let lost_at = heard_at + SILENCE_MAX;
                 if traffic.spoke_at + KEEP_ALIVE_AFTER <= now && now < lost_at {
                     traffic.spoke_at = now;
                     spoken.push(peer);

@@ -4,7 +4,8 @@ use bevy_ecs::prelude::*;
 use dunlin_base::PeerKey;
 use dunlin_base::limits::INGEST_EVENTS_PER_TICK_MAX;
 use dunlin_components::world::{
-    ChokeFamily, ExtensionFamily, HaveFamily, Now, PortInbox, RequestFamily, RoutedEvents, Wake,
+    ChokeFamily, ExtensionFamily, HaveFamily, Now, PeerIndex, PortInbox, RequestFamily,
+    RoutedEvents, Wake,
 };
 use dunlin_port::disk::DiskEvent;
 use dunlin_port::net::NetEvent;
@@ -12,12 +13,16 @@ use dunlin_protocol::wire::Message;
 
 pub(super) fn route_events(
     now: Res<'_, Now>,
+    mut index: ResMut<'_, PeerIndex>,
     mut inbox: ResMut<'_, PortInbox>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut wake: ResMut<'_, Wake>,
 ) {
     let count = inbox.0.net.len().min(INGEST_EVENTS_PER_TICK_MAX);
     for event in inbox.0.net.drain(..count) {
+        if let NetEvent::Message { peer, .. } | NetEvent::Block { peer, .. } = &event {
+            index.hear(*peer, now.0);
+        }
         route_net(&mut routed, event);
     }
     if !inbox.0.net.is_empty() {
@@ -48,7 +53,6 @@ fn route_net(routed: &mut RoutedEvents, event: NetEvent) {
             begin,
             payload,
         } => {
-            hear(routed, peer);
             routed.chokes.push((
                 peer,
                 ChokeFamily::Block {
@@ -58,18 +62,9 @@ fn route_net(routed: &mut RoutedEvents, event: NetEvent) {
                 },
             ));
         }
-        NetEvent::Message { peer, message } => {
-            hear(routed, peer);
-            route_message(routed, peer, message);
-        }
+        NetEvent::Message { peer, message } => route_message(routed, peer, message),
         NetEvent::Sent { peer, bytes } => routed.sent.push((peer, bytes)),
         NetEvent::Closed { peer, reason } => routed.closed.push((peer, reason)),
-    }
-}
-
-fn hear(routed: &mut RoutedEvents, peer: PeerKey) {
-    if routed.heard.last() != Some(&peer) {
-        routed.heard.push(peer);
     }
 }
 

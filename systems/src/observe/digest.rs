@@ -19,7 +19,7 @@ use dunlin_components::torrent::{
     Availability, Candidates, Commit, Deadlines, Have, Lifecycle, PickOrder, Selection,
     SuperSeeding, Suspects, Torrent, TorrentBuckets, Trackers, Traffic, Wanted,
 };
-use dunlin_components::world::MemoryBudget;
+use dunlin_components::world::{MemoryBudget, PeerIndex};
 
 /// Mixes 64 bits at a time; the same on every platform of one width and byte order.
 #[derive(Clone, Copy)]
@@ -124,6 +124,19 @@ fn walk<K: Key, C: Component + Hash>(
     }
 }
 
+/// What moved, with when the peer was last heard, which is kept in the index.
+fn walk_traffic(world: &mut World, table: &'static str, visit: &mut Visit<'_>) {
+    let mut rows = world.query::<(&Peer, &PeerTraffic)>();
+    let index = world.resource::<PeerIndex>();
+    for (peer, row) in rows.iter(world) {
+        let mut mixer = Mixer(peer.raw());
+        (row.down, row.up, row.down_at_round, row.up_at_round).hash(&mut mixer);
+        (row.unchoked_at, row.up_at_unchoke, row.established_at).hash(&mut mixer);
+        (index.heard_at(peer.0), row.spoke_at).hash(&mut mixer);
+        visit(table, peer.raw(), mixer.finish(), &|| peer.show());
+    }
+}
+
 /// Pieces in motion have the key of their torrent and their index.
 fn walk_pieces(world: &mut World, visit: &mut Visit<'_>) {
     let mut rows = world.query::<(&Piece, &PieceOf, &PieceState, &Parole, &Blocks)>();
@@ -138,12 +151,18 @@ fn walk_pieces(world: &mut World, visit: &mut Visit<'_>) {
 }
 
 macro_rules! tables {
-    ($($key:ident: $($component:ident),*;)*) => {
+    (@walk $world:ident $visit:ident $key:ident $component:ident) => {
+        walk::<$key, $component>($world, stringify!($component), $visit)
+    };
+    (@walk $world:ident $visit:ident $key:ident $component:ident $walk:ident) => {
+        $walk($world, stringify!($component), $visit)
+    };
+    ($($key:ident: $($component:ident $(by $walk:ident)?),*;)*) => {
         /// All tables, in the order in which their digests are given.
         pub const TABLES: &[&str] = &[$($(stringify!($component),)*)* "Blocks", "MemoryBudget"];
 
         fn walk_entities(world: &mut World, visit: &mut Visit<'_>) {
-            $($(walk::<$key, $component>(world, stringify!($component), visit);)*)*
+            $($(tables!(@walk world visit $key $component $($walk)?);)*)*
         }
     };
 }
@@ -153,8 +172,8 @@ tables! {
     Torrent: Lifecycle, Have, Wanted, Selection, Availability, PickOrder, Candidates, Trackers,
         Traffic, TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding;
     Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
-        RemoteHave, Requests, UploadQueue, PeerTraffic, PeerBuckets, Extensions, Strikes,
-        AllowedFast;
+        RemoteHave, Requests, UploadQueue, PeerTraffic by walk_traffic, PeerBuckets, Extensions,
+        Strikes, AllowedFast;
 }
 
 /// Visits all rows, table by table in the order of [`TABLES`].

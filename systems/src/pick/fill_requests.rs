@@ -22,12 +22,10 @@ use crate::receive::request_of;
 type PeerRow<'a> = (
     &'a PeerOf,
     &'a RemoteHave,
-    &'a AmInterested,
-    &'a PeerChoking,
-    &'a AllowedFast,
     &'a mut Requests,
     Option<&'a mut PeerBuckets>,
 );
+type PeerFlags<'a> = (&'a AmInterested, &'a PeerChoking);
 type TorrentRow<'a> = (
     &'a NodeOf,
     &'a Lifecycle,
@@ -48,6 +46,9 @@ pub(super) struct Tables<'w, 's> {
     now: Res<'w, Now>,
     index: Res<'w, PeerIndex>,
     peers: Query<'w, 's, PeerRow<'static>>,
+    flags: Query<'w, 's, PeerFlags<'static>>,
+    allowed: Query<'w, 's, &'static AllowedFast>,
+    haves: Query<'w, 's, &'static Have>,
     torrents: Query<'w, 's, TorrentRow<'static>>,
     nodes: Query<'w, 's, (&'static Rules, &'static mut NodeBuckets, &'static mut Luck)>,
     pieces: PieceRows<'w, 's>,
@@ -70,8 +71,8 @@ enum End {
 
 pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
     let mut opened = Opened::default();
-    for peer in tables.by_turn() {
-        match tables.fill(peer, &mut opened) {
+    for (_, peer, row) in tables.by_turn() {
+        match tables.fill(peer, row, &mut opened) {
             None => {}
             Some(End::Exhausted) => {
                 tables.work.endgame.insert(peer);
@@ -93,23 +94,40 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
 impl Tables<'_, '_> {
     /// Peers that may be asked and have room, those first that were asked longest ago: what is left of
     /// a limit goes round, and no torrent waits behind another one for ever.
-    fn by_turn(&mut self) -> impl Iterator<Item = PeerKey> + use<> {
+    fn by_turn(&mut self) -> Vec<(EngineTime, PeerKey, Entity)> {
         let peers = self.work.pick.take();
         let turn = |peer: PeerKey| {
-            let row = self.peers.get(self.index.get(peer)?).ok()?;
-            let (_, _, interested, choking, allowed, requests, _) = row;
-            let may_ask = interested.0 && (!choking.0 || !allowed.to_us.is_empty());
-            (may_ask && requests.room() > 0).then_some((requests.asked_at, peer))
+            let row = self.index.get(peer)?;
+            let (interested, choking) = self.flags.get(row).ok()?;
+            if !interested.0 {
+                return None;
+            }
+            let (of, remote, requests, _) = self.peers.get(row).ok()?;
+            if requests.room() == 0 {
+                return None;
+            }
+            // Most that choke us have no allowed-fast piece that we lack.
+            if choking.0 {
+                let (allowed, have) = (self.allowed.get(row).ok()?, self.haves.get(of.0).ok()?);
+                if !allowed.gives(&remote.bits, &have.0) {
+                    return None;
+                }
+            }
+            Some((requests.asked_at, peer, row))
         };
         let mut turns: Vec<_> = peers.into_iter().filter_map(turn).collect();
-        turns.sort_unstable();
-        turns.into_iter().map(|(_, peer)| peer)
+        turns.sort_unstable_by_key(|&(asked_at, peer, _)| (asked_at, peer));
+        turns
     }
 
     /// `None` when there is nothing to ask this peer for.
-    fn fill(&mut self, peer: PeerKey, opened: &mut Opened) -> Option<End> {
-        let row = self.peers.get_mut(self.index.get(peer)?).ok()?;
-        let (of, remote, _, choking, allowed, mut requests, mut own) = row;
+    fn fill(&mut self, peer: PeerKey, row: Entity, opened: &mut Opened) -> Option<End> {
+        let (_, choking) = self.flags.get(row).ok()?;
+        let allowed = match choking.0 {
+            true => Some(&self.allowed.get(row).ok()?.to_us),
+            false => None,
+        };
+        let (of, remote, mut requests, mut own) = self.peers.get_mut(row).ok()?;
         let row = self.torrents.get_mut(of.0).ok()?;
         let (node, lifecycle, content, have, selection, deadlines, ..) = row;
         let (.., mut buckets, mut active, order, availability, peers) = row;
@@ -119,7 +137,7 @@ impl Tables<'_, '_> {
         }
         let offer = Offer {
             remote: &remote.bits,
-            only: choking.0.then_some(&allowed.to_us),
+            only: allowed,
             strategy: selection.strategy,
             random_first: have.0.count() < rules.0.pick.random_first_pieces,
         };

@@ -7,6 +7,7 @@ use dunlin_components::torrent::NodeOf;
 use dunlin_components::world::{Now, PeerIndex, Work};
 
 use super::policy::pipeline;
+use super::time_out_requests::SHORTEST;
 use crate::ingest::Sweep;
 
 /// Slow start adds a request for every block that comes, so a pipeline doubles in each round trip;
@@ -24,7 +25,10 @@ pub(super) fn size_pipelines(
         return;
     }
     let Work {
-        pipelines, pick, ..
+        pipelines,
+        pick,
+        overdue,
+        ..
     } = &mut *work;
     pipelines.retain(|peer| {
         let row = index.get(peer).and_then(|row| peers.get_mut(row).ok());
@@ -34,6 +38,10 @@ pub(super) fn size_pipelines(
         // Who sends nothing and is asked for nothing has no pipeline to size.
         if requests.out.is_empty() && requests.rate_before == 0 && traffic.down.is_idle(now.0) {
             return false;
+        }
+        // The row is here: to look for it once more would cost as much as all of this.
+        if now.0 - requests.progress_at >= SHORTEST {
+            overdue.push(peer);
         }
         let rate = traffic.down.bytes_per_sec(now.0);
         if requests.snubbed {

@@ -8,34 +8,28 @@ use dunlin_components::peer::{PeerOf, Remote, Requests};
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, Work};
 
 use crate::connect::release_requests;
-use crate::ingest::Sweep;
 
 /// The shortest timeout that can be configured.
-const SHORTEST: Duration = Duration::from_secs(5);
+pub(super) const SHORTEST: Duration = Duration::from_secs(5);
 
 /// A peer that owes us blocks for `request_timeout_secs` without sending any is snubbing: its
 /// requests are given to others, and it is asked for one block at a time until it sends again.
 pub(super) fn time_out_requests(world: &mut World) {
-    if !world.resource::<Sweep>().due {
+    let overdue = core::mem::take(&mut world.resource_mut::<Work>().overdue);
+    if overdue.is_empty() {
         return;
     }
     let now = world.resource::<Now>().0;
     let mut late = Vec::new();
     let mut peers = world.query::<(&PeerOf, &Remote, &mut Requests)>();
     let mut rules = world.query::<&Rules>();
-    let mut pipelines = core::mem::take(&mut world.resource_mut::<Work>().pipelines);
-    let waiting = pipelines.settle().iter().filter_map(|&peer| {
+    let waiting = overdue.into_iter().filter_map(|peer| {
         let entity = world.resource::<PeerIndex>().get(peer)?;
         let (of, remote, requests) = peers.get_manual(world, entity).ok()?;
-        // The oldest request is further away in memory than this.
-        if now - requests.progress_at < SHORTEST {
-            return None;
-        }
         let since = requests.out.front()?.sent_at.max(requests.progress_at);
         (now - since >= SHORTEST).then_some((peer, entity, of.0, remote.node, now - since))
     });
     let waiting: Vec<_> = waiting.collect();
-    world.resource_mut::<Work>().pipelines = pipelines;
     for (peer, entity, torrent, node, waited) in waiting {
         let node = world.resource::<NodeIndex>().0.get(&node).copied();
         let rules = node.and_then(|node| rules.get(world, node).ok());

@@ -15,15 +15,17 @@ type PeerRow<'a> = (
 );
 type TorrentRow<'a> = (&'a Lifecycle, &'a Have, &'a Wanted);
 
-pub(super) fn update_interest(world: &mut World) {
+pub(super) fn update_interest(
+    world: &mut World,
+    peers: &mut QueryState<PeerRow<'static>>,
+    torrents: &mut QueryState<TorrentRow<'static>>,
+) {
     let due = world.resource_mut::<Work>().interest.take();
     if due.is_empty() {
         return;
     }
     let mut redundant = Vec::new();
     let mut changed = Vec::new();
-    let mut peers = world.query::<PeerRow<'_>>();
-    let mut torrents = world.query::<TorrentRow<'_>>();
     for peer in due {
         let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
             continue;

@@ -1,7 +1,7 @@
 //! What peers have.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{Bitfield, PeerKey, PieceIndex, RngStream};
+use dunlin_base::{Bitfield, PeerKey, PieceIndex};
 use dunlin_components::node::Luck;
 use dunlin_components::peer::{
     AllowedFast, AmInterested, EarlyHaves, PeerChoking, PeerOf, RemoteHave,
@@ -11,16 +11,10 @@ use dunlin_components::torrent::{
 };
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
-type PeerRow<'a> = (
-    &'a PeerOf,
-    &'a AmInterested,
-    &'a PeerChoking,
-    &'a AllowedFast,
-    &'a mut RemoteHave,
-    Option<&'a mut EarlyHaves>,
-);
+use crate::fetch::fetch;
+
+type PeerFlags<'a> = (&'a AmInterested, &'a PeerChoking, &'a AllowedFast);
 type TorrentRow<'a> = (
-    &'a Torrent,
     &'a NodeOf,
     &'a Have,
     &'a Wanted,
@@ -29,25 +23,38 @@ type TorrentRow<'a> = (
     Has<SuperSeeding>,
 );
 
+/// Most messages are single haves of pieces that nothing follows from: what only others need is asked
+/// for when they come.
 pub(super) fn apply_haves(
     index: Res<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, PeerRow<'_>>,
+    mut peers: Query<'_, '_, (&PeerOf, &mut RemoteHave)>,
+    flags: Query<'_, '_, PeerFlags<'_>>,
+    mut early: Query<'_, '_, &mut EarlyHaves>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
-    mut nodes: Query<'_, '_, &mut Luck>,
+    keys: Query<'_, '_, &Torrent>,
+    mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
+    let rows = routed.haves.iter().filter_map(|(peer, event)| {
+        let (_, remote) = peers.get(index.get(*peer)?).ok()?;
+        Some((remote, event))
+    });
+    fetch(rows, |(remote, event)| match event {
+        HaveFamily::Have(piece) => remote.bits.has(PieceIndex(*piece)).into(),
+        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => 0,
+    });
     for (peer, event) in routed.haves.drain(..) {
-        let Some((of, interested, choking, allowed, mut remote, early)) = index
-            .get(peer)
-            .and_then(|entity| peers.get_mut(entity).ok())
-        else {
+        let Some(entity) = index.get(peer) else {
             continue;
         };
-        let Ok((torrent, node, have, wanted, availability, order, shows)) = torrents.get_mut(of.0)
-        else {
+        let Ok((of, mut remote)) = peers.get_mut(entity) else {
+            continue;
+        };
+        let Ok((node, have, wanted, availability, order, shows)) = torrents.get_mut(of.0) else {
             // The number of pieces is not known yet.
-            if early.is_some_and(|mut early| !early.keep(event)) {
+            let early = early.get_mut(entity);
+            if early.is_ok_and(|mut early| !early.keep(event)) {
                 fault(
                     &mut work,
                     peer,
@@ -56,27 +63,28 @@ pub(super) fn apply_haves(
             }
             continue;
         };
-        let Ok(mut luck) = nodes.get_mut(node.0) else {
-            continue;
-        };
-        if shows {
+        if shows && let Ok(torrent) = keys.get(of.0) {
             work.show.insert(torrent.0);
         }
         let counted = Counted {
             availability,
             order,
-            luck: &mut luck.pick,
+            node: node.0,
+            nodes: &mut nodes,
         };
         match apply(&mut remote, event, counted) {
             Ok(Change::Nothing) => {}
             Ok(Change::One(piece)) => {
-                if wanted.0.has(piece) && !have.0.has(piece) {
+                if wanted.0.has(piece)
+                    && !have.0.has(piece)
+                    && let Ok((interested, choking, allowed)) = flags.get(entity)
+                {
                     // Most haves come from peers of whom we want something already and who choke
                     // us: then nothing follows.
                     if !interested.0 {
                         work.interest.insert(peer);
                     }
-                    if !choking.0 || !allowed.to_us.is_empty() {
+                    if !choking.0 || allowed.gives(&remote.bits, &have.0) {
                         work.pick.insert(peer);
                     }
                 } else if remote.bits.is_full() {
@@ -97,21 +105,25 @@ fn fault(work: &mut Work, peer: PeerKey, why: String) {
 }
 
 /// What counts copies; absent while the torrent wants nothing.
-struct Counted<'a> {
+struct Counted<'a, 'w, 's> {
     availability: Option<Mut<'a, Availability>>,
     order: Option<Mut<'a, PickOrder>>,
-    luck: &'a mut RngStream,
+    node: Entity,
+    nodes: &'a mut Query<'w, 's, &'static mut Luck>,
 }
 
-impl Counted<'_> {
+impl Counted<'_, '_, '_> {
     fn add(&mut self, piece: PieceIndex) {
         let Some(availability) = &mut self.availability else {
             return;
         };
         availability.add(piece);
         let copies = availability.partial(piece);
-        if let Some(order) = &mut self.order {
-            order.set_copies(piece, copies, self.luck);
+        if let Some(order) = &mut self.order
+            && order.contains(piece)
+            && let Ok(mut luck) = self.nodes.get_mut(self.node)
+        {
+            order.set_copies(piece, copies, &mut luck.pick);
         }
     }
 
@@ -121,9 +133,11 @@ impl Counted<'_> {
             return;
         };
         availability.promote(had);
-        if let Some(order) = &mut self.order {
+        if let Some(order) = &mut self.order
+            && let Ok(mut luck) = self.nodes.get_mut(self.node)
+        {
             for piece in had.iter() {
-                order.set_copies(piece, availability.partial(piece), self.luck);
+                order.set_copies(piece, availability.partial(piece), &mut luck.pick);
             }
         }
     }
@@ -141,7 +155,7 @@ enum Change {
 fn apply(
     remote: &mut RemoteHave,
     event: HaveFamily,
-    mut counted: Counted<'_>,
+    mut counted: Counted<'_, '_, '_>,
 ) -> Result<Change, String> {
     let len = remote.bits.len();
     let bits = match event {
@@ -178,7 +192,11 @@ fn apply(
     Ok(Change::Many)
 }
 
-fn have_one(remote: &mut RemoteHave, piece: PieceIndex, counted: &mut Counted<'_>) -> Change {
+fn have_one(
+    remote: &mut RemoteHave,
+    piece: PieceIndex,
+    counted: &mut Counted<'_, '_, '_>,
+) -> Change {
     if remote.bits.has(piece) {
         return Change::Nothing;
     }

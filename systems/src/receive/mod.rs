@@ -26,7 +26,6 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
     schedule.add_systems(
         (
             crate::journal::log_received,
-            close_lost_peers::note_heard,
             read_extensions::read_extensions,
             crate::metadata::exchange_metadata,
             apply_haves::apply_haves,

@@ -19,17 +19,10 @@ use dunlin_protocol::wire::{BlockRequest, Message};
 
 use crate::connect::ALLOWED_FAST_PIECES;
 
-type PeerRow<'a> = (
-    &'a PeerOf,
-    &'a Remote,
-    &'a Hello,
-    &'a AmChoking,
-    &'a AllowedFast,
-    &'a mut PeerInterested,
-    &'a mut UploadQueue,
-    &'a mut Strikes,
-    Option<&'a RemoteHave>,
-);
+/// What every request needs.
+type PeerRow<'a> = (&'a PeerOf, &'a AmChoking, &'a mut UploadQueue);
+/// What those of choked peers need.
+type ChokedRow<'a> = (&'a Remote, &'a AllowedFast, Option<&'a RemoteHave>);
 
 pub(super) fn queue_requests(
     index: Res<'_, PeerIndex>,
@@ -37,6 +30,9 @@ pub(super) fn queue_requests(
     mut work: ResMut<'_, Work>,
     mut outbox: ResMut<'_, PortOutbox>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
+    choked: Query<'_, '_, ChokedRow<'_>>,
+    mut interests: Query<'_, '_, (&Remote, &mut PeerInterested)>,
+    mut faults: Query<'_, '_, (&Hello, &mut Strikes)>,
     torrents: Query<'_, '_, (&Content, &Have)>,
     mut guests: Guests<'_, '_>,
 ) {
@@ -44,43 +40,55 @@ pub(super) fn queue_requests(
         let Some(entity) = index.get(peer) else {
             continue;
         };
-        let Ok(mut row) = peers.get_mut(entity) else {
-            continue;
-        };
         match event {
             RequestFamily::Interested | RequestFamily::NotInterested => {
-                row.5.0 = matches!(event, RequestFamily::Interested);
-                work.choke.insert((row.1.node, peer));
+                // One that has not shaken hands yet says nothing.
+                if let Ok((remote, mut interested)) = interests.get_mut(entity)
+                    && peers.contains(entity)
+                    && faults.contains(entity)
+                {
+                    interested.0 = matches!(event, RequestFamily::Interested);
+                    work.choke.insert((remote.node, peer));
+                }
             }
             RequestFamily::Cancel(request) => {
-                let queue = &mut row.6;
-                queue.waiting.retain(|waiting| *waiting != request);
-                queue.reading.retain(|reading| *reading != request);
+                if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
+                    queue.waiting.retain(|waiting| *waiting != request);
+                    queue.reading.retain(|reading| *reading != request);
+                }
             }
             RequestFamily::Request(request) => {
-                let Ok((content, have)) = torrents.get(row.0.0) else {
+                let Ok((of, choking, queue)) = peers.get(entity) else {
                     continue;
                 };
-                let mut verdict = judge(&row, content, have, &request);
-                if matches!(verdict, Verdict::ServeGuest) {
-                    let node = row.1.node;
+                let Ok((hello, mut strikes)) = faults.get_mut(entity) else {
+                    continue;
+                };
+                let Ok((content, have)) = torrents.get(of.0) else {
+                    continue;
+                };
+                let theirs = || choked.get(entity).ok();
+                let mut verdict = judge(choking, queue, theirs, content, have, &request);
+                if matches!(verdict, Verdict::ServeGuest)
+                    && let Ok((remote, ..)) = choked.get(entity)
+                {
                     let is_served = |guest| is_served(&index, &peers, guest);
-                    verdict = guests.admit(node, peer, is_served);
-                    let Ok(again) = peers.get_mut(entity) else {
-                        continue;
-                    };
-                    row = again;
+                    verdict = guests.admit(remote.node, peer, is_served);
                 }
                 match verdict {
                     Verdict::Serve | Verdict::ServeGuest => {
                         // Requests that cross a choke are honest; only those without end are not.
-                        if row.7.rejects > 0 {
-                            row.7.rejects = 0;
+                        if strikes.rejects > 0 {
+                            strikes.rejects = 0;
                         }
-                        row.6.waiting.push_back(request);
+                        if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
+                            queue.waiting.push_back(request);
+                        }
                         work.serve.insert(peer);
                     }
-                    Verdict::Reject => reject(&mut work, &mut outbox, peer, &mut row, request),
+                    Verdict::Reject => {
+                        reject(&mut work, &mut outbox, peer, hello, &mut strikes, request);
+                    }
                     Verdict::Fault(why) => work.drop.push((peer, why)),
                 }
             }
@@ -127,7 +135,7 @@ impl Guests<'_, '_> {
 /// Whether something is under way to a peer that is choked.
 fn is_served(index: &PeerIndex, peers: &Query<'_, '_, PeerRow<'_>>, peer: PeerKey) -> bool {
     let row = index.get(peer).and_then(|entity| peers.get(entity).ok());
-    row.is_some_and(|row| row.3.0 && !row.6.is_idle())
+    row.is_some_and(|(_, choking, queue)| choking.0 && !queue.is_idle())
 }
 
 enum Verdict {
@@ -138,12 +146,10 @@ enum Verdict {
     Fault(String),
 }
 
-fn judge(
-    (_, _, _, choking, allowed, _, queue, _, theirs): &bevy_ecs::query::QueryItem<
-        '_,
-        '_,
-        PeerRow<'_>,
-    >,
+fn judge<'a>(
+    choking: &AmChoking,
+    queue: &UploadQueue,
+    choked: impl Fn() -> Option<(&'a Remote, &'a AllowedFast, Option<&'a RemoteHave>)>,
     content: &Content,
     have: &Have,
     request: &BlockRequest,
@@ -162,8 +168,11 @@ fn judge(
         return Verdict::Fault(format!("asks for {} bytes at once", request.len));
     }
     // BEP 6: who has something to trade by now waits for its turn.
-    let is_newcomer = || theirs.is_none_or(|have| have.bits.count() < ALLOWED_FAST_PIECES.into());
-    let free = !choking.0 || (is_newcomer() && allowed.to_it.contains(&piece));
+    let is_newcomer = |have: &RemoteHave| have.bits.count() < u32::from(ALLOWED_FAST_PIECES);
+    let is_free = |(_, allowed, theirs): (&Remote, &AllowedFast, Option<&RemoteHave>)| {
+        theirs.is_none_or(is_newcomer) && allowed.to_it.contains(&piece)
+    };
+    let free = !choking.0 || choked().is_some_and(is_free);
     // It looks through all that waits, so it is asked last.
     let is_known = || queue.waiting.contains(request) || queue.reading.contains(request);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
@@ -184,7 +193,8 @@ fn reject(
     work: &mut Work,
     outbox: &mut PortOutbox,
     peer: PeerKey,
-    (_, _, hello, _, _, _, _, strikes, _): &mut bevy_ecs::query::QueryItem<'_, '_, PeerRow<'_>>,
+    hello: &Hello,
+    strikes: &mut Strikes,
     request: BlockRequest,
 ) {
     if hello.reserved.fast() {

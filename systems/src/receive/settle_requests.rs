@@ -13,6 +13,8 @@ use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
+use crate::fetch::fetch;
+
 /// Blocks that nobody asked for after which a peer is dropped. Honest peers send some: our cancel
 /// or timeout crosses their block.
 const UNREQUESTED_MAX: u32 = 2000;
@@ -20,31 +22,22 @@ const UNREQUESTED_MAX: u32 = 2000;
 /// Allowed-fast pieces of one peer that we remember; BEP 6 speaks of ten.
 const ALLOWED_FAST_MAX: usize = 128;
 
-type PeerRow<'a> = (
-    &'a PeerOf,
-    &'a Hello,
-    &'a mut PeerChoking,
-    &'a mut Requests,
-    &'a mut PeerTraffic,
-    &'a mut Strikes,
-    &'a mut AllowedFast,
-);
-type TorrentRow<'a> = (
-    &'a Torrent,
-    &'a Content,
-    &'a ActivePieces,
-    &'a Peers,
-    &'a mut Traffic,
-);
-type PieceRow<'a> = (&'a mut Blocks, &'a mut Parole, &'a PieceState);
+type PeerRow<'a> = (&'a PeerOf, &'a mut Requests, &'a mut PeerTraffic);
+type TorrentRow<'a> = (&'a Content, &'a ActivePieces, &'a mut Traffic);
 
-/// The tables that answers touch.
+/// The tables that answers touch. What only the seldom ones need is apart from what every block needs.
 #[derive(bevy_ecs::system::SystemParam)]
 pub(super) struct Tables<'w, 's> {
     index: Res<'w, PeerIndex>,
     peers: Query<'w, 's, PeerRow<'static>>,
+    chokes: Query<'w, 's, (&'static mut PeerChoking, &'static mut AllowedFast)>,
+    hellos: Query<'w, 's, &'static Hello>,
+    strikes: Query<'w, 's, &'static mut Strikes>,
     torrents: Query<'w, 's, TorrentRow<'static>, Without<Node>>,
-    pieces: Query<'w, 's, PieceRow<'static>>,
+    keys: Query<'w, 's, &'static Torrent>,
+    members: Query<'w, 's, &'static Peers>,
+    pieces: Query<'w, 's, (&'static mut Blocks, &'static PieceState)>,
+    paroles: Query<'w, 's, &'static mut Parole>,
     work: ResMut<'w, Work>,
     outbox: ResMut<'w, PortOutbox>,
 }
@@ -54,6 +47,7 @@ pub(super) fn settle_requests(
     mut routed: ResMut<'_, RoutedEvents>,
     mut tables: Tables<'_, '_>,
 ) {
+    tables.fetch(&routed.chokes);
     for (peer, event) in routed.chokes.drain(..) {
         let Some(entity) = tables.index.get(peer) else {
             continue;
@@ -68,20 +62,23 @@ pub(super) fn settle_requests(
             }
             ChokeFamily::Choke => tables.choke(peer, entity),
             ChokeFamily::Unchoke => {
-                if let Ok((_, _, mut choking, ..)) = tables.peers.get_mut(entity) {
+                if let Ok((mut choking, _)) = tables.chokes.get_mut(entity) {
                     choking.0 = false;
                     tables.work.pick.insert(peer);
                 }
             }
             ChokeFamily::Reject(block) => tables.reject(peer, entity, &block),
             ChokeFamily::AllowedFast(piece) => {
-                let Ok((of, .., mut allowed)) = tables.peers.get_mut(entity) else {
+                let Ok((of, ..)) = tables.peers.get(entity) else {
                     continue;
                 };
                 let count = tables
                     .torrents
                     .get(of.0)
-                    .map_or(0, |row| row.1.0.geometry().piece_count());
+                    .map_or(0, |row| row.0.0.geometry().piece_count());
+                let Ok((_, mut allowed)) = tables.chokes.get_mut(entity) else {
+                    continue;
+                };
                 if piece < count && allowed.to_us.len() < ALLOWED_FAST_MAX {
                     allowed.to_us.insert(PieceIndex(piece));
                     tables.work.pick.insert(peer);
@@ -92,6 +89,18 @@ pub(super) fn settle_requests(
 }
 
 impl Tables<'_, '_> {
+    /// Gets what the blocks of a tick touch nearer to the processor.
+    fn fetch(&self, events: &[(PeerKey, ChokeFamily)]) {
+        let blocks = events
+            .iter()
+            .filter(|(_, event)| matches!(event, ChokeFamily::Block { .. }));
+        let rows = blocks.filter_map(|&(peer, _)| self.peers.get(self.index.get(peer)?).ok());
+        fetch(rows, |(_, requests, traffic)| {
+            let oldest = requests.out.front().map_or(0, |request| request.piece.0);
+            u64::from(oldest) ^ traffic.down.total_bytes()
+        });
+    }
+
     fn block(
         &mut self,
         now: EngineTime,
@@ -101,11 +110,10 @@ impl Tables<'_, '_> {
         begin: u32,
         payload: BlockBuffer,
     ) {
-        let Ok((of, _, _, mut requests, mut rates, mut strikes, _)) = self.peers.get_mut(entity)
-        else {
+        let Ok((of, mut requests, mut rates)) = self.peers.get_mut(entity) else {
             return;
         };
-        let Ok((torrent, content, active, _, mut traffic)) = self.torrents.get_mut(of.0) else {
+        let Ok((content, active, mut traffic)) = self.torrents.get_mut(of.0) else {
             return;
         };
         let geometry = content.0.geometry();
@@ -137,17 +145,14 @@ impl Tables<'_, '_> {
             .0
             .get(&piece)
             .and_then(|entity| self.pieces.get_mut(*entity).ok());
-        let Some((mut blocks, _, state)) = row else {
-            traffic.wasted_bytes += len;
-            strike_unrequested(&mut self.work, peer, &mut strikes, asked);
-            return;
-        };
-        if !asked {
+        let Some((mut blocks, state)) = row.filter(|_| asked) else {
             // Too late for its request, or never asked for: a peer must not fill pieces unasked.
             traffic.wasted_bytes += len;
-            strike_unrequested(&mut self.work, peer, &mut strikes, asked);
+            if !asked && let Ok(mut strikes) = self.strikes.get_mut(entity) {
+                strike_unrequested(&mut self.work, peer, &mut strikes);
+            }
             return;
-        }
+        };
         if *state != PieceState::Fetching {
             traffic.wasted_bytes += len;
             return;
@@ -155,7 +160,9 @@ impl Tables<'_, '_> {
         match blocks.arrive(block, peer, payload) {
             Err(_copy) => traffic.wasted_bytes += len,
             Ok(others) => {
-                if blocks.is_whole() {
+                if blocks.is_whole()
+                    && let Ok(torrent) = self.keys.get(of.0)
+                {
                     self.work.whole.push((torrent.0, piece));
                 }
                 let request = request_of(content, piece, block);
@@ -177,7 +184,7 @@ impl Tables<'_, '_> {
         let Some(entity) = self.index.get(peer) else {
             return;
         };
-        let Ok((_, _, _, mut requests, ..)) = self.peers.get_mut(entity) else {
+        let Ok((_, mut requests, _)) = self.peers.get_mut(entity) else {
             return;
         };
         if requests.take(piece, block).is_some() {
@@ -192,8 +199,13 @@ impl Tables<'_, '_> {
     /// BEP 3: a choke voids what was asked. BEP 6: it does not, the peer rejects what it voids; but
     /// peers that forget to are common, so a choke voids all but allowed-fast pieces.
     fn choke(&mut self, peer: PeerKey, entity: Entity) {
-        let Ok((of, hello, mut choking, mut requests, .., allowed)) = self.peers.get_mut(entity)
-        else {
+        let Ok((of, mut requests, _)) = self.peers.get_mut(entity) else {
+            return;
+        };
+        let Ok((mut choking, allowed)) = self.chokes.get_mut(entity) else {
+            return;
+        };
+        let Ok(hello) = self.hellos.get(entity) else {
             return;
         };
         choking.0 = true;
@@ -204,15 +216,16 @@ impl Tables<'_, '_> {
             .partition(|request| fast && allowed.to_us.contains(&request.piece));
         requests.out = kept.into();
         let of = *of;
-        let Ok((_, _, active, ..)) = self.torrents.get(of.0) else {
+        let Ok((_, active, _)) = self.torrents.get(of.0) else {
             return;
         };
         for request in &void {
-            let piece = active
-                .0
-                .get(&request.piece)
-                .and_then(|entity| self.pieces.get_mut(*entity).ok());
-            if let Some((mut blocks, mut parole, _)) = piece {
+            let Some(&piece) = active.0.get(&request.piece) else {
+                continue;
+            };
+            if let Ok((mut blocks, _)) = self.pieces.get_mut(piece)
+                && let Ok(mut parole) = self.paroles.get_mut(piece)
+            {
                 blocks.release(request.block, peer);
                 if parole.peer == Some(peer) {
                     parole.peer = None;
@@ -224,28 +237,24 @@ impl Tables<'_, '_> {
         }
     }
 
-    /// Looks again what to ask a torrent's peers for, all but one. Most choke us: to them it makes no
-    /// difference.
+    /// Looks again what to ask a torrent's peers for, all but one. Picking sees who of them chokes us.
     fn ask(&mut self, torrent: Entity, except: Option<PeerKey>) {
-        let Ok((_, _, _, peers, _)) = self.torrents.get(torrent) else {
-            return;
-        };
-        let may_ask = peers.0.iter().filter(|&(_, &entity)| {
-            let row = self.peers.get(entity);
-            row.is_ok_and(|(_, _, choking, .., allowed)| !choking.0 || !allowed.to_us.is_empty())
-        });
-        let may_ask = may_ask.map(|(&peer, _)| peer);
-        let pick = &mut self.work.pick;
-        pick.extend(may_ask.filter(|&peer| Some(peer) != except));
+        if let Ok(peers) = self.members.get(torrent) {
+            let others = peers.0.keys().copied();
+            let others = others.filter(|&peer| Some(peer) != except);
+            self.work.pick.extend(others);
+        }
     }
 
     fn reject(&mut self, peer: PeerKey, entity: Entity, request: &BlockRequest) {
-        let Ok((of, _, choking, mut requests, _, _, mut allowed)) = self.peers.get_mut(entity)
-        else {
+        let Ok((of, mut requests, _)) = self.peers.get_mut(entity) else {
+            return;
+        };
+        let Ok((choking, mut allowed)) = self.chokes.get_mut(entity) else {
             return;
         };
         let of = *of;
-        let Ok((_, content, active, ..)) = self.torrents.get(of.0) else {
+        let Ok((content, active, _)) = self.torrents.get(of.0) else {
             return;
         };
         let geometry = content.0.geometry();
@@ -272,10 +281,7 @@ impl Tables<'_, '_> {
     }
 }
 
-fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes, asked: bool) {
-    if asked {
-        return;
-    }
+fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes) {
     strikes.unrequested += 1;
     tracing::trace!(%peer, strikes = strikes.unrequested, "sent a block unasked, or too late");
     if strikes.unrequested > UNREQUESTED_MAX {

@@ -43,10 +43,13 @@ pub(super) fn read_blocks(
     let turn = |peer: PeerKey| {
         let entity = index.get(peer)?;
         let (_, traffic, queue, _) = peers.get(entity).ok()?;
+        if queue.waiting.is_empty() {
+            return None;
+        }
         // Half a window at a time: one block for each that left would be a read, a wake-up and a tick
         // for each block. What is in flight still comes back as it leaves.
         let in_flight_max = in_flight_max(traffic.up.bytes_per_sec(now.0));
-        let due = !queue.waiting.is_empty() && queue.in_flight_bytes() <= in_flight_max / 2;
+        let due = queue.in_flight_bytes() <= in_flight_max / 2;
         due.then_some((queue.served_at, peer, entity, in_flight_max))
     };
     let due = work.serve.take().into_iter();

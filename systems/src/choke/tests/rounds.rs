@@ -75,7 +75,7 @@ impl Bench {
             ))
             .id();
         let mut index = self.world.resource_mut::<PeerIndex>();
-        index.insert(key, entity);
+        index.insert(key, entity, established_at);
         self.changed(key);
         key
     }
