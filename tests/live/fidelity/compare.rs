@@ -15,6 +15,8 @@ pub(crate) struct Outcome {
     pub(crate) median: f64,
     p95: f64,
     last: f64,
+    /// Least and greatest median of a run.
+    spread: [f64; 2],
     /// Medians by class of leechers.
     classes: Vec<(String, f64)>,
     /// All times of leechers, sorted.
@@ -34,7 +36,7 @@ impl Outcome {
     pub(crate) fn of(scenario: &Scenario, runs: impl IntoIterator<Item = Times>) -> Self {
         let mut all = Vec::new();
         let mut by_class: Vec<Vec<f64>> = vec![Vec::new(); scenario.classes.len()];
-        let mut last = Vec::new();
+        let (mut last, mut medians) = (Vec::new(), Vec::new());
         for run in runs {
             let mut run = run.into_iter();
             let mut of_run = Vec::new();
@@ -48,25 +50,32 @@ impl Outcome {
                 }
             }
             last.push(of_run.iter().copied().fold(0.0, f64::max));
-            all.extend(of_run);
+            all.extend(&of_run);
+            medians.extend(median_of(of_run));
         }
         all.sort_by(f64::total_cmp);
-        let median_of = |mut times: Vec<f64>| {
-            times.sort_by(f64::total_cmp);
-            statistics::median(&times)
-        };
         let classes = scenario.classes.iter().zip(by_class);
         Self {
             mean: statistics::mean(&all).expect("leechers"),
             median: statistics::median(&all).expect("leechers"),
             p95: statistics::percentile(&all, 95).expect("leechers"),
             last: statistics::mean(&last).expect("runs"),
+            spread: [
+                medians.iter().copied().fold(f64::INFINITY, f64::min),
+                medians.iter().copied().fold(0.0, f64::max),
+            ],
             classes: classes
                 .filter_map(|(class, times)| Some((class.name.clone(), median_of(times)?)))
                 .collect(),
             all,
         }
     }
+}
+
+/// None of nothing.
+pub(crate) fn median_of(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    statistics::median(&times)
 }
 
 /// How much more the simulation says than the real swarm took.
@@ -97,7 +106,11 @@ pub(crate) fn table(name: &str, real: &Outcome, simulated: &Outcome) -> String {
         }
     }
     let distance = distance(&real.all, &simulated.all);
-    let mut text = format!("{name}: KS distance {distance:.2}\n");
+    let [[from, to], [from_simulated, to_simulated]] = [real.spread, simulated.spread];
+    let mut text = format!(
+        "{name}: KS distance {distance:.2}, medians of runs {from:.1} to {to:.1} s, \
+         simulated {from_simulated:.1} to {to_simulated:.1} s\n"
+    );
     for (what, real, simulated) in rows {
         let error = error_percent(real, simulated);
         writeln!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dunlin_scenarios::arrivals::{NodePlan, population};
-use dunlin_scenarios::schema::{Behaviour, Class, Rtt, Scenario, Slots, Stay};
+use dunlin_scenarios::schema::{Behaviour, Class, Rate, Rtt, Scenario, Slots, Stay};
 
 use super::compare::Times;
 use crate::doubles::tracker::Tracker;
@@ -16,23 +16,13 @@ use crate::support::payload::Payload;
 use crate::support::process::Process;
 use crate::support::wait::{CHECK, wait_until};
 
-/// Who keeps a node to the rates of its class.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shaping {
-    /// The client itself, by its settings. There is nothing between the nodes.
-    OwnLimits,
-    /// Token buckets (tbf) at both ends of the node's line, as a modem has them.
-    TokenBucket,
-}
-
-/// What of a line's bytes is payload where TCP segments are full: 1448 of 1514 bytes are not headers of TCP, IP and
-/// Ethernet, and 16 KiB of 13 more are not those of a message. The simulation counts all of them against a line, and so
-/// does libtorrent against its limits; Dunlin's limits count payload.
-const PAYLOAD_SHARE: f64 = 1448.0 / 1514.0 * 16_384.0 / 16_397.0;
+/// A line that is no limit: there is nothing between the nodes. Others have a `buffer`, and are token buckets (tbf) at
+/// both ends with queues so long, as a modem has them.
+pub(crate) const LINE_MAX: Rate = Rate(125_000_000);
 
 /// Longest real run, far above all that are asked for.
 const RUN_MAX: Duration = Duration::from_secs(900);
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(50);
 /// A longer gap between two looks means that the machine stood still, and the swarm with it.
 const GAP_MAX: Duration = Duration::from_millis(1500);
 
@@ -50,7 +40,7 @@ struct Node {
 ///
 /// # Panics
 /// When the scenario says what no real swarm of this harness does.
-pub(crate) fn run_for_real(lab: &Lab, scenario: &Scenario, shaping: Shaping) -> Option<Times> {
+pub(crate) fn run_for_real(lab: &Lab, scenario: &Scenario) -> Option<Times> {
     refuse_what_is_not_done(scenario);
     let content = &scenario.content;
     let payload = Payload::single(
@@ -67,22 +57,16 @@ pub(crate) fn run_for_real(lab: &Lab, scenario: &Scenario, shaping: Shaping) -> 
         .map(|plan| lab.host(&format!("n{}", plan.node)))
         .collect();
     let class_of = |node: usize| &scenario.classes[usize::from(plans[node].class)];
-    if shaping == Shaping::TokenBucket {
-        for (node, host) in hosts.iter().enumerate() {
-            let class = class_of(node);
-            host.shape(class.up.0, class.down.0);
+    lab.introduce(&hosts);
+    for (node, host) in hosts.iter().enumerate() {
+        let class = class_of(node);
+        if let Some(buffer) = class.buffer {
+            host.shape(class.up.0, class.down.0, Duration::from_micros(buffer.0));
         }
     }
     let begin = |node: usize| {
         let class = class_of(node);
-        Node::start(
-            &hosts[node],
-            scenario,
-            class,
-            plans[node].seed,
-            shaping,
-            &payload,
-        )
+        Node::start(&hosts[node], scenario, class, plans[node].seed, &payload)
     };
     let mut nodes: Vec<Option<Node>> = plans.iter().map(|_| None).collect();
     // Seeds are there before anybody else, and have checked what they have.
@@ -114,16 +98,17 @@ fn run_until_complete(
     let mut looked = start;
     while !nodes.iter().all(is_done) {
         assert!(start.elapsed() < RUN_MAX, "the swarm does not complete");
-        for (at, plan) in plans.iter().enumerate() {
-            match &mut nodes[at] {
-                Some(node) => node.look(),
-                None if start.elapsed() >= Duration::from_micros(plan.arrives_us) => {
-                    nodes[at] = Some(begin(at));
-                }
-                None => {}
-            }
+        nodes.iter_mut().flatten().for_each(Node::look);
+        // One at a time: a busy machine takes long to start a process, and that is not a gap.
+        let is_due = |plan: &&NodePlan| {
+            let is_time = start.elapsed() >= Duration::from_micros(plan.arrives_us);
+            is_time && nodes[plan.node as usize].is_none()
+        };
+        let due = plans.iter().filter(is_due);
+        match due.min_by_key(|plan| plan.arrives_us) {
+            Some(plan) => nodes[plan.node as usize] = Some(begin(plan.node as usize)),
+            None => std::thread::sleep(POLL),
         }
-        std::thread::sleep(POLL);
         if looked.elapsed() > GAP_MAX {
             return None;
         }
@@ -148,7 +133,8 @@ fn refuse_what_is_not_done(scenario: &Scenario) {
         "nothing delays packets"
     );
     for class in &scenario.classes {
-        let plain = !class.nat && class.loss_ppm == 0 && class.access_delay.0 == 0;
+        let is_line = class.buffer.is_some() || class.up == LINE_MAX && class.down == LINE_MAX;
+        let plain = is_line && !class.nat && class.loss_ppm == 0 && class.access_delay.0 == 0;
         let stays = class.stay == Stay::Forever && class.abort.is_none() && class.crash.is_none();
         let honest = class.behaviour == Behaviour::Honest && class.streaming.is_none();
         assert!(
@@ -166,11 +152,9 @@ impl Node {
         scenario: &Scenario,
         class: &Class,
         is_seed: bool,
-        shaping: Shaping,
         payload: &Payload,
     ) -> Self {
         let is_libtorrent = class.name.starts_with("libtorrent");
-        let rates = (shaping == Shaping::OwnLimits).then_some((class.up.0, class.down.0));
         let strategy = scenario.strategy_of(class);
         let (process, words) = if is_libtorrent {
             let folder = host.fresh_folder("content");
@@ -179,8 +163,11 @@ impl Node {
             }
             let payloads = [payload];
             let mut job = Job::of(&payloads, &folder);
-            if let Some((up, down)) = rates {
-                job = job.up_limit(up).down_limit(down);
+            if let Some(limit) = class.up_limit {
+                job = job.up_limit(limit.0);
+            }
+            if let Some(limit) = class.down_limit {
+                job = job.down_limit(limit.0);
             }
             if let Some(Slots::Fixed(slots)) = strategy.slots {
                 job = job.slots(slots);
@@ -196,11 +183,14 @@ impl Node {
                     .option("--listen", host.at(7001))
                     .option("--seed-time", 3600)
             };
-            if let Some((up, down)) = rates {
-                let payload = |line: u64| (line as f64 * PAYLOAD_SHARE) as u64;
-                dunlin = dunlin
-                    .option("--up-limit", payload(up))
-                    .option("--down-limit", payload(down));
+            let limits = [
+                ("--up-limit", class.up_limit),
+                ("--down-limit", class.down_limit),
+            ];
+            for (name, limit) in limits {
+                if let Some(limit) = limit {
+                    dunlin = dunlin.option(name, limit.0);
+                }
             }
             let process = dunlin.option("--profile", profile.display()).start();
             let last = if is_seed { "seeding" } else { "completed" };
@@ -220,12 +210,14 @@ impl Node {
             return;
         }
         self.process.assert_running();
-        let said = |word: &str| !self.process.events(word).is_empty();
-        if self.began.is_none() && said(self.words[0]) {
-            self.began = Some(Instant::now());
-        }
-        if said(self.words[1]) {
-            self.completed = Some(Instant::now());
+        let [begins, completes] = self.words;
+        for line in self.process.news() {
+            if line["type"] == begins {
+                self.began.get_or_insert_with(Instant::now);
+            }
+            if line["type"] == completes {
+                self.completed = Some(Instant::now());
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::{Job, Node};
 use crate::support::lab::{Host, find_program};
@@ -18,6 +19,12 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
 
 /// A Python that has libtorrent: the one of `.ci/install-peers`, or the system's.
 pub(crate) fn python() -> Option<PathBuf> {
+    // Asking a Python costs as much as starting a client, and swarms start dozens at a time.
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(find_python).clone()
+}
+
+fn find_python() -> Option<PathBuf> {
     let own = cache_folder().map(|folder| folder.join("venv/bin/python"));
     [own, find_program("python3")]
         .into_iter()

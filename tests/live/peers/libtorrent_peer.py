@@ -39,6 +39,8 @@ def open_session(options):
         "in_enc_policy": int(lt.enc_policy.pe_enabled),
         "upload_rate_limit": options.up_limit,
         "download_rate_limit": options.down_limit,
+        # As Dunlin's limits: what the network adds does not count.
+        "rate_limit_ip_overhead": False,
         # Hosts of a lab are in private address ranges: count them like any other.
         "ignore_limits_on_local_network": False,
         "ssrf_mitigation": False,

@@ -107,8 +107,9 @@ impl Lab {
         let namespace = format!("{bridge}h{number}");
         let address = address_of(number);
         let address_v6 = address_v6_of(number);
+        let mac = mac_of(number);
         let bridge_side = format!(
-            "link add port{number} type veth peer name eth0 netns {namespace}\n\
+            "link add port{number} type veth peer name eth0 address {mac} netns {namespace}\n\
              link set port{number} master hub\n\
              link set port{number} up\n"
         );
@@ -131,6 +132,22 @@ impl Lab {
             number,
             folder,
             serial: Arc::default(),
+        }
+    }
+
+    /// Tells these machines each other's hardware addresses for good. All namespaces of a computer share one table of
+    /// those that were asked for, which a thousand fill.
+    pub(crate) fn introduce(&self, hosts: &[Host]) {
+        for host in hosts {
+            let others = hosts.iter().filter(|other| other.number != host.number);
+            let script: String = others
+                .map(|other| {
+                    let (ip, mac) = (other.ip(), mac_of(other.number));
+                    format!("neigh add {ip} lladdr {mac} nud permanent dev eth0\n")
+                })
+                .collect();
+            ip(&["-n", &host.namespace, "-batch", "-"], &script)
+                .unwrap_or_else(|error| panic!("cannot introduce {}: {error}", host.namespace));
         }
     }
 
@@ -214,8 +231,8 @@ impl Host {
     }
 
     /// Keeps what the host sends and receives to these bytes per second, headers and all, by token buckets at both
-    /// ends of its cable. A bucket holds ten full packets, a queue what takes 100 ms.
-    pub(crate) fn shape(&self, up_bytes_per_sec: u64, down_bytes_per_sec: u64) {
+    /// ends of its cable. A bucket holds ten full packets, a queue what takes so long to empty.
+    pub(crate) fn shape(&self, up_bytes_per_sec: u64, down_bytes_per_sec: u64, queue: Duration) {
         let ends = [
             (self.namespace.clone(), "eth0".to_owned(), up_bytes_per_sec),
             (
@@ -234,8 +251,8 @@ impl Host {
                     &format!("{rate}bps"),
                     "burst",
                     "15140",
-                    "latency",
-                    "100ms",
+                    "limit",
+                    &format!("{}", u128::from(rate) * queue.as_millis() / 1000),
                 ])
                 .output()
                 .expect("tc runs");
@@ -265,6 +282,10 @@ impl Host {
 /// (BEP 6) go by that network, and would be the same for all.
 fn address_of(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, number, number)
+}
+
+fn mac_of(number: u8) -> String {
+    format!("02:00:00:00:00:{number:02x}")
 }
 
 fn address_v6_of(number: u8) -> Ipv6Addr {

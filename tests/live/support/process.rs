@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,6 +22,8 @@ pub(crate) struct Process {
     ended: Option<ExitStatus>,
     out: PathBuf,
     err: PathBuf,
+    /// Bytes of its output that [`Self::news`] has given.
+    told: u64,
 }
 
 impl Process {
@@ -60,6 +63,7 @@ impl Process {
             ended: None,
             out,
             err,
+            told: 0,
         }
     }
 
@@ -122,15 +126,20 @@ impl Process {
 
     /// The whole lines of JSON that it has printed so far.
     pub(crate) fn json_lines(&self) -> Vec<Value> {
-        let text = fs::read(&self.out).unwrap_or_default();
-        let whole = text
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        text[..whole]
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect()
+        parsed(whole_lines(&fs::read(&self.out).unwrap_or_default()))
+    }
+
+    /// The whole lines of JSON that it has printed since this was last asked: for those who ask often.
+    pub(crate) fn news(&mut self) -> Vec<Value> {
+        let mut text = Vec::new();
+        let read = File::open(&self.out).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.told))?;
+            file.read_to_end(&mut text)
+        });
+        read.unwrap_or_else(|error| panic!("{}: {error}", self.out.display()));
+        let whole = whole_lines(&text);
+        self.told += whole.len() as u64;
+        parsed(whole)
     }
 
     /// Those of them with this `"type"`.
@@ -158,6 +167,20 @@ impl Process {
         }
         text
     }
+}
+
+/// What of a text is whole lines.
+fn whole_lines(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| *byte == b'\n');
+    &text[..end.map_or(0, |end| end + 1)]
+}
+
+/// Those of these lines that are JSON.
+fn parsed(lines: &[u8]) -> Vec<Value> {
+    lines
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
 }
 
 impl Drop for Process {
