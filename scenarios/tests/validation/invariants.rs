@@ -71,7 +71,7 @@ fn a_client_keeps_to_its_own_limits() {
         let model = format!("model={model}(tick: \"10ms\")");
         let overrides: Vec<&str> = fast.iter().copied().chain([&*model]).collect();
         let scenario = load("minimal.ron", &overrides);
-        let record = outcome(&scenario);
+        let record = run(&scenario);
         check(&scenario, &record);
         let completed = record.nodes.iter().filter_map(|node| node.completed_us);
         let (last, bound) = (completed.max(), record.bound_us);
