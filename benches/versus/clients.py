@@ -134,13 +134,17 @@ def qbittorrent(out, folder, content, peers=(), then="kill $(cat pid)"):
     return ["sh", "-c", f"echo $$ > {out}/pid; {giver} & exec qbittorrent-nox --profile={profile}"]
 
 
+TRANSMISSION_SETTINGS = {
+    "dht-enabled": False, "lpd-enabled": False, "utp-enabled": False, "encryption": 0, "port-forwarding-enabled": False,
+    "rename-partial-files": False, "preallocation": 0, "speed-limit-up-enabled": False,
+}
+
+
 def transmission(out, arguments, ends=True):
     """Its command-line client; it runs a script when it is complete, which here ends it."""
     home = out / "transmission"
     home.mkdir(parents=True, exist_ok=True)
-    settings = {"dht-enabled": False, "lpd-enabled": False, "utp-enabled": False, "encryption": 0, "port-forwarding-enabled": False,
-                "rename-partial-files": False, "preallocation": 0, "speed-limit-up-enabled": False}
-    (home / "settings.json").write_text(json.dumps(settings))
+    (home / "settings.json").write_text(json.dumps(TRANSMISSION_SETTINGS))
     command = ["transmission-cli", "-g", home, "-M", "-et", "-U", "-D"]
     if ends:
         script = out / "done.sh"

@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """The cost of doing nothing: memory and CPU of a client that holds many finished torrents nobody asks for.
 
-    benches/versus/idle.py [--torrents 1000] [--watch-secs 60] [--clients dunlin,libtorrent]
+    benches/versus/idle.py [--torrents 1000] [--watch-secs 60] [--clients dunlin,libtorrent,rqbit,transmission]
 
 Each torrent is one file of 16 KiB without a tracker. Needs root and `.ci/install-peers`.
 """
 
 import argparse
 import hashlib
+import json
+import sys
 import time
 from pathlib import Path
 
+import clients
 import lab
-from clients import dunlin
 
 LIMIT_SECS = 1800
 
@@ -21,7 +23,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torrents", type=int, default=1000)
     parser.add_argument("--watch-secs", type=int, default=60)
-    parser.add_argument("--clients", default="dunlin,libtorrent")
+    parser.add_argument("--clients", default="dunlin,libtorrent,rqbit,transmission")
     parser.add_argument("--folder", default=str(lab.ROOT / "target/versus"))
     return parser.parse_args()
 
@@ -42,15 +44,31 @@ def command(client, files, folder):
     match client:
         case "dunlin":
             state = folder / "state"
-            return [dunlin(), "get", *files, "-o", folder, "--seed-time", "86400", "--state-dir", state, "--json"]
+            return [clients.dunlin(), "get", *files, "-o", folder, "--seed-time", "86400", "--state-dir", state, "--json"]
         case "libtorrent":
             return [lab.PYTHON, lab.LIBTORRENT_PEER, "--listen", f"{lab.LEECH_IP}:6881", "--save", folder, *files]
+        case "rqbit":
+            return [*clients.RQBIT, "--disable-trackers", "server", "start", "--disable-persistence", folder]
+        case "transmission":
+            home = folder / "transmission"
+            home.mkdir()
+            settings = clients.TRANSMISSION_SETTINGS | {"download-queue-enabled": False, "rpc-whitelist-enabled": False}
+            (home / "settings.json").write_text(json.dumps(settings))
+            return ["transmission-daemon", "-f", "-g", home]
     raise SystemExit(f"unknown client {client}")
 
 
-def done(client, program, count):
+def wait_for_all(client, program, side, folder, count):
+    """Until all torrents are complete; clients with an RPC are given them first."""
+    if client in ("rqbit", "transmission"):
+        giver = [sys.executable, Path(__file__).with_name("give_idle.py"), client, folder]
+        with lab.Program(side, giver, folder / "giver.log") as giving:
+            giving.wait_end(LIMIT_SECS)
+        if giving.status != 0:
+            raise SystemExit(f"{client} was not given its torrents:\n{giving.output()[-2000:]}")
+        return
     word = '"completed"' if client == "dunlin" else '"complete", "torrent"'
-    return program.output().count(word) >= count
+    program.wait_for("all complete", LIMIT_SECS, lambda: program.output().count(word) >= count)
 
 
 def main():
@@ -61,7 +79,7 @@ def main():
         with lab.scratch(options.folder) as folder, lab.namespaces() as (_, side):
             files, began = torrents(folder, options.torrents), time.perf_counter()
             with lab.Program(side, command(client, files, folder), folder / "log") as program:
-                program.wait_for("all complete", LIMIT_SECS, lambda: done(client, program, options.torrents))
+                wait_for_all(client, program, side, folder, options.torrents)
                 started = time.perf_counter() - began
                 time.sleep(5)
                 before = program.cpu_secs()
