@@ -14,6 +14,7 @@ mod heterogeneity;
 mod invariants;
 mod overhead;
 mod physics;
+mod pieces;
 mod reciprocation;
 mod seeds;
 mod traps;
