@@ -17,6 +17,7 @@ mod physics;
 mod pieces;
 mod reciprocation;
 mod seeds;
+mod steady_state;
 mod traps;
 
 fn load(file: &str, overrides: &[&str]) -> Scenario {
