@@ -43,6 +43,8 @@ fn all_are_there_under_their_names() {
         "minimal",
         "pipelining",
         "poisoners",
+        "qs-abort",
+        "qs-download-limited",
         "slow-seed",
         "steady-state",
         "streaming",

@@ -209,6 +209,9 @@ pub struct PickConfig {
     /// Most requests to keep out at one peer. Default 2000, range 1 to 2000. Few make a long round trip
     /// the limit: with so many requests of 16 KiB no peer sends more than that in one.
     pub requests_max: u32,
+    /// Endgame: once every missing block is asked for, blocks that one peer may be asked for though others
+    /// are. Default 8, range 0 (none) to 100: enough to finish, too few to waste a link.
+    pub endgame_requests: u32,
     /// Whether the first and last piece of each file come first. Default false.
     pub first_last_first: bool,
     /// Seconds without an answer after which a request is given up. Default 60.
@@ -222,6 +225,7 @@ impl Default for PickConfig {
             random_first_pieces: 4,
             request_queue_secs: 3,
             requests_max: PEER_REQUESTS_OUT_MAX as u32,
+            endgame_requests: 8,
             first_last_first: false,
             request_timeout_secs: 60,
         }
@@ -334,6 +338,12 @@ impl Config {
             pick.requests_max.into(),
             1,
             PEER_REQUESTS_OUT_MAX as u64,
+        )?;
+        range(
+            "engine.pick.endgame-requests",
+            pick.endgame_requests.into(),
+            0,
+            100,
         )?;
         range(
             "engine.pick.request-timeout-secs",

@@ -391,6 +391,9 @@ impl<'a> Run<'a> {
             return;
         }
         self.copies.add(PieceIndex(*piece));
+        if let Some(observer) = &mut self.observer {
+            observer.piece_done(now_us, node);
+        }
         if !member.verified(PieceIndex(*piece), now_us) {
             return;
         }

@@ -90,6 +90,16 @@ pub enum Expectation {
         /// At most.
         max: u32,
     },
+    /// Mean time from arrival to completion of the leechers that become complete from `from` on: of an
+    /// open swarm that has settled.
+    DownloadTime {
+        /// When the warm-up is over.
+        from: Micros,
+        /// At least.
+        min: Micros,
+        /// At most.
+        max: Micros,
+    },
     /// Time average of the leechers present, from `from` to the end.
     Leechers {
         /// When the warm-up is over.

@@ -55,6 +55,7 @@ impl Strategy {
             ("random-first-pieces", count(self.random_first_pieces)),
             ("request-queue-secs", secs(self.request_queue)),
             ("requests-max", count(self.requests_max)),
+            ("endgame-requests", count(self.endgame_requests)),
             ("request-timeout-secs", secs(self.request_timeout)),
         ];
         [
@@ -109,6 +110,7 @@ mod tests {
             random_first_pieces: Some(2),
             request_queue: secs(5),
             requests_max: Some(77),
+            endgame_requests: Some(3),
             request_timeout: secs(44),
             connections: Some(123),
             half_open: Some(12),

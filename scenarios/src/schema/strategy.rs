@@ -44,6 +44,9 @@ pub struct Strategy {
     /// Most requests to keep out at one peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_max: Option<u32>,
+    /// Endgame: blocks that one peer may be asked for though others are; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endgame_requests: Option<u32>,
     /// Time without an answer after which a request is given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<Micros>,
@@ -176,6 +179,7 @@ impl From<&Strategy> for EngineConfig {
             strategy.request_queue.map(secs),
         );
         set(&mut pick.requests_max, strategy.requests_max);
+        set(&mut pick.endgame_requests, strategy.endgame_requests);
         set(
             &mut pick.request_timeout_secs,
             strategy.request_timeout.map(secs),
@@ -221,6 +225,7 @@ impl From<&EngineConfig> for Strategy {
             random_first_pieces: Some(pick.random_first_pieces),
             request_queue: time(pick.request_queue_secs),
             requests_max: Some(pick.requests_max),
+            endgame_requests: Some(pick.endgame_requests),
             request_timeout: time(pick.request_timeout_secs),
             connections: Some(limits.connections_per_torrent),
             half_open: Some(limits.half_open),

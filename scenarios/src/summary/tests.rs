@@ -162,6 +162,17 @@ fn expectations_are_judged() {
             min: 3,
             max: 3,
         },
+        // Those complete after 10 s, 20 s and 40 s.
+        Expectation::DownloadTime {
+            from: Micros(20_000_000),
+            min: Micros(30_000_000),
+            max: Micros(30_000_000),
+        },
+        Expectation::DownloadTime {
+            from: Micros(46_000_000),
+            min: Micros(1),
+            max: Micros(99_000_000),
+        },
         Expectation::SeedCopies {
             min: Permille(0),
             max: Permille(1000),
@@ -178,7 +189,7 @@ fn expectations_are_judged() {
     assert_eq!(
         met,
         [
-            true, true, false, true, true, false, false, true, true, true
+            true, true, false, true, true, false, false, true, true, false, true, true
         ],
         "{verdicts:#?}"
     );

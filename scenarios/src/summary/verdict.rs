@@ -2,7 +2,7 @@
 
 use super::growth::growth;
 use super::{Summary, Times};
-use crate::outcome::{RunRecord, SeriesRow};
+use crate::outcome::{NodeOutcome, RunRecord, SeriesRow};
 use crate::schema::{Completion, Expectation, Micros, Permille, Scenario, Yardstick};
 
 /// One expectation and how it came out.
@@ -69,6 +69,9 @@ impl Summary {
             ),
             Expectation::Waste { max } => {
                 within("wasted share of the download", self.wasted, nothing, *max)
+            }
+            Expectation::DownloadTime { from, min, max } => {
+                judge_download_time(record, *from, (*min, *max))
             }
             Expectation::Leechers { from, min, max } => {
                 judge_population("leechers", |row| row.leechers, record, *from, (*min, *max))
@@ -150,6 +153,21 @@ fn judge_growth(record: &RunRecord, fit: Permille, min: Micros, max: Micros) -> 
              explains {:.3} of it, expected {fit}",
             found.doubling_s, found.fit
         ),
+    }
+}
+
+/// The mean download time of those who become complete from `from` on. By completion and not by
+/// arrival: those whose end the run does not see would be the slow ones.
+fn judge_download_time(record: &RunRecord, from: Micros, (min, max): (Micros, Micros)) -> Verdict {
+    let settled = |node: &&NodeOutcome| node.completed_us.is_some_and(|at| at >= from.0);
+    let nodes = record.nodes.iter().filter(settled);
+    let times: Vec<f64> = nodes.filter_map(super::download_secs).collect();
+    let found = super::statistics::mean(&times);
+    let range = super::secs(min.0)..=super::secs(max.0);
+    let said = found.map_or("unknown".to_owned(), |found| format!("{found:.1} s"));
+    Verdict {
+        met: found.is_some_and(|found| range.contains(&found)),
+        text: format!("the mean download time from {from} on is {said}, expected {min} to {max}"),
     }
 }
 

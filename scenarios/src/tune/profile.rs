@@ -62,7 +62,7 @@ impl Profile {
 }
 
 /// Every parameter of a strategy.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "slots",
     "choke_interval",
     "optimistic_interval",
@@ -74,6 +74,7 @@ const FIELDS: [&str; 14] = [
     "random_first_pieces",
     "request_queue",
     "requests_max",
+    "endgame_requests",
     "request_timeout",
     "connections",
     "half_open",

@@ -169,3 +169,45 @@ fn the_fast_give_more_and_are_done_sooner_in_a_small_swarm() {
     let small = ["classes.fast.count=50", "classes.slow.count=50"];
     the_fast_give_more_and_are_done_sooner(&small);
 }
+
+/// The sizes of the source and more.
+const LARGE: &str = "classes.leech.count=300";
+
+#[test]
+#[ignore = "takes minutes"]
+fn uplinks_are_used_in_large_swarms() {
+    uplinks_are_used(300, 200);
+    uplinks_are_used(500, 200);
+    uplinks_are_used(1000, 400);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_slow_seed_starves_a_large_swarm() {
+    a_slow_seed_starves_the_swarm(LARGE);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn rarity_matters_behind_a_slow_seed_of_a_large_swarm() {
+    rarity_matters_behind_a_slow_seed(LARGE);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn neighbours_saturate_in_a_large_swarm() {
+    neighbours_saturate(LARGE);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn seed_choking_dominates_in_a_large_swarm() {
+    seed_choking_dominates(LARGE);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn the_fast_give_more_and_are_done_sooner_in_a_large_swarm() {
+    let large = ["classes.fast.count=150", "classes.slow.count=150"];
+    the_fast_give_more_and_are_done_sooner(&large);
+}

@@ -14,8 +14,10 @@ mod heterogeneity;
 mod invariants;
 mod overhead;
 mod physics;
+mod pieces;
 mod reciprocation;
 mod seeds;
+mod steady_state;
 mod traps;
 
 fn load(file: &str, overrides: &[&str]) -> Scenario {

@@ -11,6 +11,7 @@ use dunlin_scenarios::schema::Scenario;
 use dunlin_scenarios::summary::{Summary, statistics};
 use dunlin_systems::Relation;
 
+use super::pieces::Pieces;
 use super::{load, observe};
 
 /// A connection of a leecher to another one.
@@ -129,9 +130,15 @@ pub(super) struct Swarm {
     /// Bytes that went and came between leechers at this instant, by node: as long as nobody is
     /// complete.
     traded: Vec<Vec<(f64, f64)>>,
+    /// When pieces came.
+    pieces: Pieces,
 }
 
 impl Observer for Swarm {
+    fn piece_done(&mut self, at_us: u64, node: u32) {
+        self.pieces.piece_done(at_us, node);
+    }
+
     fn sample(&mut self, at_us: u64, relations: &[Relation]) {
         let pairs: Vec<_> = relations
             .iter()
@@ -161,6 +168,7 @@ pub(super) fn upload_bound() -> &'static (Scenario, RunRecord, Swarm) {
         let mut seen = Swarm {
             interest: Vec::new(),
             traded: vec![Vec::new(); 101],
+            pieces: Pieces::default(),
         };
         let rows = ["record.series_every=1s"];
         let (scenario, record) = observe("kr-upload-bound.ron", &rows, &mut seen);
@@ -206,6 +214,9 @@ fn rarest_first_keeps_pieces_diverse() {
         .collect();
     let rank = statistics::mean(&kinds).expect("leechers traded");
     println!("given and got correlate by {rank}");
+    let [[_, all], [median, last]] = seen.pieces.gaps(scenario.pieces() as usize);
+    println!("gaps: {all} s, of the last hundred {median} s and {last} s");
+    assert!(last <= 1.5 * all, "{last} s, of all {all} s");
     assert!(ratio >= 0.9, "{ratio}");
     assert!(rank >= 0.6, "{rank}");
 }

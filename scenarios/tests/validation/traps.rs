@@ -47,7 +47,7 @@ fn who_is_left_alone_finds_others() {
 }
 
 /// A seed and two leechers, some behind NAT. A seed that has to call comes when there is whom to.
-fn behind_nat(seed: bool, leechers: bool) -> RunRecord {
+fn behind_nat([seed, leechers]: [bool; 2]) -> RunRecord {
     let arrives = if seed { 5 } else { 0 };
     run(&parse(&format!(
         r#"
@@ -59,13 +59,13 @@ fn behind_nat(seed: bool, leechers: bool) -> RunRecord {
 
 #[test]
 fn who_is_behind_nat_calls_but_is_not_called() {
-    let leechers = behind_nat(false, true);
+    let leechers = behind_nat([false, true]);
     assert_eq!(completed(&leechers), 2);
     let among_them = leechers.nodes.iter().map(|node| node.down_from_class[1]);
     assert_eq!(among_them.sum::<u64>(), 0, "they do not reach each other");
-    let seed = behind_nat(true, false);
+    let seed = behind_nat([true, false]);
     assert_eq!(completed(&seed), 2, "it calls");
-    let all = behind_nat(true, true);
+    let all = behind_nat([true, true]);
     let sent: u64 = all.nodes.iter().map(|node| node.up_bytes).sum();
     assert_eq!((completed(&all), sent), (0, 0), "nobody is reached");
 }

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{BLOCK_BYTES, BlockIndex, PeerKey, PieceIndex};
-use dunlin_components::node::NodeBuckets;
+use dunlin_components::node::{NodeBuckets, Rules};
 use dunlin_components::peer::{
     AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
@@ -16,9 +16,6 @@ use dunlin_protocol::wire::Message;
 
 use crate::pick::lacking;
 use crate::receive::request_of;
-
-/// Duplicates that one peer may hold: enough to finish, too few to waste a link.
-const DUPLICATES_PER_PEER_MAX: usize = 8;
 
 type PeerRow<'a> = (
     &'a PeerOf,
@@ -44,7 +41,7 @@ pub(super) fn duplicate_last_blocks(
     mut outbox: ResMut<'_, PortOutbox>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
-    mut nodes: Query<'_, '_, &mut NodeBuckets>,
+    mut nodes: Query<'_, '_, (&Rules, &mut NodeBuckets)>,
     mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &PieceState)>,
 ) {
     for peer in work.endgame.take() {
@@ -59,7 +56,7 @@ pub(super) fn duplicate_last_blocks(
         else {
             continue;
         };
-        let Ok(mut node_buckets) = nodes.get_mut(node.0) else {
+        let Ok((rules, mut node_buckets)) = nodes.get_mut(node.0) else {
             continue;
         };
         // While a piece is left to open, somebody can be asked for something new.
@@ -67,7 +64,8 @@ pub(super) fn duplicate_last_blocks(
         if over || !interested.0 || choking.0 || requests.snubbed {
             continue;
         }
-        let free = DUPLICATES_PER_PEER_MAX.saturating_sub(requests.out.len());
+        let most = rules.0.pick.endgame_requests as usize;
+        let free = most.saturating_sub(requests.out.len());
         let room = (requests.room() as usize).min(free);
         let own = own.as_mut().map(|own| &mut own.down);
         let mut rates = [Some(&mut node_buckets.down), buckets.down(), own];

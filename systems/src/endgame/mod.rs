@@ -1,6 +1,6 @@
 //! Asks several peers for the last blocks, so that the slowest does not hold up the end.
 //!
-//! Reads:   peers that have nothing left to be asked for alone
+//! Reads:   peers that have nothing left to be asked for alone, `Rules`
 //! Writes:  `Requests`, `Blocks`
 //! Emits:   requests; the losers' are cancelled when a block comes (Receive)
 //! Cadence: when a queue has room and every missing block is asked for

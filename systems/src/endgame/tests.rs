@@ -36,8 +36,13 @@ fn wasted(swarm: &mut Swarm, torrent: u32) -> u64 {
 
 /// Node 0 is slow, node 1 is fast, node 2 downloads from both.
 fn swarm(pieces: u32, slow: u64, fast: u64) -> Swarm {
+    swarm_by(&EngineConfig::default(), pieces, slow, fast)
+}
+
+/// The same with these rules.
+fn swarm_by(rules: &EngineConfig, pieces: u32, slow: u64, fast: u64) -> Swarm {
     let sample = Sample::new((pieces * PIECE) as usize, PIECE);
-    let mut swarm = Swarm::new(3, &EngineConfig::default());
+    let mut swarm = Swarm::new(3, rules);
     swarm.lines.extend([(NodeKey(0), slow), (NodeKey(1), fast)]);
     swarm.add(0, &sample, true, &[]);
     swarm.add(1, &sample, true, &[]);
@@ -66,6 +71,15 @@ fn blocks_are_asked_for_twice_only_at_the_end_and_little_is_wasted() {
     );
     let wasted = wasted(&mut swarm, 2);
     assert!(wasted <= 8 * 16_384, "{wasted} bytes");
+}
+
+#[test]
+fn nothing_is_asked_for_twice_without_endgame() {
+    let mut rules = EngineConfig::default();
+    rules.pick.endgame_requests = 0;
+    let mut swarm = swarm_by(&rules, 40, 100_000, 500_000);
+    assert!(swarm.run_until(Duration::from_secs(60), |swarm| swarm.is_complete(2)));
+    assert_eq!(duplicates(&swarm), []);
 }
 
 #[test]

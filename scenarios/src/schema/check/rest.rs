@@ -109,6 +109,10 @@ impl Scenario {
                 self.check_class_name(class, path, faults);
                 span(faults, *min, *max);
             }
+            Expectation::DownloadTime { from, min, max } => {
+                faults.range(format!("{path}.from"), *from, Micros(0), self.at_most);
+                faults.range(format!("{path}.min"), *min, Micros(1), *max);
+            }
             Expectation::Leechers { from, min, max } | Expectation::Seeds { from, min, max } => {
                 span(faults, Permille((*min).into()), Permille((*max).into()));
                 faults.range(format!("{path}.from"), *from, Micros(0), self.at_most);
