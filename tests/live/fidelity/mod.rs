@@ -85,7 +85,7 @@ const SLOW_SEED: &str = "classes.seed.up=400kbit";
 const MANY: &str = "classes.leech.count=39";
 
 /// Swarms whose absolute times are compared.
-const CASES: [Case; 11] = [
+const CASES: [Case; 14] = [
     case("own/alike", Shaping::OwnLimits, &[]),
     case("own/two classes", Shaping::OwnLimits, &[TWO_CLASSES]),
     case("own/slow seed", Shaping::OwnLimits, &[SLOW_SEED]),
@@ -95,6 +95,9 @@ const CASES: [Case; 11] = [
     case("own/all libtorrent", Shaping::OwnLimits, &[LIBTORRENT]),
     case("tbf/alike", Shaping::Lines, &[]),
     case("tbf/two classes", Shaping::Lines, &[TWO_CLASSES]),
+    case("tbf/slow seed", Shaping::Lines, &[SLOW_SEED]),
+    case("tbf/late", Shaping::Lines, &[LATE]),
+    case("tbf/forty", Shaping::Lines, &[MANY]),
     case("tbf/half libtorrent", Shaping::Lines, &[MIXED]),
     case("tbf/all libtorrent", Shaping::Lines, &[LIBTORRENT]),
 ];
