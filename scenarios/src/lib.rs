@@ -122,8 +122,8 @@
 //!   the median and not 2, as those between independent events are (3.3).
 //! - *Super-seeding* is faster also behind a seed ten times as fast as its leechers, by 3 %: a mean of 1.01
 //!   times the bound, 1.03 without. Chen et al. (2008) saw no gain there. What it gains is some ten seconds
-//!   at the start: each leecher gets another piece first, and half of all uplinks are busy after 19 s
-//!   instead of 32 s. A content that takes an hour does not show them.
+//!   at the start: each leecher gets another piece first, and half of all uplinks are busy after 20 s
+//!   instead of 32 s.
 //! - *A plain seed* as fast as one leecher sends 1.30 copies until the first completion, less than the
 //!   1.5 to 2 of BEP 16: what others already fetch is not rare any more, and a slot stays where it is for
 //!   twenty pieces.
