@@ -72,17 +72,22 @@
 //! | published | file | expected | found |
 //! |---|---|---|---|
 //! | minimum distribution time, uplinks bind (Kumar and Ross 2006) | `kr-upload-bound` | mean 1.02 to 1.2, last 1.05 to 1.45 times the bound | within both |
-//! | the same, downlinks bind | `kr-download-bound` | the same | 1.15, 1.18 |
-//! | the same, the seed binds; a normal seed sends 1.5 to 2 copies (BEP 16) | `kr-seed-bound` | copies 1.05 to 2.5 | 1.18, and 1.26 times the bound |
-//! | the same, two classes; the fast give more than they get (Bharambe, Herley and Padmanabhan 2006) | `kr-two-classes` | mean 1.02 to 1.2, share ratio of the fast above 1, of the slow below | 1.03; 1.47 and 0.44 |
+//! | the same, downlinks bind | `kr-download-bound` | the same | 1.15, 1.17 |
+//! | the same, the seed binds; a normal seed sends 1.5 to 2 copies (BEP 16) | `kr-seed-bound` | copies 1.05 to 2.5 | 1.16, and 1.23 times the bound |
+//! | the same, two classes; the fast give more than they get (Bharambe, Herley and Padmanabhan 2006) | `kr-two-classes` | mean 1.02 to 1.2, share ratio of the fast above 1, of the slow below | 1.04; 1.47 and 0.44 |
 //! | high use of uplinks; like finds like behind a seed of 200 kB/s, not behind one of 100 (Legout et al. 2007) | `bandwidth-classes` | 0.9 used; regular unchokes of the fast by the fast at least 0.55, by the slow at most 0.25; 0.19 to 0.43 behind the slower seed | 0.95; within, over seeds 1 to 3 |
-//! | copies of pieces (Legout et al. 2006) | `kr-upload-bound` | nothing is at the seed alone after 1 to 2 F / u_s; interest of leechers in each other at least 0.9; given and got correlate by at least 0.6 | within; 0.997; rank correlation of given and got 0.93 |
-//! | growth of a flash crowd (Yang and de Veciana 2004) | `flash-crowd` | exponential from 2 % to 50 % of capacity (0.95 explained), doubling in 3.6 to 16.8 s | 0.98; 7.7 s |
-//! | super-seeding (BEP 16) | `super-seeding` | copies 1 to 1.15, of a plain seed 1.3 to 2.5 | 1.11; 1.48 of a plain seed of 1.5 leechers |
+//! | copies of pieces (Legout et al. 2006) | `kr-upload-bound` | nothing is at the seed alone after 1 to 2 F / u_s; interest of leechers in each other at least 0.9; given and got correlate by at least 0.6 | within; 0.99; rank correlation of given and got 0.93 |
+//! | copies and last pieces of a swarm that nodes come to and leave (the same) | `steady-state` with one arrival in 20 s | from the rarest to the commonest less than half of the mean; the last hundred pieces come like all others | 0.44; the 90th percentile of the gaps before them 2.6 s, of all 3.2 s |
+//! | growth of a flash crowd (Yang and de Veciana 2004) | `flash-crowd` | exponential from 2 % to 50 % of capacity (0.95 explained), doubling in 3.6 to 16.8 s | 0.98; 7.8 s |
+//! | super-seeding (BEP 16) | `super-seeding` | copies 1 to 1.15, of a plain seed 1.3 to 2.5 | 1.09; 1.41 of a plain seed of 1.5 leechers |
+//! | open swarms (Qiu and Srikant 2004) | `steady-state` | uplinks busy for at least 0.95; a download takes F / u less the seeding time, within 12 %; 59 leechers, 54 seeds, within 10 % | 0.98 with one arrival in 20 s; 302 s, 62 leechers and 58 seeds |
+//! | the same, downlinks bind | `qs-download-limited` | F / d = 141 s, 28 leechers, 215 seeds, within 10 % | 143 s, 31, 207 |
+//! | the same, some give up | `qs-abort` | 35 leechers in the fluid model; 54 and 385 s for a content with a size, within 10 % | 53; 353 s of those who become complete |
 //! | pipelining (Cohen 2003) | `pipelining` | five requests carry 80 KiB a round trip, within 3 % | 1.4 % less at 100 ms, 2.1 % at 400 ms |
-//! | overhead (Cohen 2003) | `kr-upload-bound` | haves less than 0.15 % at forty neighbours, endgame less than 1 % | 0.16 % at 65 neighbours, 0.10 % by forty; 0.91 % |
-//! | use of uplinks, seed bandwidth, rarest first, neighbours (Bharambe et al. 2006) | `mb-util` | rises with the seed and saturates at 0.88; rarest first is better behind a slow seed alone; twenty neighbours are enough | behind a seed of 0.5, 1, 2, 5 and 15 leechers 0.30, 0.63, 0.88, 0.88 and 0.89 of the uplinks used; picking at random 0.82 behind 5, 0.89 behind 15; with 7, 20 and 40 neighbours 0.84, 0.87, 0.88 (a hundred leechers, 200 pieces) |
-//! | classes of 3000 and 400 kbit/s (the same) | `mb-two-class` | share ratios above and below 1; the fast done 2 to 4 times sooner | 1.34 and 0.49; 2.5 times |
+//! | overhead (Cohen 2003) | `kr-upload-bound` | haves less than 0.15 % at forty neighbours, endgame less than 1 % | 0.16 % at 64 neighbours, 0.10 % by forty; 0.87 % |
+//! | endgame (Cohen 2003) | `mb-two-class` | the last hundredth takes at least 30 % less than without, at the 99th percentile | 15.6 s, without 30.9 s; 0.5 % of what comes is wasted |
+//! | use of uplinks, seed bandwidth, rarest first, neighbours (Bharambe et al. 2006) | `mb-util` | rises with the seed and saturates at 0.88; rarest first is better behind a slow seed alone; twenty neighbours are enough | behind a seed of 0.5, 1, 2, 5 and 15 leechers 0.30, 0.62, 0.84, 0.89 and 0.88 of the uplinks used; picking at random 0.82 behind 5, 0.89 behind 15; with 7, 20 and 40 neighbours 0.83, 0.86, 0.88 (a hundred leechers, 200 pieces) |
+//! | classes of 3000 and 400 kbit/s (the same) | `mb-two-class` | share ratios above and below 1; the fast done 2 to 4 times sooner | 1.27 and 0.54; 2.9 times |
 //! | LEDBAT beside one TCP flow: its least window behind a queue longer than its target, an even share behind a shorter one (RFC 6817) | `utp-beside-tcp` | at most 0.05; 0.3 to 0.6 | 0.045; 0.50 |
 //! | a swarm of µTP is no slower than one of TCP (Testa, Rossi, Rao and Legout 2012) | `kr-upload-bound` with buffers of 1 s, 40 leechers | mean at most that of TCP | 384 s, 448 s |
 //! | flows and packets differ by at most 30 % (Eger et al. 2007) | `minimal`; `kr-upload-bound` with 15 leechers | mean 0.85 to 1.3 times | 1.01; 1.04 |
@@ -99,16 +104,28 @@
 //!   the fast are fast. What leechers get of the seed varies more than the published quarter: the slow
 //!   stay three times as long, and the seed is theirs alone in the end. Behind the slower seed the means of
 //!   the fast and the medium are within a tenth, but in two seeds of three the slow are a third later.
-//! - *Neighbours and seed slots* matter less than published: seven neighbours lose 4 % here, since who is
-//!   left alone finds others, and behind a seed of two leechers two slots, five or super-seeding end at
-//!   1.25, 1.29 and 1.27 times the bound, since a slot is kept for twenty pieces and a minute.
-//! - *Copies of pieces* differ more than published, half of their mean: in `kr-upload-bound` one piece
-//!   is everywhere when the rarest is at two nodes, and the gaps before the last hundred pieces reach 2.9
-//!   times the median at the 90th percentile, published as 2: all come at once, so they also end at once.
-//! - *Super-seeding* is faster also behind a seed ten times as fast as its leechers, by 8 %: a mean of 1.03
-//!   times the bound, 1.11 without. Chen et al. (2008) saw no gain there. It gives each leecher another
-//!   piece first, which is what a crowd begins with best.
-//! - *A plain seed* as fast as one leecher sends 1.24 copies until the first completion, less than the
+//! - *Neighbours and seed slots* matter less than published: seven neighbours lose 6 % here, since who is
+//!   left alone finds others, and behind a seed of two leechers two slots, five or super-seeding take
+//!   1.14, 1.17 and 1.13 times the bound in the mean, since a slot is kept for twenty pieces and a minute.
+//! - *Open swarms* take the time of the model for lines as they are, with headers, requests and haves: these
+//!   are 4.9 % of the bytes, and a node that stays until it has downloaded and seeded takes all of that out of
+//!   the one part of the two that is not fixed: 295 s instead of the 268 s of payload alone. On top of it
+//!   uplinks idle for 1 to 2 % of the time, 6 to 10 s, of which 4 s are those of a newcomer before its first
+//!   piece, and 0.5 % of what comes is wasted, 3 s. A few hundred arrivals are not the mean: the test compares
+//!   with the seeding time that was drawn, 354 s and 363 s found with one arrival in 20 s.
+//! - *Leechers that give up* are more, and fewer become complete, than the fluid model says, in which a
+//!   download may end at any moment and who gives up has taken nothing. With contents of a size it has taken
+//!   part of one: see the equation in `qs-abort.ron`. Those who become complete were quicker than those who
+//!   had more time to give up.
+//! - *Copies of pieces* differ more than published where all come at once, and so end at once: in
+//!   `kr-upload-bound` one piece is everywhere when the rarest is at two nodes. No pieces are the last ones:
+//!   the gaps before the last hundred are shorter than all others. At the 90th percentile they are 3 times
+//!   the median and not 2, as those between independent events are (3.3).
+//! - *Super-seeding* is faster also behind a seed ten times as fast as its leechers, by 3 %: a mean of 1.01
+//!   times the bound, 1.03 without. Chen et al. (2008) saw no gain there. What it gains is some ten seconds
+//!   at the start: each leecher gets another piece first, and half of all uplinks are busy after 20 s
+//!   instead of 32 s.
+//! - *A plain seed* as fast as one leecher sends 1.30 copies until the first completion, less than the
 //!   1.5 to 2 of BEP 16: what others already fetch is not rare any more, and a slot stays where it is for
 //!   twenty pieces.
 //! - *Growth of a flash crowd* is as exponential as the luck of the first pieces: 0.93 to 0.98 in seeds 1 to
