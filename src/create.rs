@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use dunlin_base::Geometry;
-use dunlin_base::limits::DIRECTORY_DEPTH_MAX;
+use dunlin_base::limits::{DIRECTORY_DEPTH_MAX, TORRENT_FILE_BYTES_MAX};
 use dunlin_hash::{Sha1Lanes, sha1_striped};
 use dunlin_protocol::metainfo::{
     FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
@@ -113,6 +113,18 @@ pub enum CreateError {
         /// What is wrong with it.
         source: MetainfoError,
     },
+    /// The torrent file would be larger than we and others read.
+    #[error(
+        "the torrent of {path} would take {bytes} bytes, more than the {TORRENT_FILE_BYTES_MAX} that a torrent file \
+         may have; choose larger pieces",
+        path = path.display()
+    )]
+    TooLarge {
+        /// The file or folder.
+        path: PathBuf,
+        /// Bytes of the torrent file.
+        bytes: usize,
+    },
     /// The caller ended it.
     #[error("interrupted")]
     Cancelled,
@@ -181,6 +193,10 @@ pub fn create(
             let blank = vec![[0; 20]; geometry.piece_count() as usize];
             let draft = builder.build(&blank).map_err(metainfo_error)?;
             refuse_unsafe_names(&draft.info, &listing.files)?;
+            let bytes = draft.write().len();
+            if bytes > TORRENT_FILE_BYTES_MAX {
+                return Err(CreateError::TooLarge { path, bytes });
+            }
             hash_all(&listing.files, &geometry, progress)?
         }
         // The builder says it in its own words.

@@ -89,8 +89,8 @@ def create(client, content, out):
             return ["transmission-create", "-s", "1024", "-o", made, content.path]
 
 
-# What a client has to be told to take five hundred peers of one torrent.
-DUNLIN_CROWD = "[engine.limits]\nconnections = 1000\nconnections-per-torrent = 1000\n"
+# What a client has to be told to take and to serve five hundred peers of one torrent.
+DUNLIN_CROWD = "[engine.limits]\nconnections = 1000\nconnections-per-torrent = 1000\n[engine.choke]\nslots = { fixed = 1000 }\n"
 
 
 def seed(client, content, folder, out, ip=lab.SEED_IP):
@@ -107,7 +107,7 @@ def seed(client, content, folder, out, ip=lab.SEED_IP):
                     "--overwrite", "-o", folder, content.torrent], "100.00%"
         case "aria2":
             return [*ARIA2, "--check-integrity=true", "--listen-port=6881", "--seed-time=600", "-d", folder,
-                    content.torrent], "Seed"
+                    content.torrent], "SEED("
         case "qbittorrent":
             return qbittorrent(out, folder, content, then="echo all complete"), "all complete"
         case "transmission":

@@ -50,6 +50,10 @@ def namespaces():
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL, check=False)
 
 
+class Failed(Exception):
+    """A program did not do what it was told, or not in time."""
+
+
 class Program:
     """A program in a namespace, killed by its own id at the latest when the `with` ends."""
 
@@ -122,9 +126,9 @@ class Program:
         while not holds():
             self.sample()
             if self.reap():
-                raise SystemExit(f"{self.log.name} ended ({self.status}) before: {what}\n{self.output()[-3000:]}")
+                raise Failed(f"{self.log.name} ended ({self.status}) before: {what}\n{self.output()[-3000:]}")
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self.log.name}: after {limit_secs} s still no: {what}\n{self.output()[-3000:]}")
+                raise Failed(f"{self.log.name}: after {limit_secs} s still no: {what}\n{self.output()[-3000:]}")
             time.sleep(0.05)
 
     def wait_end(self, limit_secs, meanwhile=lambda: None):
@@ -133,7 +137,7 @@ class Program:
             self.sample()
             meanwhile()
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self.log.name} did not end in {limit_secs} s\n{self.output()[-3000:]}")
+                raise Failed(f"{self.log.name} did not end in {limit_secs} s\n{self.output()[-3000:]}")
             time.sleep(0.02)
 
 

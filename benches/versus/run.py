@@ -25,7 +25,7 @@ import clients
 import content
 import lab
 
-LIMIT_SECS = 900
+LIMIT_SECS = 120
 ANNOUNCE = f"http://{lab.SEED_IP}:{clients.TRACKER_PORT}/announce"
 
 
@@ -66,6 +66,10 @@ def seeders(side, payload, folder, count):
             program.wait_for("its check", LIMIT_SECS, lambda word=word, program=program: word in program.output())
             programs.append(program)
         yield programs
+
+
+def failed(program):
+    return lab.Failed(f"{program.log.stem} ended with {program.status}: {program.output()[-1500:]}")
 
 
 def figures(program, seconds, size):
@@ -110,7 +114,7 @@ class Download:
             worked = sum(seed.cpu_secs() for seed in seeds) - worked
             busiest = max(seed.busiest_thread_secs() for seed in seeds) - before
             if leech.status != 0 if client == "sink" else not payload.is_copied_to(out / "got"):
-                raise Failed(leech)
+                raise failed(leech)
         flowing = seconds - (first or 0)
         return figures(leech, seconds, payload.size) | {
             "first_byte_secs": first, "seed_cpu_secs_per_gb": worked / (payload.size / 1e9), "seed_busy": busiest / flowing,
@@ -144,7 +148,7 @@ class Upload:
                     leech.wait_end(LIMIT_SECS, seed.sample)
                 seconds, cpu = time.perf_counter() - began, seed.cpu_secs() - before
             if not payload.is_copied_to(out / "got"):
-                raise Failed(leech)
+                raise failed(leech)
         return {
             "seconds": seconds, "mb_per_sec": payload.size / seconds / 1e6, "cpu_secs_per_gb": cpu / (payload.size / 1e9),
             "peak_mib": seed.peak_bytes / 2**20, "anonymous_mib": seed.peak_anonymous_bytes / 2**20,
@@ -169,7 +173,7 @@ class Crowd(Upload):
     def run(self, client, sides, payload, folder):
         with lab.scratch(folder) as out:
             command, word = clients.seed(client, payload, payload.path.parent, out)
-            mib = min(512, payload.size >> 20)
+            mib = payload.size >> 20
             crowd = [sys.executable, clients.CROWD, lab.SEED_IP, "6881", payload.torrent,
                      str(self.connections), str(mib)]
             with lab.Program(sides[0], command, folder / f"{client}.log") as seed:
@@ -179,7 +183,7 @@ class Crowd(Upload):
                     leeches.wait_end(LIMIT_SECS, seed.sample)
                 seconds, cpu = time.perf_counter() - began, seed.cpu_secs() - before
             if leeches.status != 0:
-                raise Failed(leeches)
+                raise failed(leeches)
         return {
             "seconds": seconds, "mb_per_sec": mib * 2**20 / seconds / 1e6, "cpu_secs_per_gb": cpu / (mib * 2**20 / 1e9),
             "peak_mib": seed.peak_bytes / 2**20, "anonymous_mib": seed.peak_anonymous_bytes / 2**20,
@@ -204,7 +208,7 @@ class Alone:
                 program.wait_end(LIMIT_SECS)
                 seconds = time.perf_counter() - began
             if program.status != 0 and client != "transmission":
-                raise Failed(program)
+                raise failed(program)
         return figures(program, seconds, payload.size)
 
 
@@ -225,11 +229,6 @@ CASES = {
 }
 
 
-class Failed(Exception):
-    def __init__(self, program):
-        super().__init__(f"{program.log.stem} ended with {program.status}: {program.output()[-1500:]}")
-
-
 def measure(name, chosen, options, folder):
     case, runs = CASES[name], []
     able = [client for client in case.clients if client in [*chosen, "mktorrent", "sink"]]
@@ -240,7 +239,7 @@ def measure(name, chosen, options, folder):
                 facts = {"case": name, "client": client, "calibration_secs": calibrate()}
                 try:
                     facts |= run(client)
-                except Failed as failure:
+                except lab.Failed as failure:
                     if client == "dunlin":
                         raise
                     # What others cannot do is told, and no reason to end.

@@ -77,6 +77,7 @@ impl CreateArgs {
             replace: self.force,
         };
         target.check()?;
+        refuse_itself(&self.path, &target.path)?;
         let (path, as_json) = (self.path.clone(), self.json);
         let created = hash(&path, &self.into_options())?;
         target.write(&created.metainfo.write())?;
@@ -108,6 +109,20 @@ impl CreateArgs {
             creation_date: if self.no_date { None } else { now() },
         }
     }
+}
+
+/// Refuses to replace a torrent file that is part of the content: the new one would describe the old.
+fn refuse_itself(content: &Path, target: &Path) -> Result<(), Failure> {
+    let (Ok(content), Ok(target)) = (content.canonicalize(), target.canonicalize()) else {
+        return Ok(());
+    };
+    if !target.starts_with(&content) {
+        return Ok(());
+    }
+    Err(Failure::failed(format_args!(
+        "{} is part of what the torrent is made of: move it away or write elsewhere with -o",
+        target.display()
+    )))
 }
 
 /// The content's own name with `.torrent` behind it, in the current folder.

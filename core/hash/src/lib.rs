@@ -34,8 +34,8 @@
 //! The choice is made at run time by what the processor has and by how many messages are left
 //! ([`sha1_kernel_for`], [`sha256_kernel_for`]), and made again as a batch runs out, since half
 //! filled vectors are half as fast. A lane whose message ends takes the next one of the batch, so
-//! lengths may differ. Elsewhere than on x86-64 everything goes through the `sha1` and `sha2`
-//! crates, which know the instructions of ARM.
+//! lengths may differ. Where there are no vectors to use, everything goes through the `sha1` and
+//! `sha2` crates, which know the SHA instructions of ARM.
 //!
 //! `unsafe` is confined to the kernels; what surrounds them hands them slices of whole blocks.
 

@@ -22,7 +22,7 @@ mod stat;
 mod storage;
 
 pub use error::{ErrorKind, Operation, StorageError};
-pub use files::{FilePool, MoveProgress, Preallocation, SpanFile, TorrentFiles};
+pub use files::{FilePool, MoveProgress, Preallocation, TorrentFiles};
 pub use layout::{FileIndex, FileLayout, FileSpec, LayoutError, Span};
 pub use memory::{Faults, MemoryFiles};
 pub use recheck::{

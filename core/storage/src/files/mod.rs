@@ -12,4 +12,4 @@ mod transfer;
 pub use pool::FilePool;
 pub use prepare::Preallocation;
 pub use relocate::MoveProgress;
-pub use torrent::{SpanFile, TorrentFiles};
+pub use torrent::TorrentFiles;

@@ -77,17 +77,6 @@ pub(super) struct Pending {
     ranges: Ranges,
 }
 
-/// Bytes of a torrent that are one run of an open file.
-#[derive(Clone, Debug)]
-pub struct SpanFile {
-    /// The file, open for reading at least.
-    pub file: Arc<File>,
-    /// Offset of the first byte in the file.
-    pub offset: u64,
-    /// Number of bytes.
-    pub len: u64,
-}
-
 impl TorrentFiles {
     /// The files of `torrent` below the folder `root`, which has to exist: creating it anew would
     /// hide that a disk is not mounted. `wanted` says for each file whether it is to be downloaded.
@@ -146,32 +135,6 @@ impl TorrentFiles {
     #[must_use]
     pub fn wanted(&self) -> Vec<bool> {
         self.place().wanted.clone()
-    }
-
-    /// The run of one open file that holds the bytes from `offset` in the torrent on, at most `len`
-    /// of them, for `sendfile`. `None` when there is none: at padding, and for no bytes.
-    ///
-    /// # Errors
-    /// When the file cannot be opened. That it is long enough is not checked.
-    ///
-    /// # Panics
-    /// When the bytes are not all of this torrent.
-    pub fn span_file(&self, offset: u64, len: u64) -> Result<Option<SpanFile>, StorageError> {
-        let place = self.place();
-        let Some(span) = self
-            .layout
-            .spans(offset, len)
-            .next()
-            .filter(|span| !span.pad)
-        else {
-            return Ok(None);
-        };
-        let (slot, offset) = self.locate(&place, &span);
-        Ok(Some(SpanFile {
-            file: self.open_slot(&place, slot, Access::Read)?,
-            offset,
-            len: span.len,
-        }))
     }
 
     /// Changes which files are wanted. What the part file holds of files that become wanted is

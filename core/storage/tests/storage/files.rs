@@ -342,22 +342,6 @@ fn a_finished_download_gets_its_links_marks_and_length() {
 }
 
 #[test]
-fn spans_for_sendfile_are_runs_of_one_file() {
-    let root = tempfile::tempdir().unwrap();
-    let layout = layout(vec![file("a", 20), pad(12), file("b", 8)], 16);
-    let bytes = payload(&layout);
-    let storage = open(root.path(), &layout);
-    storage
-        .write_vectored_at(0, &[IoSlice::new(&bytes)])
-        .unwrap();
-    let span = storage.span_file(16, 16).unwrap().unwrap();
-    assert_eq!((span.offset, span.len), (16, 4));
-    assert_eq!(span.file.metadata().unwrap().len(), 20);
-    assert!(storage.span_file(20, 12).unwrap().is_none());
-    assert!(storage.span_file(40, 0).unwrap().is_none());
-}
-
-#[test]
 fn torrents_share_a_pool_without_mixing_their_files() {
     let pool = FilePool::new(2);
     let roots = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
