@@ -38,7 +38,26 @@ pub(super) fn apply_haves(
     keys: Query<'_, '_, &Torrent>,
     mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
-    fetch_rows(&routed.haves, &index, &peers, &torrents);
+    let singles = routed.haves.iter().filter_map(|(peer, event)| match event {
+        HaveFamily::Have(piece) => Some((*peer, PieceIndex(*piece))),
+        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => None,
+    });
+    let rows = singles.filter_map(|(peer, piece)| {
+        let (of, remote) = peers.get(index.get(peer)?).ok()?;
+        Some((of, remote, piece))
+    });
+    let rows: Vec<_> = rows.collect();
+    fetch(rows.iter(), |(_, remote, piece)| {
+        remote.bits.has(*piece).into()
+    });
+    let counts = rows.iter().filter_map(|&(of, _, piece)| {
+        let (_, have, _, availability, order, _) = torrents.get(of.0).ok()?;
+        Some((have, availability?, order?, piece))
+    });
+    fetch(counts, |(have, availability, order, piece)| {
+        let (lacks, waits) = (!have.0.has(*piece), order.contains(*piece));
+        u64::from(lacks) + u64::from(waits) + u64::from(availability.get(*piece).unwrap_or(0))
+    });
     for (peer, event) in routed.haves.drain(..) {
         let Some(entity) = index.get(peer) else {
             continue;
@@ -89,35 +108,6 @@ pub(super) fn apply_haves(
             Err(why) => fault(&mut work, peer, why),
         }
     }
-}
-
-/// Gets what single haves touch nearer to the processor.
-fn fetch_rows(
-    events: &[(PeerKey, HaveFamily)],
-    index: &PeerIndex,
-    peers: &Query<'_, '_, (&PeerOf, &mut RemoteHave)>,
-    torrents: &Query<'_, '_, TorrentRow<'_>>,
-) {
-    let singles = events.iter().filter_map(|(peer, event)| match event {
-        HaveFamily::Have(piece) => Some((*peer, PieceIndex(*piece))),
-        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => None,
-    });
-    let rows = singles.filter_map(|(peer, piece)| {
-        let (of, remote) = peers.get(index.get(peer)?).ok()?;
-        Some((of, remote, piece))
-    });
-    let rows: Vec<_> = rows.collect();
-    fetch(rows.iter(), |(_, remote, piece)| {
-        remote.bits.has(*piece).into()
-    });
-    let counts = rows.iter().filter_map(|&(of, _, piece)| {
-        let (_, have, _, availability, order, _) = torrents.get(of.0).ok()?;
-        Some((have, availability?, order?, piece))
-    });
-    fetch(counts, |(have, availability, order, piece)| {
-        let (lacks, waits) = (!have.0.has(*piece), order.contains(*piece));
-        u64::from(lacks) + u64::from(waits) + u64::from(availability.get(*piece).unwrap_or(0))
-    });
 }
 
 fn fault(work: &mut Work, peer: PeerKey, why: String) {
