@@ -101,42 +101,7 @@ pub struct ChokeRound {
 /// Peers of a node that want a slot or hold one. Choke rounds look at these alone, so that their
 /// cost does not follow the number of torrents or of connections that want nothing.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Suitors(Vec<PeerKey>);
-
-impl Suitors {
-    /// Notes a peer; says whether it is new.
-    pub fn insert(&mut self, peer: PeerKey) -> bool {
-        let place = self.0.binary_search(&peer);
-        if let Err(at) = place {
-            self.0.insert(at, peer);
-        }
-        place.is_err()
-    }
-
-    /// Forgets a peer, if it is there.
-    pub fn remove(&mut self, peer: PeerKey) {
-        if let Ok(at) = self.0.binary_search(&peer) {
-            self.0.remove(at);
-        }
-    }
-
-    /// Forgets those for whom `stays` is false.
-    pub fn retain(&mut self, mut stays: impl FnMut(PeerKey) -> bool) {
-        self.0.retain(|&peer| stays(peer));
-    }
-
-    /// The peers, in the order of their keys.
-    #[must_use]
-    pub fn as_slice(&self) -> &[PeerKey] {
-        &self.0
-    }
-
-    /// Whether nobody wants or holds a slot.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
+pub struct Suitors(pub BTreeSet<PeerKey>);
 
 /// Suitors of a node that hold a slot, and some that did: who looks sees which.
 #[derive(Component, Clone, PartialEq, Eq, Debug, Default)]

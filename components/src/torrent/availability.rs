@@ -30,12 +30,6 @@ impl Availability {
         self.counts[piece.0 as usize]
     }
 
-    /// As [`Self::partial`]; `None` when the piece is not of this torrent.
-    #[must_use]
-    pub fn get(&self, piece: PieceIndex) -> Option<u16> {
-        self.counts.get(piece.0 as usize).copied()
-    }
-
     /// Copies of a piece at all connected peers.
     ///
     /// # Panics

@@ -34,8 +34,8 @@ pub(super) fn note_suitors(
         // Only who waits for a slot has come for one; all others may have given one up.
         round.full &= tables.is_waiting(peer);
         if !tables.is_suitor(peer) {
-            suitors.remove(peer);
-        } else if suitors.insert(peer) {
+            suitors.0.remove(&peer);
+        } else if suitors.0.insert(peer) {
             // What moved before it wanted anything is not of this round.
             tables.begin_round(peer);
         }
@@ -55,7 +55,7 @@ pub(super) fn note_suitors(
                     round.full =
                         fill_free_slots(work, tables, rules, slots, &suitors, &mut holders);
                 }
-                None if !suitors.is_empty() => {
+                None if !suitors.0.is_empty() => {
                     round.next_at = Some(tables.now());
                     work.rounds.insert((tables.now(), node));
                 }

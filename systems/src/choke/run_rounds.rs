@@ -50,7 +50,7 @@ pub(super) fn run_rounds(
             &mut holders,
         );
         round.next_at = None;
-        if !suitors.is_empty() {
+        if !suitors.0.is_empty() {
             let next_at = now + Duration::from_secs(rules.interval_secs.max(1));
             round.next_at = Some(next_at);
             work.rounds.insert((next_at, node));
@@ -80,7 +80,7 @@ fn run_round(
     }
     round.optimistic = assignment.optimistic;
     holders.0.clear();
-    suitors.retain(|peer| {
+    suitors.0.retain(|&peer| {
         // Suitors that are no candidates lose what they hold: they ask for nothing.
         let (changed, stays) = tables.end_round(peer, !assignment.unchokes(peer));
         #[cfg(feature = "planted-bugs")]

@@ -95,13 +95,13 @@ impl Tables<'_, '_> {
         rules: &ChokeConfig,
         by_luck: Option<PeerKey>,
     ) -> Vec<Candidate> {
-        let rows = suitors.as_slice().iter();
+        let rows = suitors.0.iter();
         let rows = rows.filter_map(|&peer| self.traffic.get(self.index.get(peer)?).ok());
         fetch(rows, |traffic| {
             traffic.up_at_round ^ traffic.unchoked_at.as_nanos()
         });
         suitors
-            .as_slice()
+            .0
             .iter()
             .filter_map(|&peer| self.candidate(peer, rules, by_luck == Some(peer)))
             .collect()

@@ -17,7 +17,6 @@ use dunlin_protocol::wire::Message;
 
 use super::active::{Opened, PieceRows, has_block, take_block};
 use super::policy::{Offer, choose, partials_max};
-use crate::fetch::fetch;
 use crate::receive::request_of;
 
 type PeerRow<'a> = (
@@ -97,39 +96,26 @@ impl Tables<'_, '_> {
     /// a limit goes round, and no torrent waits behind another one for ever.
     fn by_turn(&mut self) -> Vec<(EngineTime, PeerKey, Entity)> {
         let peers = self.work.pick.take();
-        let rows = peers.into_iter().filter_map(|peer| {
+        let turn = |peer: PeerKey| {
             let row = self.index.get(peer)?;
             let (interested, choking) = self.flags.get(row).ok()?;
+            if !interested.0 {
+                return None;
+            }
             let (of, remote, requests, _) = self.peers.get(row).ok()?;
-            let may_ask = interested.0;
-            may_ask.then_some((peer, row, choking.0, of, remote, requests))
-        });
-        let rows: Vec<_> = rows.collect();
-        fetch(rows.iter(), |(.., requests)| requests.room().into());
-        let (mut turns, mut choked) = (Vec::new(), Vec::new());
-        for (peer, row, choking, of, remote, requests) in rows {
             if requests.room() == 0 {
-                continue;
+                return None;
             }
-            let turn = (requests.asked_at, peer, row);
-            if !choking {
-                turns.push(turn);
-            } else if let (Ok(allowed), Ok(have)) = (self.allowed.get(row), self.haves.get(of.0)) {
-                choked.push((turn, allowed, remote, have));
+            // Most that choke us have no allowed-fast piece that we lack.
+            if choking.0 {
+                let (allowed, have) = (self.allowed.get(row).ok()?, self.haves.get(of.0).ok()?);
+                if !allowed.gives(&remote.bits, &have.0) {
+                    return None;
+                }
             }
-        }
-        fetch(choked.iter(), |(_, allowed, remote, have)| {
-            let first = allowed.to_us.first().map_or(0, |piece| piece.0);
-            let ends = [remote.bits.as_bytes().first(), have.0.as_bytes().first()];
-            ends.into_iter()
-                .flatten()
-                .map(|&byte| u64::from(byte))
-                .sum::<u64>()
-                ^ u64::from(first)
-        });
-        // Most that choke us have no allowed-fast piece that we lack.
-        choked.retain(|(_, allowed, remote, have)| allowed.gives(&remote.bits, &have.0));
-        turns.extend(choked.into_iter().map(|(turn, ..)| turn));
+            Some((requests.asked_at, peer, row))
+        };
+        let mut turns: Vec<_> = peers.into_iter().filter_map(turn).collect();
         turns.sort_unstable_by_key(|&(asked_at, peer, _)| (asked_at, peer));
         turns
     }

@@ -8,11 +8,7 @@ use dunlin_components::world::{Now, PeerIndex, Work};
 
 use super::policy::pipeline;
 use super::time_out_requests::SHORTEST;
-use crate::fetch::fetch;
 use crate::ingest::Sweep;
-
-/// Pipelines whose rows are read together: as many as stay near the processor until their turn.
-const FETCH_AT_A_TIME: usize = 64;
 
 /// Slow start adds a request for every block that comes, so a pipeline doubles in each round trip;
 /// when a second of it brings no more than a tenth, the measured rate takes over.
@@ -34,19 +30,7 @@ pub(super) fn size_pipelines(
         overdue,
         ..
     } = &mut *work;
-    let mut fetched = 0;
-    let mut at = 0;
-    let all: Vec<_> = pipelines.settle().to_vec();
     pipelines.retain(|peer| {
-        if at == fetched {
-            let part = all[at..].iter().take(FETCH_AT_A_TIME);
-            fetched += part.len();
-            let rows = part.filter_map(|&peer| peers.get(index.get(peer)?).ok());
-            fetch(rows, |(_, traffic, requests)| {
-                traffic.down.total_bytes() ^ requests.rate_before
-            });
-        }
-        at += 1;
         let row = index.get(peer).and_then(|row| peers.get_mut(row).ok());
         let Some((of, traffic, mut requests)) = row else {
             return false;
@@ -56,7 +40,7 @@ pub(super) fn size_pipelines(
             return false;
         }
         // The row is here: to look for it once more would cost as much as all of this.
-        if !requests.out.is_empty() && now.0 - requests.progress_at >= SHORTEST {
+        if now.0 - requests.progress_at >= SHORTEST {
             overdue.push(peer);
         }
         let rate = traffic.down.bytes_per_sec(now.0);

@@ -6,7 +6,6 @@ use dunlin_components::torrent::{Have, Lifecycle, Wanted};
 use dunlin_components::world::{PeerIndex, Work};
 
 use crate::connect::{Drop, drop_peer};
-use crate::fetch::fetch;
 
 type PeerRow<'a> = (
     &'a PeerOf,
@@ -27,14 +26,6 @@ pub(super) fn update_interest(
     }
     let mut redundant = Vec::new();
     let mut changed = Vec::new();
-    let rows = due.iter().filter_map(|&peer| {
-        let row = world.resource::<PeerIndex>().get(peer)?;
-        peers.get_manual(world, row).ok()
-    });
-    fetch(rows, |(_, remote, extensions, _)| {
-        let first = remote.bits.as_bytes().first().copied();
-        u64::from(first.unwrap_or(0)) ^ u64::from(extensions.upload_only)
-    });
     for peer in due {
         let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
             continue;

@@ -38,25 +38,13 @@ pub(super) fn apply_haves(
     keys: Query<'_, '_, &Torrent>,
     mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
-    let singles = routed.haves.iter().filter_map(|(peer, event)| match event {
-        HaveFamily::Have(piece) => Some((*peer, PieceIndex(*piece))),
-        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => None,
+    let rows = routed.haves.iter().filter_map(|(peer, event)| {
+        let (_, remote) = peers.get(index.get(*peer)?).ok()?;
+        Some((remote, event))
     });
-    let rows = singles.filter_map(|(peer, piece)| {
-        let (of, remote) = peers.get(index.get(peer)?).ok()?;
-        Some((of, remote, piece))
-    });
-    let rows: Vec<_> = rows.collect();
-    fetch(rows.iter(), |(_, remote, piece)| {
-        remote.bits.has(*piece).into()
-    });
-    let counts = rows.iter().filter_map(|&(of, _, piece)| {
-        let (_, have, _, availability, order, _) = torrents.get(of.0).ok()?;
-        Some((have, availability?, order?, piece))
-    });
-    fetch(counts, |(have, availability, order, piece)| {
-        let (lacks, waits) = (!have.0.has(*piece), order.contains(*piece));
-        u64::from(lacks) + u64::from(waits) + u64::from(availability.get(*piece).unwrap_or(0))
+    fetch(rows, |(remote, event)| match event {
+        HaveFamily::Have(piece) => remote.bits.has(PieceIndex(*piece)).into(),
+        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => 0,
     });
     for (peer, event) in routed.haves.drain(..) {
         let Some(entity) = index.get(peer) else {

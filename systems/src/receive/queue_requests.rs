@@ -18,7 +18,6 @@ use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
 use crate::connect::ALLOWED_FAST_PIECES;
-use crate::fetch::fetch;
 
 /// What every request needs.
 type PeerRow<'a> = (&'a PeerOf, &'a AmChoking, &'a mut UploadQueue);
@@ -37,15 +36,6 @@ pub(super) fn queue_requests(
     torrents: Query<'_, '_, (&Content, &Have)>,
     mut guests: Guests<'_, '_>,
 ) {
-    let rows = routed.requests.iter().filter_map(|(peer, _)| {
-        let (of, _, queue) = peers.get(index.get(*peer)?).ok()?;
-        let (_, have) = torrents.get(of.0).ok()?;
-        Some((queue, have))
-    });
-    fetch(rows, |(queue, have)| {
-        let last = queue.waiting.back().map_or(0, |request| request.piece);
-        u64::from(last) ^ u64::from(have.0.is_full())
-    });
     for (peer, event) in routed.requests.drain(..) {
         let Some(entity) = index.get(peer) else {
             continue;
@@ -230,11 +220,6 @@ pub(super) fn note_sent(
     mut peers: Query<'_, '_, (&PeerOf, &mut UploadQueue, &mut PeerTraffic)>,
     mut torrents: Query<'_, '_, (&Torrent, &mut Traffic, Has<SuperSeeding>)>,
 ) {
-    let rows = routed.sent.iter();
-    let rows = rows.filter_map(|&(peer, _)| peers.get(index.get(peer)?).ok());
-    fetch(rows, |(_, queue, traffic)| {
-        queue.unsent_bytes ^ traffic.up.total_bytes() ^ traffic.spoke_at.as_nanos()
-    });
     for (peer, bytes) in routed.sent.drain(..) {
         let Some((of, mut queue, mut traffic)) = index
             .get(peer)

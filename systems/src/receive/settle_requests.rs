@@ -1,12 +1,12 @@
 //! Answers to our requests: blocks, rejects, and chokes that void them.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{BLOCK_BYTES, BlockIndex, EngineTime, PeerKey, PieceIndex};
+use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex};
 use dunlin_components::node::Node;
 use dunlin_components::peer::{
     AllowedFast, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
 };
-use dunlin_components::piece::{BlockState, Blocks, Parole, PieceState};
+use dunlin_components::piece::{Blocks, Parole, PieceState};
 use dunlin_components::torrent::{ActivePieces, Content, Peers, Torrent, Traffic};
 use dunlin_components::world::{ChokeFamily, Now, PeerIndex, PortOutbox, RoutedEvents, Work};
 use dunlin_port::BlockBuffer;
@@ -91,30 +91,13 @@ pub(super) fn settle_requests(
 impl Tables<'_, '_> {
     /// Gets what the blocks of a tick touch nearer to the processor.
     fn fetch(&self, events: &[(PeerKey, ChokeFamily)]) {
-        let blocks = events.iter().filter_map(|(peer, event)| match event {
-            ChokeFamily::Block { piece, begin, .. } => Some((*peer, *piece, *begin)),
-            ChokeFamily::Choke
-            | ChokeFamily::Unchoke
-            | ChokeFamily::Reject(_)
-            | ChokeFamily::AllowedFast(_) => None,
-        });
-        let rows = blocks.filter_map(|(peer, piece, begin)| {
-            let row = self.peers.get(self.index.get(peer)?).ok()?;
-            Some((row, PieceIndex(piece), begin))
-        });
-        let rows: Vec<_> = rows.collect();
-        fetch(rows.iter(), |((_, requests, traffic), ..)| {
+        let blocks = events
+            .iter()
+            .filter(|(_, event)| matches!(event, ChokeFamily::Block { .. }));
+        let rows = blocks.filter_map(|&(peer, _)| self.peers.get(self.index.get(peer)?).ok());
+        fetch(rows, |(_, requests, traffic)| {
             let oldest = requests.out.front().map_or(0, |request| request.piece.0);
             u64::from(oldest) ^ traffic.down.total_bytes()
-        });
-        let pieces = rows.iter().filter_map(|((of, ..), piece, begin)| {
-            let (_, active, _) = self.torrents.get(of.0).ok()?;
-            let (blocks, _) = self.pieces.get(*active.0.get(piece)?).ok()?;
-            Some((blocks, BlockIndex(begin / BLOCK_BYTES)))
-        });
-        fetch(pieces, |(blocks, block)| {
-            let is_there = block.0 < blocks.len();
-            u64::from(is_there && matches!(blocks.state(*block), BlockState::Free))
         });
     }
 

@@ -8,8 +8,6 @@ use dunlin_components::torrent::{NodeOf, Torrent, TorrentBuckets};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
 use dunlin_port::disk::DiskCommand;
 
-use crate::fetch::fetch;
-
 /// Most payload bytes between disk and kernel for one peer: enough for a fast link's round trip,
 /// little enough that 500 peers do not take all memory.
 const IN_FLIGHT_BYTES_MAX: u64 = 1024 * 1024;
@@ -54,15 +52,8 @@ pub(super) fn read_blocks(
         let due = queue.in_flight_bytes() <= in_flight_max / 2;
         due.then_some((queue.served_at, peer, entity, in_flight_max))
     };
-    let due = work.serve.take();
-    let rows = due
-        .iter()
-        .filter_map(|&peer| peers.get(index.get(peer)?).ok());
-    fetch(rows, |(_, traffic, queue, _)| {
-        let reading = queue.reading.first().map_or(0, |request| request.len);
-        traffic.up.total_bytes() ^ u64::from(reading)
-    });
-    let mut turns: Vec<_> = due.into_iter().filter_map(turn).collect();
+    let due = work.serve.take().into_iter();
+    let mut turns: Vec<_> = due.filter_map(turn).collect();
     turns.sort_unstable_by_key(|&(served_at, peer, ..)| (served_at, peer));
     for (_, peer, entity, in_flight_max) in turns {
         let Ok((of, _, mut queue, mut own)) = peers.get_mut(entity) else {

@@ -315,7 +315,7 @@ fn who_wants_nothing_more_is_choked_at_the_next_round() {
     assert!(bench.unchoked(peer));
     bench.wait(10);
     assert!(!bench.unchoked(peer));
-    assert!(bench.world.get::<Suitors>(bench.node).unwrap().is_empty());
+    assert!(bench.world.get::<Suitors>(bench.node).unwrap().0.is_empty());
     assert_eq!(bench.wake_at(), EngineTime::NEVER, "and the node sleeps");
 }
 
