@@ -197,6 +197,17 @@ impl PickOrder {
             .map(|&piece| PieceIndex(piece))
     }
 
+    /// The pieces of which there is a copy at a peer that does not have everything, in the same order:
+    /// all that such a peer can have.
+    pub fn iter_with_copies(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        let with_copies = |(rank, _): &&(PieceRank, _)| rank.copies > 0;
+        self.buckets
+            .iter()
+            .filter(with_copies)
+            .flat_map(|(_, bucket)| bucket)
+            .map(|&piece| PieceIndex(piece))
+    }
+
     /// The `n`-th piece in the order, for random choice; the cost is that of the buckets.
     #[must_use]
     pub fn nth(&self, mut n: usize) -> Option<PieceIndex> {
@@ -299,6 +310,8 @@ mod tests {
                 prop_assert_eq!(order.count() as usize, model.len());
                 let ranks: Vec<_> = order.iter().map(|piece| model[&piece.0]).collect();
                 prop_assert!(ranks.is_sorted());
+                let with_copies = order.iter().filter(|piece| model[&piece.0].copies > 0);
+                prop_assert!(with_copies.eq(order.iter_with_copies()));
             }
         }
     }

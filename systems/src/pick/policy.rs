@@ -74,7 +74,7 @@ pub(crate) fn choose(
     }
     match offer.strategy {
         PickStrategy::RarestFirst if offer.random_first => random(order, offer, luck),
-        PickStrategy::RarestFirst => order.iter().find(|piece| offer.admits(*piece)),
+        PickStrategy::RarestFirst => rarest(order, offer),
         PickStrategy::Sequential => sequential(order, offer, 0),
         PickStrategy::RoundRobin => {
             let next = order.last_opened.map_or(0, |piece| piece.0 + 1);
@@ -92,7 +92,17 @@ fn random(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<
             return Some(piece);
         }
     }
-    order.iter().find(|piece| offer.admits(*piece))
+    rarest(order, offer)
+}
+
+/// The first of the order that the peer has. What only those have who have everything comes first in
+/// the order, and may be nearly all of it: for a peer that lacks something it is passed over at once.
+fn rarest(order: &PickOrder, offer: &Offer<'_>) -> Option<PieceIndex> {
+    let admits = |piece: &PieceIndex| offer.admits(*piece);
+    match offer.remote.is_full() {
+        true => order.iter().find(admits),
+        false => order.iter_with_copies().find(admits),
+    }
 }
 
 /// The lowest index from `from` on, of the highest priority that the peer can serve.
