@@ -315,10 +315,13 @@ fn a_download_is_kept_over_a_restart() {
     bench.write(&sample, &[3, 1, 4, 0, 2]);
     bench.commit(&[0, 1, 2, 3, 4]);
     let read = bench.read(vec![
-        request(2, 0, 16384),
-        request(2, 16384, 16384),
         request(4, 0, 100),
+        request(2, 16384, 16384),
+        request(2, 0, 16384),
     ]);
+    let places = read.iter().map(|(block, _)| (block.piece, block.begin));
+    let in_order = [(2, 0), (2, 16384), (4, 0)];
+    assert!(places.eq(in_order), "in the order of the files");
     for (block, bytes) in read {
         let (begin, end) = (block.begin as usize, (block.begin + block.len) as usize);
         assert_eq!(

@@ -80,7 +80,8 @@ fn failed(torrent: TorrentKey, writes: Vec<PieceWrite>, error: &DiskError) -> Ve
     writes.into_iter().map(failed).collect()
 }
 
-/// Reads blocks until the pool has no more buffers. The second part of the answer is what is left.
+/// Reads blocks, in the order of the files, until the pool has no more buffers. The second part of the
+/// answer is what is left.
 pub(super) fn read(
     key: TorrentKey,
     torrent: Option<&OpenTorrent>,
@@ -104,6 +105,8 @@ pub(super) fn read(
             Vec::new(),
         );
     };
+    // Neighbours are read with one call in whatever order they were asked for.
+    blocks.sort_by_key(|block| (block.piece, block.begin));
     let mut events = Vec::with_capacity(blocks.len());
     while !blocks.is_empty() {
         if !is_block(torrent, blocks[0]) {

@@ -86,11 +86,11 @@ fn what_is_not_there_cannot_be_read_and_nonsense_is_refused() {
     bench.open(&sample, Check::Full);
     fs::write(bench.root().join("holes/b"), b"short").unwrap();
     let asked = [
-        (4, 0, 100),
-        (5, 0, 100),
-        (0, 32_000, 16_384),
         (0, 0, 20_000),
         (0, 0, 16_384),
+        (0, 32_000, 16_384),
+        (4, 0, 100),
+        (5, 0, 100),
     ];
     let results = bench.read(
         asked
@@ -104,7 +104,7 @@ fn what_is_not_there_cannot_be_read_and_nonsense_is_refused() {
     let other = Err(DiskErrorKind::Other);
     assert_eq!(
         kinds,
-        [Err(DiskErrorKind::Missing), other, other, other, Ok(())]
+        [other, Ok(()), other, Err(DiskErrorKind::Missing), other]
     );
 }
 
