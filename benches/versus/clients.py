@@ -107,7 +107,7 @@ def seed(client, content, folder, out, ip=lab.SEED_IP):
                     "--overwrite", "-o", folder, content.torrent], "100.00%"
         case "aria2":
             return [*ARIA2, "--check-integrity=true", "--listen-port=6881", "--seed-time=600", "-d", folder,
-                    content.torrent], "SEED("
+                    content.torrent], "Verification finished successfully"
         case "qbittorrent":
             return qbittorrent(out, folder, content, then="echo all complete"), "all complete"
         case "transmission":

@@ -108,3 +108,7 @@ while total < TOTAL:
         raise SystemExit("nothing came for a minute")
     for key, _ in ready:
         total += key.data.read()
+# Who got nothing was not part of the work.
+served = sum(leech.got > 0 for leech in leeches)
+if served < CONNECTIONS:
+    raise SystemExit(f"only {served} of {CONNECTIONS} were served")

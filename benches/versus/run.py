@@ -173,7 +173,8 @@ class Crowd(Upload):
     def run(self, client, sides, payload, folder):
         with lab.scratch(folder) as out:
             command, word = clients.seed(client, payload, payload.path.parent, out)
-            mib = payload.size >> 20
+            # Enough for everyone to get several megabytes.
+            mib = max(payload.size >> 20, 4 * self.connections)
             crowd = [sys.executable, clients.CROWD, lab.SEED_IP, "6881", payload.torrent,
                      str(self.connections), str(mib)]
             with lab.Program(sides[0], command, folder / f"{client}.log") as seed:
