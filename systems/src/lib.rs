@@ -14,7 +14,6 @@ mod discover;
 mod emit;
 mod endgame;
 mod engine;
-mod fetch;
 mod ingest;
 mod journal;
 mod lifecycle;

@@ -1,10 +1,9 @@
 //! All simulated ports together.
 
-use core::hint::black_box;
 use core::time::Duration;
 
 use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, RngStream, StreamName, TorrentKey};
-use dunlin_port::net::{CloseReason, NetCommand};
+use dunlin_port::net::CloseReason;
 use dunlin_port::tracker::{TrackerCommand, TrackerEvent};
 use dunlin_port::{Inbox, Outbox};
 
@@ -251,9 +250,6 @@ impl SimPorts {
         self.transfer(inbox);
         self.run_packets(inbox);
         while let Some(mut list) = self.under_way.take(self.tick) {
-            // Where they arrive is all over the memory: read all at once, it comes many at a time.
-            let open = |end: &End| self.connections[end.connection as usize].open[0];
-            black_box(list.iter().filter(|(end, _)| open(end)).count());
             for (end, arrival) in list.drain(..) {
                 self.arrive(end, arrival, inbox);
             }
@@ -293,7 +289,6 @@ impl SimPorts {
 
     /// Takes what the engine decided. Disks and hashers answer at once.
     pub fn carry_out(&mut self, outbox: &mut Outbox, inbox: &mut Inbox) {
-        self.fetch(&outbox.net);
         for command in outbox.net.drain(..) {
             self.net(command, inbox);
         }
@@ -304,24 +299,6 @@ impl SimPorts {
         for command in outbox.tracker.drain(..) {
             self.ask_tracker(command);
         }
-    }
-
-    /// Reads the rows of what is to be sent: all at once, they come many at a time.
-    fn fetch(&self, commands: &[NetCommand]) {
-        let ends = commands.iter().filter_map(|command| match command {
-            NetCommand::Send { peer, .. } | NetCommand::SendBlock { peer, .. } => {
-                self.end_of(*peer)
-            }
-            NetCommand::Connect { .. }
-            | NetCommand::Handshake { .. }
-            | NetCommand::Close { .. } => None,
-        });
-        let debts = ends.map(|end| {
-            let row = &self.connections[end.connection as usize];
-            let node = row.nodes[usize::from(end.side)];
-            self.hosts[node as usize].debt
-        });
-        black_box(debts.fold(0, u64::wrapping_add));
     }
 
     fn ask_tracker(&mut self, command: TrackerCommand) {

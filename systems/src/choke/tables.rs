@@ -14,7 +14,6 @@ use dunlin_components::world::{Now, PeerIndex};
 use dunlin_port::config::{ChokeConfig, SeedChoke};
 
 use super::policy::{Candidate, anti_leech_score};
-use crate::fetch::fetch;
 
 /// A slot is kept at least so long before a met quota takes it (libtorrent's round-robin).
 const SLOT_SECS_MIN: u64 = 60;
@@ -95,11 +94,6 @@ impl Tables<'_, '_> {
         rules: &ChokeConfig,
         by_luck: Option<PeerKey>,
     ) -> Vec<Candidate> {
-        let rows = suitors.0.iter();
-        let rows = rows.filter_map(|&peer| self.traffic.get(self.index.get(peer)?).ok());
-        fetch(rows, |traffic| {
-            traffic.up_at_round ^ traffic.unchoked_at.as_nanos()
-        });
         suitors
             .0
             .iter()

@@ -1,7 +1,6 @@
 //! Pieces that are on disk since this tick.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::PeerKey;
 use dunlin_components::peer::RemoteHave;
 use dunlin_components::torrent::Peers;
 use dunlin_components::world::{PortOutbox, TorrentIndex, Work};
@@ -17,7 +16,6 @@ pub(super) fn tell_haves(
     connected: Query<'_, '_, &Peers>,
     remotes: Query<'_, '_, &RemoteHave>,
 ) {
-    let (mut told, mut has) = (Vec::<(PeerKey, &RemoteHave)>::new(), Vec::new());
     for (torrent, piece) in core::mem::take(&mut work.have) {
         let Some(peers) = torrents
             .get(torrent)
@@ -25,16 +23,11 @@ pub(super) fn tell_haves(
         else {
             continue;
         };
-        let rows = peers.0.iter();
-        let rows = rows.filter_map(|(&peer, &entity)| Some((peer, remotes.get(entity).ok()?)));
-        told.clear();
-        told.extend(rows);
-        // All are asked before anything follows from an answer: then a processor waits for many of them
-        // at a time, which are nowhere near each other.
-        has.clear();
-        has.extend(told.iter().map(|(_, remote)| remote.bits.has(piece)));
-        for (&(peer, _), &has) in told.iter().zip(&has) {
-            if has {
+        for (&peer, &entity) in &peers.0 {
+            let Ok(remote) = remotes.get(entity) else {
+                continue;
+            };
+            if remote.bits.has(piece) {
                 work.interest.insert(peer);
             } else {
                 outbox.0.net.push(NetCommand::Send {

@@ -11,8 +11,6 @@ use dunlin_components::torrent::{
 };
 use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
 
-use crate::fetch::fetch;
-
 const TOO_EARLY: &str = "told too much, too early, of its pieces";
 
 type PeerFlags<'a> = (&'a AmInterested, &'a PeerChoking, &'a AllowedFast);
@@ -38,14 +36,6 @@ pub(super) fn apply_haves(
     keys: Query<'_, '_, &Torrent>,
     mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
-    let rows = routed.haves.iter().filter_map(|(peer, event)| {
-        let (_, remote) = peers.get(index.get(*peer)?).ok()?;
-        Some((remote, event))
-    });
-    fetch(rows, |(remote, event)| match event {
-        HaveFamily::Have(piece) => remote.bits.has(PieceIndex(*piece)).into(),
-        HaveFamily::Bitfield(_) | HaveFamily::HaveAll | HaveFamily::HaveNone => 0,
-    });
     for (peer, event) in routed.haves.drain(..) {
         let Some(entity) = index.get(peer) else {
             continue;

@@ -13,8 +13,6 @@ use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
-use crate::fetch::fetch;
-
 /// Blocks that nobody asked for after which a peer is dropped. Honest peers send some: our cancel
 /// or timeout crosses their block.
 const UNREQUESTED_MAX: u32 = 2000;
@@ -47,7 +45,6 @@ pub(super) fn settle_requests(
     mut routed: ResMut<'_, RoutedEvents>,
     mut tables: Tables<'_, '_>,
 ) {
-    tables.fetch(&routed.chokes);
     for (peer, event) in routed.chokes.drain(..) {
         let Some(entity) = tables.index.get(peer) else {
             continue;
@@ -89,18 +86,6 @@ pub(super) fn settle_requests(
 }
 
 impl Tables<'_, '_> {
-    /// Gets what the blocks of a tick touch nearer to the processor.
-    fn fetch(&self, events: &[(PeerKey, ChokeFamily)]) {
-        let blocks = events
-            .iter()
-            .filter(|(_, event)| matches!(event, ChokeFamily::Block { .. }));
-        let rows = blocks.filter_map(|&(peer, _)| self.peers.get(self.index.get(peer)?).ok());
-        fetch(rows, |(_, requests, traffic)| {
-            let oldest = requests.out.front().map_or(0, |request| request.piece.0);
-            u64::from(oldest) ^ traffic.down.total_bytes()
-        });
-    }
-
     fn block(
         &mut self,
         now: EngineTime,
