@@ -302,6 +302,26 @@ fn create_keeps_what_is_there() {
 }
 
 #[test]
+fn create_makes_no_torrent_that_is_of_no_use() {
+    let desk = Desk::new();
+    desk.write("album/track", noise(10));
+    desk.write("album/old.torrent", "of yesterday");
+    // It would describe the file that it replaces.
+    let refused = desk.run(&["create", "album", "-o", "album/old.torrent", "--force"]);
+    refused.assert_refused(1, &["old.torrent", "-o"]);
+    let old = fs::read(desk.path("album/old.torrent"));
+    assert_eq!(old.expect("our file"), b"of yesterday");
+
+    // Nobody reads a torrent file of twelve megabytes.
+    let big = desk.write("big", "");
+    let file = fs::File::options().write(true).open(big).expect("our file");
+    file.set_len(600_000 * 16 * 1024).expect("a file of holes");
+    let refused = desk.run(&["create", "big", "--piece-size", "16K"]);
+    refused.assert_refused(1, &["big", "larger pieces"]);
+    assert!(!desk.path("big.torrent").exists());
+}
+
+#[test]
 fn bad_usage_ends_with_2_and_what_to_do() {
     let desk = Desk::new();
     desk.write("file", noise(10));
