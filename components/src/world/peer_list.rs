@@ -42,7 +42,11 @@ impl PeerList {
     /// The peers, each once, in the order of their keys.
     pub fn settle(&mut self) -> &[PeerKey] {
         if self.settled < self.peers.len() {
-            self.peers.sort_unstable();
+            self.peers[self.settled..].sort_unstable();
+            if self.settled > 0 {
+                // Two runs, which a stable sort finds and merges.
+                self.peers.sort();
+            }
             self.peers.dedup();
             self.settled = self.peers.len();
         }

@@ -161,11 +161,41 @@ impl Bitfield {
             self.len, other.len,
             "bitfields of one torrent have one length"
         );
-        self.bytes
-            .iter()
-            .zip(&other.bytes)
+        words(&self.bytes)
+            .zip(words(&other.bytes))
             .any(|(ours, theirs)| ours & !theirs != 0)
     }
+
+    /// Whether a piece is set here and in `also` that is clear in `other`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    #[must_use]
+    pub fn shares_any_not_in(&self, also: &Self, other: &Self) -> bool {
+        assert_eq!(
+            (self.len, self.len),
+            (also.len, other.len),
+            "bitfields of one torrent have one length"
+        );
+        words(&self.bytes)
+            .zip(words(&also.bytes))
+            .zip(words(&other.bytes))
+            .any(|((here, also), other)| here & also & !other != 0)
+    }
+}
+
+/// Eight bytes at a time, the last ones with zeros behind them.
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    bytes.chunks(8).map(|chunk| {
+        chunk.try_into().map_or_else(
+            |_| {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                u64::from_ne_bytes(word)
+            },
+            u64::from_ne_bytes,
+        )
+    })
 }
 
 const fn mask(piece: PieceIndex) -> u8 {
@@ -207,6 +237,23 @@ mod tests {
             assert_eq!(Bitfield::from_wire(full.as_bytes(), len), Ok(full.clone()));
             assert_eq!(full.iter().count(), len as usize);
             assert_eq!(full.has_any_not_in(&Bitfield::empty(len)), len > 0);
+        }
+    }
+
+    #[test]
+    fn what_two_share_and_a_third_lacks_is_found_in_every_place() {
+        for len in 1..150 {
+            let full = Bitfield::full(len);
+            for place in (0..len).map(PieceIndex) {
+                let mut one = Bitfield::empty(len);
+                one.set(place);
+                let mut others = full.clone();
+                others.clear(place);
+                assert!(one.has_any_not_in(&others) && !one.has_any_not_in(&one));
+                assert!(one.shares_any_not_in(&full, &others));
+                assert!(!one.shares_any_not_in(&others, &Bitfield::empty(len)));
+                assert!(!full.shares_any_not_in(&one, &one));
+            }
         }
     }
 

@@ -31,7 +31,14 @@ impl<T> Delivery<T> {
             .ok()
             .and_then(|ahead| self.near.get_mut(ahead))
         {
-            Some(list) => list.push(thing),
+            Some(list) => {
+                if list.capacity() == 0
+                    && let Some(spare) = self.spare.pop()
+                {
+                    *list = spare;
+                }
+                list.push(thing);
+            }
             None => self.far.entry(tick).or_default().push(thing),
         }
     }
@@ -45,15 +52,14 @@ impl<T> Delivery<T> {
         let list = self.near.pop_front().unwrap_or_default();
         self.next += 1;
         let entering = self.next + NEAR_TICKS - 1;
-        let spare = self.spare.pop().unwrap_or_default();
         self.near
-            .push_back(self.far.remove(&entering).unwrap_or(spare));
+            .push_back(self.far.remove(&entering).unwrap_or_default());
         Some(list)
     }
 
-    /// Gives an emptied list back, so that its memory is used again.
+    /// Gives an emptied list back, so that its memory is used again: soon, while it is in a cache.
     pub(super) fn recycle(&mut self, list: Vec<T>) {
-        if list.is_empty() && self.spare.len() < NEAR_TICKS as usize {
+        if list.is_empty() && list.capacity() > 0 && self.spare.len() < NEAR_TICKS as usize {
             self.spare.push(list);
         }
     }

@@ -20,10 +20,14 @@ const SLOT_SECS_MIN: u64 = 60;
 /// Rounds for which a peer is a newcomer.
 const NEWCOMER_ROUNDS: u32 = 3;
 
-type Flags = (
+/// One query for all: a row is looked up once, and what is not asked of it is not read.
+type Row = (
+    &'static PeerOf,
     &'static Phase,
     &'static PeerInterested,
     &'static mut AmChoking,
+    &'static mut PeerTraffic,
+    &'static Requests,
 );
 
 /// The rows of peers and of their torrents.
@@ -31,12 +35,20 @@ type Flags = (
 pub(super) struct Tables<'w, 's> {
     now: Res<'w, Now>,
     index: Res<'w, PeerIndex>,
-    flags: Query<'w, 's, Flags>,
-    traffic: Query<'w, 's, &'static mut PeerTraffic>,
-    requests: Query<'w, 's, &'static Requests>,
+    rows: Query<'w, 's, Row>,
     haves: Query<'w, 's, &'static RemoteHave>,
-    peers: Query<'w, 's, &'static PeerOf>,
     torrents: Query<'w, 's, (&'static Lifecycle, &'static Content)>,
+}
+
+/// What is the same for all candidates of one torrent.
+#[derive(Clone, Copy)]
+struct Shared {
+    torrent: Entity,
+    /// Whether it takes part.
+    active: bool,
+    downloading: bool,
+    piece_bytes: u64,
+    total_bytes: u64,
 }
 
 impl Tables<'_, '_> {
@@ -49,8 +61,8 @@ impl Tables<'_, '_> {
         let row = self
             .index
             .get(peer)
-            .and_then(|entity| self.flags.get(entity).ok());
-        row.is_some_and(|(phase, interested, choking)| {
+            .and_then(|entity| self.rows.get(entity).ok());
+        row.is_some_and(|(_, phase, interested, choking, ..)| {
             *phase == Phase::Established && (interested.0 || !choking.0)
         })
     }
@@ -60,27 +72,24 @@ impl Tables<'_, '_> {
         let row = self
             .index
             .get(peer)
-            .and_then(|entity| self.flags.get(entity).ok());
-        row.is_some_and(|(_, interested, choking)| interested.0 && choking.0)
+            .and_then(|entity| self.rows.get(entity).ok());
+        row.is_some_and(|(_, _, interested, choking, ..)| interested.0 && choking.0)
     }
 
     /// How many of the suitors that may get a slot hold one. Who holds none any more is forgotten.
     pub(super) fn held(&self, holders: &mut SlotHolders) -> usize {
         let is_unchoked = |&peer: &PeerKey| {
-            let row = self
-                .index
-                .get(peer)
-                .and_then(|row| self.flags.get(row).ok());
-            row.is_some_and(|(_, _, choking)| !choking.0)
+            let row = self.index.get(peer).and_then(|row| self.rows.get(row).ok());
+            row.is_some_and(|(_, _, _, choking, ..)| !choking.0)
         };
         holders.0.retain(is_unchoked);
         let counts = |peer: PeerKey| {
             let row = self.index.get(peer)?;
-            let (phase, interested, _) = self.flags.get(row).ok()?;
+            let (of, phase, interested, ..) = self.rows.get(row).ok()?;
             if *phase != Phase::Established || !interested.0 {
                 return None;
             }
-            let (lifecycle, _) = self.torrents.get(self.peers.get(row).ok()?.0).ok()?;
+            let (lifecycle, _) = self.torrents.get(of.0).ok()?;
             lifecycle.is_active().then_some(())
         };
         holders.0.iter().filter_map(|&peer| counts(peer)).count()
@@ -94,41 +103,60 @@ impl Tables<'_, '_> {
         rules: &ChokeConfig,
         by_luck: Option<PeerKey>,
     ) -> Vec<Candidate> {
-        suitors
-            .0
-            .iter()
-            .filter_map(|&peer| self.candidate(peer, rules, by_luck == Some(peer)))
-            .collect()
+        let mut candidates = Vec::with_capacity(suitors.0.len());
+        let mut known: Option<Shared> = None;
+        for &peer in &suitors.0 {
+            candidates.extend(self.candidate(peer, rules, by_luck == Some(peer), &mut known));
+        }
+        candidates
     }
 
-    fn candidate(&self, peer: PeerKey, rules: &ChokeConfig, by_luck: bool) -> Option<Candidate> {
+    fn shared(&self, torrent: Entity) -> Option<Shared> {
+        let (lifecycle, content) = self.torrents.get(torrent).ok()?;
+        let geometry = content.0.geometry();
+        Some(Shared {
+            torrent,
+            active: lifecycle.is_active(),
+            downloading: *lifecycle == Lifecycle::Downloading,
+            piece_bytes: u64::from(geometry.piece_bytes()),
+            total_bytes: geometry.total_bytes(),
+        })
+    }
+
+    /// `known` is what was last looked up: most suitors are of the torrent of the one before.
+    fn candidate(
+        &self,
+        peer: PeerKey,
+        rules: &ChokeConfig,
+        by_luck: bool,
+        known: &mut Option<Shared>,
+    ) -> Option<Candidate> {
         let row = self.index.get(peer)?;
-        let (phase, interested, choking) = self.flags.get(row).ok()?;
+        let (of, phase, interested, choking, traffic, requests) = self.rows.get(row).ok()?;
         if *phase != Phase::Established || !interested.0 {
             return None;
         }
-        let (lifecycle, content) = self.torrents.get(self.peers.get(row).ok()?.0).ok()?;
-        if !lifecycle.is_active() {
+        if known.is_none_or(|known| known.torrent != of.0) {
+            *known = self.shared(of.0);
+        }
+        let shared = (*known)?;
+        if !shared.active {
             return None;
         }
-        let traffic = self.traffic.get(row).ok()?;
-        let geometry = content.0.geometry();
-        let piece_bytes = u64::from(geometry.piece_bytes());
-        let downloading = *lifecycle == Lifecycle::Downloading;
         let unchoked_for = self.now.0.since(traffic.unchoked_at);
         let round = Duration::from_secs(rules.interval_secs);
         let up = traffic.up.total_bytes();
-        let quota = u64::from(rules.seed_quota_pieces) * piece_bytes;
+        let quota = u64::from(rules.seed_quota_pieces) * shared.piece_bytes;
         // What it has is somewhere else in memory, and seldom asked for.
         let score = || {
             let have = self.haves.get(row);
-            let had = have.map_or(0, |have| u64::from(have.bits.count()) * piece_bytes);
-            anti_leech_score(up, had.min(geometry.total_bytes()), geometry.total_bytes())
+            let had = have.map_or(0, |have| u64::from(have.bits.count()) * shared.piece_bytes);
+            anti_leech_score(up, had.min(shared.total_bytes), shared.total_bytes)
         };
         let down_in_round = traffic.down.total_bytes() - traffic.down_at_round;
         Some(Candidate {
             peer,
-            down_in_round: if downloading { down_in_round } else { 0 },
+            down_in_round: if shared.downloading { down_in_round } else { 0 },
             up_in_round: up - traffic.up_at_round,
             unchoked: !choking.0,
             settling: !choking.0 && unchoked_for < round,
@@ -143,7 +171,7 @@ impl Tables<'_, '_> {
                 0
             },
             // We owe nothing to whom we need nothing of.
-            snubbed: downloading && self.requests.get(row).is_ok_and(|row| row.snubbed),
+            snubbed: shared.downloading && requests.snubbed,
             newcomer: self.now.0.since(traffic.established_at) < round * NEWCOMER_ROUNDS,
         })
     }
@@ -153,9 +181,7 @@ impl Tables<'_, '_> {
         let Some(row) = self.index.get(peer) else {
             return false;
         };
-        let (Ok((_, _, mut flag)), Ok(mut traffic)) =
-            (self.flags.get_mut(row), self.traffic.get_mut(row))
-        else {
+        let Ok((_, _, _, mut flag, mut traffic, _)) = self.rows.get_mut(row) else {
             return false;
         };
         write_choking(self.now.0, &mut flag, &mut traffic, choking)
@@ -164,7 +190,7 @@ impl Tables<'_, '_> {
     /// What moves from now on belongs to the next round.
     pub(super) fn begin_round(&mut self, peer: PeerKey) {
         if let Some(entity) = self.index.get(peer)
-            && let Ok(mut traffic) = self.traffic.get_mut(entity)
+            && let Ok((.., mut traffic, _)) = self.rows.get_mut(entity)
         {
             mark_round(&mut traffic);
         }
@@ -176,9 +202,7 @@ impl Tables<'_, '_> {
         let Some(row) = self.index.get(peer) else {
             return (false, false);
         };
-        let (Ok((phase, interested, mut flag)), Ok(mut traffic)) =
-            (self.flags.get_mut(row), self.traffic.get_mut(row))
-        else {
+        let Ok((_, phase, interested, mut flag, mut traffic, _)) = self.rows.get_mut(row) else {
             return (false, false);
         };
         let changed = write_choking(self.now.0, &mut flag, &mut traffic, choking);

@@ -59,13 +59,5 @@ pub(super) fn update_interest(
 }
 
 fn wants_any(remote: &RemoteHave, have: &Have, wanted: &Wanted) -> bool {
-    let bytes = remote
-        .bits
-        .as_bytes()
-        .iter()
-        .zip(have.0.as_bytes())
-        .zip(wanted.0.as_bytes());
-    bytes
-        .into_iter()
-        .any(|((theirs, ours), wanted)| theirs & !ours & wanted != 0)
+    remote.bits.shares_any_not_in(&wanted.0, &have.0)
 }

@@ -72,7 +72,7 @@ pub(super) fn apply_haves(
                     if !interested.0 {
                         work.interest.insert(peer);
                     }
-                    if !choking.0 || allowed.gives(&remote.bits, &have.0) {
+                    if !choking.0 || allowed.to_us.contains(&piece) {
                         work.pick.insert(peer);
                     }
                 } else if remote.bits.is_full() {

@@ -116,6 +116,12 @@ impl Shares {
 }
 
 fn fill(order: &mut Vec<(u64, u32)>, flows: &mut [Flow], budget: u64) {
+    // Most senders are in the midst of blocks to all their receivers: then nothing has to be sorted.
+    let part = budget / flows.len().max(1) as u64;
+    if flows.iter().all(|flow| flow.want > part) {
+        flows.iter_mut().for_each(|flow| flow.share = part);
+        return;
+    }
     order.clear();
     order.extend(flows.iter().map(|flow| flow.want).zip(0..));
     water_fill(order, budget, |at, share| flows[at as usize].share = share);
@@ -127,14 +133,7 @@ fn fill(order: &mut Vec<(u64, u32)>, flows: &mut [Flow], budget: u64) {
 fn water_fill(wants: &mut [(u64, u32)], budget: u64, mut give: impl FnMut(u32, u64)) {
     let mut left = budget;
     let mut rest = wants;
-    // Often all want more than an equal part; then nothing has to be sorted.
-    if !rest.is_empty()
-        && rest
-            .iter()
-            .any(|&(want, _)| want <= left / rest.len() as u64)
-    {
-        rest.sort_unstable();
-    }
+    rest.sort_unstable();
     while let Some(&(want, number)) = rest.first() {
         let part = left / rest.len() as u64;
         if want > part {
