@@ -293,6 +293,7 @@ impl SimPorts {
             let busy = &mut self.hosts[row.nodes[side] as usize].busy;
             let sending = &mut busy[row.places[side] as usize];
             (sending.backlog, sending.head) = (0, 0);
+            self.emptied.push(row.nodes[side]);
         }
     }
 

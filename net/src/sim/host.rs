@@ -11,8 +11,6 @@ pub(super) struct Host {
     /// Of how many blocks it spoils one; 0 for none.
     pub(super) spoils_one_in: u32,
     pub(super) blocks_sent: u32,
-    /// Bytes per second times nanoseconds that did not make a whole byte yet, up and down.
-    carry: [u64; 2],
     /// Line bytes of messages that went past the queues; they come off what payload may take.
     pub(super) debt: u64,
     debt_tick: u64,
@@ -24,6 +22,37 @@ pub(super) struct Host {
     pub(super) listed: bool,
 }
 
+/// What a line carries one way. Asked of every line in every tick, so these stand side by side.
+#[derive(Debug)]
+pub(super) struct Rate {
+    pub(super) bytes_per_sec: u64,
+    /// Bytes per second times nanoseconds that did not make a whole byte yet.
+    carry: u64,
+}
+
+impl Rate {
+    pub(super) const fn new(bytes_per_sec: u64) -> Self {
+        Self {
+            bytes_per_sec,
+            carry: 0,
+        }
+    }
+
+    /// Bytes that it carries in a tick; what does not make a byte is kept for the next.
+    pub(super) fn budget(&mut self, tick_nanos: u64) -> u64 {
+        // In short numbers where they are long enough.
+        let short = self.bytes_per_sec.checked_mul(tick_nanos);
+        if let Some(earned) = short.and_then(|earned| earned.checked_add(self.carry)) {
+            self.carry = earned % 1_000_000_000;
+            return earned / 1_000_000_000;
+        }
+        let rate = u128::from(self.bytes_per_sec);
+        let earned = rate * u128::from(tick_nanos) + u128::from(self.carry);
+        self.carry = (earned % 1_000_000_000) as u64;
+        u64::try_from(earned / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+}
+
 impl Host {
     pub(super) const fn new(line: Line) -> Self {
         Self {
@@ -31,28 +60,12 @@ impl Host {
             alive: false,
             spoils_one_in: 0,
             blocks_sent: 0,
-            carry: [0; 2],
             debt: 0,
             debt_tick: 0,
             connections: Vec::new(),
             busy: Vec::new(),
             listed: false,
         }
-    }
-
-    /// Bytes that the line carries in a tick, up (0) or down (1); what does not make a byte is kept
-    /// for the next.
-    pub(super) fn budget(&mut self, way: usize, tick_nanos: u64) -> u64 {
-        let rate = [self.line.up_bytes_per_sec, self.line.down_bytes_per_sec][way];
-        // In short numbers where they are long enough: this is asked of every line in every tick.
-        let short = rate.checked_mul(tick_nanos);
-        if let Some(earned) = short.and_then(|earned| earned.checked_add(self.carry[way])) {
-            self.carry[way] = earned % 1_000_000_000;
-            return earned / 1_000_000_000;
-        }
-        let earned = u128::from(rate) * u128::from(tick_nanos) + u128::from(self.carry[way]);
-        self.carry[way] = (earned % 1_000_000_000) as u64;
-        u64::try_from(earned / 1_000_000_000).unwrap_or(u64::MAX)
     }
 
     /// Notes bytes that went past the queues.

@@ -13,7 +13,7 @@ use super::delivery::Delivery;
 use super::disk::Disks;
 use super::flow::{Flow, Shares, Turns};
 use super::hash::judge;
-use super::host::Host;
+use super::host::{Host, Rate};
 use super::line::{Line, Regions, Transport, addr_of};
 use super::packet::Packets;
 use super::queue::Queues;
@@ -48,8 +48,12 @@ pub struct SimPorts {
     pub(super) tick: u64,
     pub(super) regions: Regions,
     pub(super) hosts: Vec<Host>,
+    /// What each of their lines carries, up and down.
+    pub(super) rates: [Vec<Rate>; 2],
     /// Hosts with something to send.
     pub(super) busy: Vec<u32>,
+    /// Those of them where an end has nothing left to send.
+    pub(super) emptied: Vec<u32>,
     pub(super) connections: Vec<Connection>,
     /// What waits at each end, two by two: see [`End::at`].
     pub(super) pipes: Vec<Pipe>,
@@ -91,7 +95,9 @@ impl SimPorts {
             tick: 0,
             regions: settings.regions,
             hosts: Vec::new(),
+            rates: [Vec::new(), Vec::new()],
             busy: Vec::new(),
+            emptied: Vec::new(),
             connections: Vec::new(),
             pipes: Vec::new(),
             dialed: Vec::new(),
@@ -133,6 +139,8 @@ impl SimPorts {
             let rates = [line.up_bytes_per_sec, line.down_bytes_per_sec];
             packets.add_line(rates, u64::try_from(buffer.as_nanos()).unwrap_or(u64::MAX));
         }
+        self.rates[0].push(Rate::new(line.up_bytes_per_sec));
+        self.rates[1].push(Rate::new(line.down_bytes_per_sec));
         self.hosts.push(Host::new(line));
         node
     }
@@ -179,7 +187,10 @@ impl SimPorts {
         if let Some(packets) = &mut self.packets {
             packets.set_rates(node.0, [line.up_bytes_per_sec, line.down_bytes_per_sec]);
         }
-        self.hosts[node.0 as usize].line = line;
+        let at = node.0 as usize;
+        self.rates[0][at].bytes_per_sec = line.up_bytes_per_sec;
+        self.rates[1][at].bytes_per_sec = line.down_bytes_per_sec;
+        self.hosts[at].line = line;
     }
 
     /// A node's line.

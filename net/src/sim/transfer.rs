@@ -38,6 +38,7 @@ impl SimPorts {
         let Self {
             flows,
             busy,
+            emptied,
             hosts,
             connections,
             pipes,
@@ -70,6 +71,9 @@ impl SimPorts {
                     }
                     under_way.put(at, (end.other(), Arrival::Item(item)));
                 });
+                if row.backlog == 0 && emptied.last() != Some(&from) {
+                    emptied.push(from);
+                }
             }
         }
     }
@@ -80,12 +84,12 @@ impl SimPorts {
         self.floors.clear();
         self.up.resize(self.hosts.len(), 0);
         self.down.clear();
-        for host in &mut self.hosts {
-            self.down.push(host.budget(1, self.tick_nanos));
-        }
+        let [up, down] = &mut self.rates;
+        let budgets = down.iter_mut().map(|rate| rate.budget(self.tick_nanos));
+        self.down.extend(budgets);
         for &from in &self.busy {
             let host = &mut self.hosts[from as usize];
-            self.up[from as usize] = host.budget(0, self.tick_nanos);
+            self.up[from as usize] = up[from as usize].budget(self.tick_nanos);
             let debt = host.debt.min(self.up[from as usize]);
             host.pay(self.tick, self.tick_nanos);
             self.up[from as usize] -= debt;
@@ -113,31 +117,25 @@ impl SimPorts {
 
     /// Takes ends from which nothing is to leave any more off the lists.
     fn let_go(&mut self) {
-        let Self {
-            busy,
-            hosts,
-            connections,
-            pipes,
-            ..
-        } = self;
-        busy.retain(|&from| {
-            let host = &mut hosts[from as usize];
-            if host.busy.iter().all(|row| row.backlog > 0) {
-                return true;
-            }
+        let mut resting = false;
+        for from in self.emptied.drain(..) {
+            let host = &mut self.hosts[from as usize];
             let mut place = 0;
             host.busy.retain(|row| {
                 let stays = row.backlog > 0;
                 if !stays {
-                    pipes[row.end.at()].window = row.window;
+                    self.pipes[row.end.at()].window = row.window;
                 }
-                let places = &mut connections[row.end.connection as usize].places;
+                let places = &mut self.connections[row.end.connection as usize].places;
                 places[usize::from(row.end.side)] = if stays { place } else { NOWHERE };
                 place += u32::from(stays);
                 stays
             });
             host.listed = !host.busy.is_empty();
-            host.listed
-        });
+            resting |= !host.listed;
+        }
+        if resting {
+            self.busy.retain(|&from| self.hosts[from as usize].listed);
+        }
     }
 }

@@ -41,9 +41,9 @@ impl Shares {
         for sender in flows.chunk_by_mut(|a, b| a.from == b.from) {
             let budget = up[sender[0].from as usize];
             fill(&mut self.order, sender, budget);
-        }
-        for flow in &*flows {
-            self.inbound[flow.to as usize].offered += flow.share;
+            for flow in sender {
+                self.inbound[flow.to as usize].offered += flow.share;
+            }
         }
         self.crowded.clear();
         let crowded = (0..)
