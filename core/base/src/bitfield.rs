@@ -115,6 +115,20 @@ impl Bitfield {
         piece.0 < self.len && self.bytes[piece.0 as usize / 8] & mask(piece) != 0
     }
 
+    /// The bits from `64 * at` on, the first one in the highest bit; zeros behind the end.
+    #[must_use]
+    pub fn word(&self, at: u32) -> u64 {
+        let rest = self.bytes.get(at as usize * 8..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                u64::from_be_bytes(word)
+            }
+        }
+    }
+
     /// Sets a bit; says whether it was clear before.
     ///
     /// # Panics
@@ -207,6 +221,20 @@ mod tests {
             assert_eq!(Bitfield::from_wire(full.as_bytes(), len), Ok(full.clone()));
             assert_eq!(full.iter().count(), len as usize);
             assert_eq!(full.has_any_not_in(&Bitfield::empty(len)), len > 0);
+        }
+    }
+
+    #[test]
+    fn words_are_the_bits_in_their_order() {
+        for len in [0, 1, 7, 64, 65, 130] {
+            let mut bits = Bitfield::empty(len);
+            for piece in (0..len).filter(|piece| piece % 3 == 1) {
+                bits.set(PieceIndex(piece));
+            }
+            for piece in (0..200).map(PieceIndex) {
+                let bit = bits.word(piece.0 / 64) >> (63 - piece.0 % 64) & 1;
+                assert_eq!(bit == 1, bits.has(piece), "{piece} of {len}");
+            }
         }
     }
 
