@@ -3,7 +3,7 @@
 //! Nothing in a tick needs this. Whoever drives an engine through hard times calls it after each: the
 //! swarms of the tests and the fault campaign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::*;
 use dunlin_base::limits::{
@@ -16,10 +16,10 @@ use dunlin_components::peer::{
     AllowedFast, AmChoking, ChokeTold, EarlyHaves, Hello, MetadataRequests, Peer, PeerOf, Phase,
     Remote, RemoteHave, Requests, UploadQueue,
 };
-use dunlin_components::piece::{BlockState, Blocks, Piece, PieceOf};
+use dunlin_components::piece::{BlockState, Blocks, Piece, PieceOf, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Candidates, Content, Have, MetadataFetch, Peers, PickOrder,
-    Torrent, Wanted,
+    ActivePieces, Availability, Candidates, Content, FreeBlocks, Have, MetadataFetch, Peers,
+    PickOrder, SuperSeeding, Torrent, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, PeerIndex, Work};
 
@@ -32,6 +32,7 @@ pub(crate) fn audit(world: &mut World) {
     check_copies(world);
     check_memory(world);
     check_requests(world);
+    check_free_blocks(world);
     check_metadata(world);
     check_told(world);
     check_bounds(world);
@@ -53,7 +54,7 @@ fn check_told(world: &mut World) {
             told.choking, choking.0,
             "what {peer:?} was told of our choking"
         );
-        let owed = uploads.waiting.iter().chain(&uploads.reading);
+        let owed = uploads.known().iter();
         let mut owed = owed.map(|block| PieceIndex(block.piece));
         let may = |piece: &PieceIndex| !choking.0 || allowed.to_it.contains(piece);
         assert!(
@@ -76,7 +77,10 @@ pub(crate) fn unsent(world: &mut World) -> BTreeMap<PeerKey, u64> {
 fn check_bounds(world: &mut World) {
     let mut peers = world.query::<(&Peer, &Requests, &UploadQueue)>();
     for (peer, requests, uploads) in peers.iter(world) {
-        let [out, waiting] = [requests.out.len(), uploads.waiting.len()];
+        let [out, waiting] = [requests.out.len(), uploads.waiting().len()];
+        let all = uploads.waiting().iter().chain(uploads.reading()).copied();
+        let all: BTreeSet<_> = all.collect();
+        assert!(all.iter().eq(uploads.known()), "requests of {peer:?}");
         assert!(out <= PEER_REQUESTS_OUT_MAX, "{out} requests to {peer:?}");
         assert!(
             waiting <= PEER_REQUESTS_IN_MAX,
@@ -158,8 +162,9 @@ fn check_copies(world: &mut World) {
         &Peers,
         &Availability,
         Option<&PickOrder>,
+        Option<&SuperSeeding>,
     )>();
-    for (torrent, content, peers, availability, order) in torrents.iter(world) {
+    for (torrent, content, peers, availability, order, seeding) in torrents.iter(world) {
         let have = |peer: &Entity| {
             world
                 .get::<RemoteHave>(*peer)
@@ -183,6 +188,9 @@ fn check_copies(world: &mut World) {
                 "copies of {piece:?} of {torrent:?}"
             );
         }
+        if let Some(seeding) = seeding {
+            check_shown(world, content, peers, availability, seeding);
+        }
         let ranks: Vec<_> = order
             .iter()
             .flat_map(|order| order.iter())
@@ -194,6 +202,35 @@ fn check_copies(world: &mut World) {
             "{torrent:?} ranks by copies that are not: {ranks:?}"
         );
     }
+}
+
+/// What a super-seed counts of pieces on their way is what its peers were shown and do not have.
+fn check_shown(
+    world: &World,
+    content: &Content,
+    peers: &Peers,
+    availability: &Availability,
+    seeding: &SuperSeeding,
+) {
+    let mut nowhere = availability.nowhere(0);
+    for piece in content.0.geometry().pieces() {
+        let shown = seeding.all_shown().filter(|(peer, shown)| {
+            let row = peers
+                .0
+                .get(peer)
+                .and_then(|row| world.get::<RemoteHave>(*row));
+            let under_way = shown.under_way.contains(piece);
+            let has = row.is_some_and(|have| have.bits.has(piece));
+            assert!(!under_way || !has, "{peer:?} has {piece:?}");
+            under_way
+        });
+        let under_way = shown.count();
+        assert_eq!(seeding.under_way(piece) as usize, under_way, "{piece:?}");
+        if availability.copies(piece) == 0 {
+            assert_eq!(nowhere.next(), Some(piece), "nobody has it");
+        }
+    }
+    assert_eq!(nowhere.next(), None, "somebody has it");
 }
 
 /// Whether all pieces of an order are wanted alike, so that copies alone rank them.
@@ -259,6 +296,26 @@ fn check_requests(world: &mut World) {
         }
     }
     assert_eq!(noted, out, "each holder of a block is asked for it");
+}
+
+/// What picking looks at of the pieces in motion is what a look at all of them gives.
+fn check_free_blocks(world: &mut World) {
+    let mut torrents = world.query::<(&Torrent, &ActivePieces, &FreeBlocks)>();
+    for (torrent, active, free) in torrents.iter(world) {
+        let holds_one = |piece: &Entity| {
+            let blocks = world.get::<Blocks>(*piece);
+            let free = blocks.is_some_and(|blocks| blocks.free() > 0);
+            let fetching = world.get::<PieceState>(*piece) == Some(&PieceState::Fetching);
+            assert!(fetching || !free, "only what is fetched has free blocks");
+            free
+        };
+        let hold_one = active.0.iter().filter(|(_, piece)| holds_one(piece));
+        assert!(
+            hold_one.map(|(index, _)| index).eq(free.pieces()),
+            "free blocks of {torrent:?} are in {:?}",
+            free.pieces()
+        );
+    }
 }
 
 /// A torrent knows what it contains or fetches that, within its bounds; never both, never neither.

@@ -1,14 +1,25 @@
 //! How many connected peers have each piece.
 
+use core::hash::{Hash, Hasher};
+
 use bevy_ecs::prelude::Component;
-use dunlin_base::{Bitfield, PieceIndex};
+use dunlin_base::{Bitfield, PieceIndex, PieceSet};
 
 /// Copies of each piece among the connected peers. Peers that have everything are one number, so
 /// that a seed's coming and going does not touch every piece.
-#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Debug)]
 pub struct Availability {
     counts: Box<[u16]>,
+    /// The pieces whose count is zero, where somebody asks for them.
+    zeros: Option<Box<PieceSet>>,
     seeds: u32,
+}
+
+/// The zeros follow from the counts.
+impl Hash for Availability {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.counts, self.seeds).hash(state);
+    }
 }
 
 impl Availability {
@@ -17,8 +28,33 @@ impl Availability {
     pub fn new(pieces: u32) -> Self {
         Self {
             counts: vec![0; pieces as usize].into(),
+            zeros: None,
             seeds: 0,
         }
+    }
+
+    /// The same, and it keeps the pieces of which there is no copy, to be asked for by
+    /// [`Self::nowhere`].
+    #[must_use]
+    pub fn with_nowhere(mut self) -> Self {
+        let mut zeros = PieceSet::new(self.counts.len() as u32);
+        for (piece, count) in (0..).map(PieceIndex).zip(&self.counts) {
+            if *count == 0 {
+                zeros.insert(piece);
+            }
+        }
+        self.zeros = Some(Box::new(zeros));
+        self
+    }
+
+    /// The pieces from index `from` on of which no connected peer has a copy, ascending.
+    ///
+    /// # Panics
+    /// When it does not keep them.
+    pub fn nowhere(&self, from: u32) -> impl Iterator<Item = PieceIndex> + '_ {
+        let zeros = self.zeros.as_ref().expect("made by `with_nowhere`");
+        let zeros = (self.seeds == 0).then(|| zeros.iter_from(from));
+        zeros.into_iter().flatten()
     }
 
     /// Copies of a piece at peers that do not have everything.
@@ -48,6 +84,11 @@ impl Availability {
     /// One more copy of a piece.
     pub fn add(&mut self, piece: PieceIndex) {
         let count = &mut self.counts[piece.0 as usize];
+        if *count == 0
+            && let Some(zeros) = &mut self.zeros
+        {
+            zeros.remove(piece);
+        }
         *count = count
             .checked_add(1)
             .expect("a torrent has fewer than 65,536 connections");
@@ -59,6 +100,11 @@ impl Availability {
         *count = count
             .checked_sub(1)
             .expect("a copy that goes was counted when it came");
+        if *count == 0
+            && let Some(zeros) = &mut self.zeros
+        {
+            zeros.insert(piece);
+        }
     }
 
     /// A peer that has everything came.
@@ -82,5 +128,40 @@ impl Availability {
     pub fn demote(&mut self, has: &Bitfield) {
         self.remove_seed();
         has.iter().for_each(|piece| self.add(piece));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PIECES: u32 = 20;
+
+    proptest! {
+        /// What is nowhere, against the counts, over any history of copies and seeds.
+        #[test]
+        fn nowhere_is_what_nobody_has(
+            before in prop::collection::vec(0..PIECES, 0..10),
+            steps in prop::collection::vec((0..PIECES, 0..6_u8), 0..100),
+            from in 0..PIECES + 1,
+        ) {
+            let mut availability = Availability::new(PIECES);
+            before.into_iter().for_each(|piece| availability.add(PieceIndex(piece)));
+            let mut availability = availability.with_nowhere();
+            for (piece, step) in steps {
+                let piece = PieceIndex(piece);
+                match step {
+                    0 => availability.add_seed(),
+                    1 if availability.seeds() > 0 => availability.remove_seed(),
+                    2 | 3 if availability.partial(piece) > 0 => availability.remove(piece),
+                    _ => availability.add(piece),
+                }
+                let nowhere = (from..PIECES).map(PieceIndex);
+                let nowhere = nowhere.filter(|piece| availability.copies(*piece) == 0);
+                prop_assert!(availability.nowhere(from).eq(nowhere));
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod availability;
 mod candidates;
+mod free_blocks;
 mod lifecycle;
 mod metadata;
 mod pick_order;
@@ -10,6 +11,7 @@ mod suspects;
 mod trackers;
 mod traffic;
 
+use core::ops::Range;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use dunlin_protocol::metainfo::Info;
 
 pub use availability::Availability;
 pub use candidates::{Candidate, CandidateState, Candidates};
+pub use free_blocks::FreeBlocks;
 pub use lifecycle::Lifecycle;
 pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, MetadataPart};
 pub use pick_order::{PickOrder, PieceRank};
@@ -33,7 +36,16 @@ pub use traffic::{TorrentBuckets, Traffic};
 /// What makes an entity a torrent.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
-#[require(Peers, ActivePieces, Candidates, Suspects, Traffic, Commit, Deadlines)]
+#[require(
+    Peers,
+    ActivePieces,
+    FreeBlocks,
+    Candidates,
+    Suspects,
+    Traffic,
+    Commit,
+    Deadlines
+)]
 pub struct Torrent(pub TorrentKey);
 
 /// The node that a torrent belongs to.
@@ -90,9 +102,9 @@ pub struct Peers(pub BTreeMap<PeerKey, Entity>);
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ActivePieces(pub BTreeMap<PieceIndex, Entity>);
 
-/// Pieces that a reader wants next, in order: they come before all others.
+/// Pieces that a reader wants next, in order, as far as they are missing: they come before all others.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Deadlines(pub Vec<PieceIndex>);
+pub struct Deadlines(pub Option<Range<u32>>);
 
 /// Where the resume database stands.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{PieceIndex, RngStream};
+use dunlin_base::{Bitfield, PieceIndex, PieceSet, RngStream};
 use dunlin_port::user::FilePriority;
 
 /// What a piece is sorted by: priority first, then rarity.
@@ -31,6 +31,9 @@ impl PieceRank {
 
 const NOWHERE: u32 = u32::MAX;
 
+/// Numbers of priorities.
+const PRIORITIES: usize = 4;
+
 /// What is known of one piece.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -45,17 +48,22 @@ struct Slot {
 /// peers, and a move of their heads when one comes or goes; it never depends on the number of
 /// pieces. The order inside a bucket is random, drawn when a piece comes in, so that equals are
 /// chosen at random without a draw at choosing time.
-/// There is one only while a torrent downloads: twelve bytes a piece.
+/// Beside the order there is a set of the pieces of each priority, to be intersected with what a peer
+/// has: it changes only when a piece comes or goes, not with its copies.
+/// There is one only while a torrent downloads: twelve bytes a piece, and a bit for each priority.
 #[derive(Component, Clone, Debug)]
 pub struct PickOrder {
     /// Sorted by rank; none is empty.
     buckets: Vec<(PieceRank, Vec<u32>)>,
     slots: Box<[Slot]>,
+    /// The pieces of each priority, as far as there were any.
+    sets: [Option<PieceSet>; PRIORITIES],
     count: u32,
     /// The piece that round-robin opened last.
     pub last_opened: Option<PieceIndex>,
 }
 
+/// The sets follow from the rest.
 impl Hash for PickOrder {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let places: Vec<_> = self.slots.iter().map(|slot| slot.place).collect();
@@ -78,6 +86,7 @@ impl PickOrder {
                 pieces as usize
             ]
             .into(),
+            sets: [const { None }; PRIORITIES],
             count: 0,
             last_opened: None,
         }
@@ -120,7 +129,18 @@ impl PickOrder {
 
     /// Lets a piece be opened, or changes its rank if it may be already.
     pub fn insert(&mut self, piece: PieceIndex, rank: PieceRank, luck: &mut RngStream) {
-        let found = match self.take_out(piece) {
+        let old = self.slots[piece.0 as usize].rank;
+        let taken = self.take_out(piece);
+        if taken.is_none() || old.priority != rank.priority {
+            if taken.is_some() {
+                self.take_out_of_set(piece, old);
+            }
+            let pieces = self.slots.len() as u32;
+            let set = &mut self.sets[usize::from(rank.priority)];
+            set.get_or_insert_with(|| PieceSet::new(pieces))
+                .insert(piece);
+        }
+        let found = match taken {
             Some(near) => self.bucket_near(rank, near),
             None => self.bucket_of(rank),
         };
@@ -140,10 +160,23 @@ impl PickOrder {
 
     /// Takes a piece out; says whether it was in.
     pub fn remove(&mut self, piece: PieceIndex) -> bool {
-        self.take_out(piece).is_some()
+        if self.take_out(piece).is_none() {
+            return false;
+        }
+        self.take_out_of_set(piece, self.slots[piece.0 as usize].rank);
+        true
     }
 
-    /// Takes a piece out; says where its bucket is, or was, if it was in.
+    fn take_out_of_set(&mut self, piece: PieceIndex, rank: PieceRank) {
+        let set = self.sets[usize::from(rank.priority)].as_mut();
+        let removed = set.is_some_and(|set| set.remove(piece));
+        assert!(
+            removed,
+            "a piece of the order is in the set of its priority"
+        );
+    }
+
+    /// Takes a piece out of its bucket; says where its bucket is, or was, if it was in.
     fn take_out(&mut self, piece: PieceIndex) -> Option<usize> {
         let slot = self.slots.get_mut(piece.0 as usize)?;
         if slot.place == NOWHERE {
@@ -206,6 +239,41 @@ impl PickOrder {
             .filter(with_copies)
             .flat_map(|(_, bucket)| bucket)
             .map(|&piece| PieceIndex(piece))
+    }
+
+    /// The piece of the lowest index from `from` on that is in `bits`, of whatever priority.
+    ///
+    /// This and the next one go through words of 64 pieces, so they take at most as many steps as there
+    /// are such words in the torrent, however few pieces match.
+    #[must_use]
+    pub fn lowest_in(&self, bits: &Bitfield, from: u32) -> Option<PieceIndex> {
+        let lowest = |set: &PieceSet| set.iter_common(bits, from).next();
+        self.sets.iter().flatten().filter_map(lowest).min()
+    }
+
+    /// The piece of the lowest index from `from` on that is in `bits` and of the highest priority in the
+    /// order.
+    #[must_use]
+    pub fn lowest_of_top_in(&self, bits: &Bitfield, from: u32) -> Option<PieceIndex> {
+        let (top, _) = self.buckets.first()?;
+        let set = self.sets[usize::from(top.priority)].as_ref()?;
+        set.iter_common(bits, from).next()
+    }
+
+    /// The first piece in the order of `sample` pieces that are in `bits`: all there are of the highest
+    /// priority among them, or else those that follow `last_opened`. It goes through words of 64 pieces.
+    #[must_use]
+    pub fn rarest_in(&self, bits: &Bitfield, sample: usize) -> Option<PieceIndex> {
+        let from = self.last_opened.map_or(0, |piece| piece.0 + 1);
+        let place = |piece: &PieceIndex| {
+            let slot = &self.slots[piece.0 as usize];
+            (slot.rank, slot.place)
+        };
+        self.sets.iter().flatten().find_map(|set| {
+            let before = set.iter_common(bits, 0).take_while(|piece| piece.0 < from);
+            let around = set.iter_common(bits, from).chain(before);
+            around.take(sample).min_by_key(place)
+        })
     }
 
     /// The `n`-th piece in the order, for random choice; the cost is that of the buckets.
@@ -291,19 +359,52 @@ mod tests {
         assert!(pieces.into_iter().eq(0..64));
     }
 
+    fn priority(number: u8) -> FilePriority {
+        use FilePriority::{High, Low, Normal, Skip};
+        [High, Normal, Low, Skip][usize::from(number)]
+    }
+
+    /// What the sets of priorities are asked for, from the order alone.
+    fn check_sets(order: &PickOrder, bits: &Bitfield, from: u32) -> Result<(), TestCaseError> {
+        let has = |piece: &PieceIndex| bits.has(*piece);
+        let behind = |piece: &PieceIndex| has(piece) && piece.0 >= from;
+        prop_assert_eq!(
+            order.lowest_in(bits, from),
+            order.iter().filter(behind).min()
+        );
+        let is_top = |piece: &PieceIndex| order.is_of_top_priority(*piece);
+        let of_top = order.iter().filter(behind).filter(is_top).min();
+        prop_assert_eq!(order.lowest_of_top_in(bits, from), of_top);
+        prop_assert_eq!(order.rarest_in(bits, 16), order.iter().find(has));
+        let one = order.rarest_in(bits, 1);
+        prop_assert_eq!(one.is_some(), order.iter().any(|piece| has(&piece)));
+        prop_assert!(one.is_none_or(|piece| has(&piece) && order.contains(piece)));
+        Ok(())
+    }
+
     proptest! {
         /// Against a plain sorted map, over any history.
         #[test]
-        fn agrees_with_a_model(changes in prop::collection::vec((0..16_u32, 0..4_u16, 0..3_u8), 0..200)) {
+        fn agrees_with_a_model(
+            changes in prop::collection::vec((0..16_u32, 0..4_u16, 0..3_u8, 0..4_u8), 0..200),
+            has in prop::collection::vec(any::<bool>(), 16),
+            from in 0..17_u32,
+        ) {
             let (mut order, mut luck) = (PickOrder::new(16), luck());
             let mut model = BTreeMap::new();
-            for (piece, copies, change) in changes {
-                let rank = PieceRank::new(FilePriority::Normal, copies);
+            let mut bits = Bitfield::empty(16);
+            for piece in (0..16).filter(|piece| has[*piece as usize]) {
+                bits.set(PieceIndex(piece));
+            }
+            order.last_opened = from.checked_sub(1).map(PieceIndex);
+            for (piece, copies, change, number) in changes {
+                let mut rank = PieceRank::new(priority(number), copies);
                 match change {
                     0 => { order.insert(PieceIndex(piece), rank, &mut luck); model.insert(piece, rank); }
                     1 => prop_assert_eq!(order.remove(PieceIndex(piece)), model.remove(&piece).is_some()),
                     _ => {
                         order.set_copies(PieceIndex(piece), copies, &mut luck);
+                        rank = order.rank(PieceIndex(piece), copies);
                         model.entry(piece).and_modify(|old| *old = rank);
                     }
                 }
@@ -312,6 +413,7 @@ mod tests {
                 prop_assert!(ranks.is_sorted());
                 let with_copies = order.iter().filter(|piece| model[&piece.0].copies > 0);
                 prop_assert!(with_copies.eq(order.iter_with_copies()));
+                check_sets(&order, &bits, from)?;
             }
         }
     }

@@ -13,4 +13,4 @@ pub use ports::{
     ChokeFamily, ExtensionFamily, HaveFamily, MetadataFamily, PortInbox, PortOutbox, RequestFamily,
     RoutedEvents,
 };
-pub use work::{MemoryBudget, Work};
+pub use work::{MemoryBudget, Starved, Work};

@@ -14,8 +14,10 @@ pub struct Work {
     /// Peers whose request queue may have room.
     pub pick: PeerList,
     /// Peers whose queue has room but for whom there was no memory to open a piece; they try again
-    /// when a piece is done.
-    pub starved: BTreeSet<PeerKey>,
+    /// when enough of it was given back.
+    pub starved: BTreeMap<PeerKey, Starved>,
+    /// Whether pieces gave memory back since somebody looked whom it is for.
+    pub memory_freed: bool,
     /// Peers whose queue has room but for whom there was no download rate, and when there will be.
     pub limited: BTreeSet<(EngineTime, PeerKey)>,
     /// Peers whose queue has room and that have nothing left to be asked for alone.
@@ -95,8 +97,19 @@ impl Work {
             || torrents.iter().any(|list| !list.is_empty())
             || lists.contains(&false)
             || !self.choke.is_empty()
+            || (self.memory_freed && !self.starved.is_empty())
             || !self.drop.is_empty()
     }
+}
+
+/// What a peer waits for that there was no memory for, and since when: enough to see without its row
+/// that it waits on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Starved {
+    /// When it was last asked for something.
+    pub asked_at: EngineTime,
+    /// Length of the piece that it would be asked for, bytes.
+    pub piece_bytes: u32,
 }
 
 /// Memory for pieces in motion, in bytes. Near the budget no new piece is opened.

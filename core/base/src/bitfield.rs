@@ -115,6 +115,20 @@ impl Bitfield {
         piece.0 < self.len && self.bytes[piece.0 as usize / 8] & mask(piece) != 0
     }
 
+    /// The bits from `64 * at` on, the first one in the highest bit; zeros behind the end.
+    #[must_use]
+    pub fn word(&self, at: u32) -> u64 {
+        let rest = self.bytes.get(at as usize * 8..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                u64::from_be_bytes(word)
+            }
+        }
+    }
+
     /// Sets a bit; says whether it was clear before.
     ///
     /// # Panics
@@ -161,9 +175,7 @@ impl Bitfield {
             self.len, other.len,
             "bitfields of one torrent have one length"
         );
-        words(&self.bytes)
-            .zip(words(&other.bytes))
-            .any(|(ours, theirs)| ours & !theirs != 0)
+        (0..self.len.div_ceil(64)).any(|at| self.word(at) & !other.word(at) != 0)
     }
 
     /// Whether a piece is set here and in `also` that is clear in `other`.
@@ -177,25 +189,8 @@ impl Bitfield {
             (also.len, other.len),
             "bitfields of one torrent have one length"
         );
-        words(&self.bytes)
-            .zip(words(&also.bytes))
-            .zip(words(&other.bytes))
-            .any(|((here, also), other)| here & also & !other != 0)
+        (0..self.len.div_ceil(64)).any(|at| self.word(at) & also.word(at) & !other.word(at) != 0)
     }
-}
-
-/// Eight bytes at a time, the last ones with zeros behind them.
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    bytes.chunks(8).map(|chunk| {
-        chunk.try_into().map_or_else(
-            |_| {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                u64::from_ne_bytes(word)
-            },
-            u64::from_ne_bytes,
-        )
-    })
 }
 
 const fn mask(piece: PieceIndex) -> u8 {
@@ -253,6 +248,20 @@ mod tests {
                 assert!(one.shares_any_not_in(&full, &others));
                 assert!(!one.shares_any_not_in(&others, &Bitfield::empty(len)));
                 assert!(!full.shares_any_not_in(&one, &one));
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_the_bits_in_their_order() {
+        for len in [0, 1, 7, 64, 65, 130] {
+            let mut bits = Bitfield::empty(len);
+            for piece in (0..len).filter(|piece| piece % 3 == 1) {
+                bits.set(PieceIndex(piece));
+            }
+            for piece in (0..200).map(PieceIndex) {
+                let bit = bits.word(piece.0 / 64) >> (63 - piece.0 % 64) & 1;
+                assert_eq!(bit == 1, bits.has(piece), "{piece} of {len}");
             }
         }
     }

@@ -8,7 +8,9 @@ use dunlin_base::PeerKey;
 use dunlin_components::node::{Banned, ChokeRound, Connections};
 use dunlin_components::peer::{PeerOf, PeerTraffic, Phase, Remote, RemoteHave, Requests};
 use dunlin_components::piece::{Blocks, Parole};
-use dunlin_components::torrent::{ActivePieces, CandidateState, Candidates, Peers, Torrent};
+use dunlin_components::torrent::{
+    ActivePieces, CandidateState, Candidates, FreeBlocks, Peers, Torrent,
+};
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, TimerKind, Timers, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_port::snapshot::SessionEvent;
@@ -194,11 +196,17 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
     let pieces: Vec<_> = active.0.values().copied().collect();
     let wanted: Vec<_> = out
         .iter()
-        .filter_map(|request| Some((*active.0.get(&request.piece)?, request.block)))
+        .filter_map(|request| Some((*active.0.get(&request.piece)?, *request)))
         .collect();
-    for (piece, block) in wanted {
-        if let Some(mut blocks) = world.get_mut::<Blocks>(piece) {
-            blocks.release(block, peer);
+    for (piece, request) in wanted {
+        let Some(mut blocks) = world.get_mut::<Blocks>(piece) else {
+            continue;
+        };
+        blocks.release(request.block, peer);
+        if blocks.free() > 0
+            && let Some(mut free) = world.get_mut::<FreeBlocks>(torrent)
+        {
+            free.note(request.piece, true);
         }
     }
     for piece in pieces {

@@ -6,7 +6,7 @@ use dunlin_base::PieceIndex;
 use dunlin_components::peer::{AllowedFast, AmChoking, ChokeTold, Hello, UploadQueue};
 use dunlin_components::world::{PeerIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
-use dunlin_protocol::wire::Message;
+use dunlin_protocol::wire::{BlockRequest, Message};
 
 type PeerRow<'a> = (
     &'a Hello,
@@ -42,18 +42,8 @@ pub(super) fn tell_flags(
         outbox.push(NetCommand::Send { peer, message });
         if choking.0 {
             // BEP 6: what a choke voids is rejected, allowed-fast pieces excepted.
-            let UploadQueue {
-                waiting, reading, ..
-            } = &mut *queue;
-            let keep = |piece: u32| allowed.to_it.contains(&PieceIndex(piece));
-            let void: Vec<_> = waiting
-                .iter()
-                .chain(reading.iter())
-                .filter(|block| !keep(block.piece))
-                .copied()
-                .collect();
-            waiting.retain(|block| keep(block.piece));
-            reading.retain(|block| keep(block.piece));
+            let stays = |block: &BlockRequest| allowed.to_it.contains(&PieceIndex(block.piece));
+            let void = queue.take_unless(stays);
             if hello.reserved.fast() {
                 outbox.extend(void.into_iter().map(|block| NetCommand::Send {
                     peer,

@@ -8,8 +8,8 @@ use dunlin_components::node::{Node, Rules};
 use dunlin_components::peer::Requests;
 use dunlin_components::piece::{Piece, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Candidates, Commit, Content, Have, Lifecycle, NodeOf, Peers,
-    SuperSeeding, SwarmHash, Torrent, Trackers, Wanted,
+    ActivePieces, Availability, Candidates, Commit, Content, FreeBlocks, Have, Lifecycle, NodeOf,
+    Peers, SuperSeeding, SwarmHash, Torrent, Trackers, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
@@ -68,10 +68,13 @@ fn super_seed(world: &mut World, entity: Entity) {
         .get::<Have>(entity)
         .is_some_and(|have| have.0.is_full());
     if asked && whole {
-        let copies = count_copies(world, entity);
+        let copies = count_copies(world, entity).with_nowhere();
+        let pieces = world
+            .get::<Content>(entity)
+            .map_or(0, |content| content.0.geometry().piece_count());
         world
             .entity_mut(entity)
-            .insert((SuperSeeding::default(), copies));
+            .insert((SuperSeeding::new(pieces), copies));
     } else {
         let mut row = world.entity_mut(entity);
         row.remove::<SuperSeeding>();
@@ -211,13 +214,14 @@ pub(crate) fn close_piece(world: &mut World, torrent: Entity, index: PieceIndex,
     if let Some(mut active) = world.get_mut::<ActivePieces>(torrent) {
         active.0.remove(&index);
     }
+    if let Some(mut free) = world.get_mut::<FreeBlocks>(torrent) {
+        free.note(index, false);
+    }
     world.despawn(piece);
     let mut budget = world.resource_mut::<MemoryBudget>();
     assert!(budget.bytes >= u64::from(len), "memory is given back once");
     budget.bytes -= u64::from(len);
-    let mut work = world.resource_mut::<Work>();
-    let starved = core::mem::take(&mut work.starved);
-    work.pick.extend(starved);
+    world.resource_mut::<Work>().memory_freed = true;
 }
 
 pub(super) fn pause(world: &mut World, entity: Entity) {

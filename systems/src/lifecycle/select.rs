@@ -204,19 +204,12 @@ pub(super) fn set_deadlines(world: &mut World, entity: Entity, start: u64, len: 
     else {
         return;
     };
-    let Some(have) = world.get::<Have>(entity) else {
-        return;
-    };
     let range = geometry.pieces_of(start..start.saturating_add(len));
-    let pieces = range
-        .map(PieceIndex)
-        .filter(|piece| !have.0.has(*piece))
-        .collect();
     let peers: Vec<_> = world
         .get::<Peers>(entity)
         .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     if let Some(mut deadlines) = world.get_mut::<Deadlines>(entity) {
-        deadlines.0 = pieces;
+        deadlines.0 = Some(range);
     }
     world.resource_mut::<Work>().pick.extend(peers);
 }

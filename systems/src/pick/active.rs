@@ -42,17 +42,22 @@ pub(super) type PieceRows<'w, 's> = Query<
     ),
 >;
 
-/// The next block of a piece to ask a peer for, noted as asked. `None` when all are asked for, the
-/// piece is past fetching, or it is on parole at somebody else.
+/// The next block of a piece to ask a peer for, noted as asked, and whether it was the last one that
+/// nobody was asked for. `None` when all are asked for, the piece is past fetching, or it is on parole at
+/// somebody else.
 pub(super) fn take_block(
     opened: &mut Opened,
     rows: &mut PieceRows<'_, '_>,
     piece: Entity,
     peer: PeerKey,
-) -> Option<BlockIndex> {
-    if let Some((_, _, blocks)) = opened.0.get_mut(&piece) {
+) -> Option<(BlockIndex, bool)> {
+    let ask = |blocks: &mut Blocks| {
         let block = blocks.first_free()?;
-        return blocks.request(block, peer).then_some(block);
+        let asked = blocks.request(block, peer);
+        asked.then_some((block, blocks.free() == 0))
+    };
+    if let Some((_, _, blocks)) = opened.0.get_mut(&piece) {
+        return ask(blocks);
     }
     let (mut blocks, mut parole, state) = rows.get_mut(piece).ok()?;
     if *state != PieceState::Fetching || blocks.free() == 0 {
@@ -61,22 +66,5 @@ pub(super) fn take_block(
     if parole.active && *parole.peer.get_or_insert(peer) != peer {
         return None;
     }
-    let block = blocks.first_free()?;
-    blocks.request(block, peer).then_some(block)
-}
-
-/// Whether [`take_block`] would find one.
-pub(super) fn has_block(
-    opened: &Opened,
-    rows: &PieceRows<'_, '_>,
-    piece: Entity,
-    peer: PeerKey,
-) -> bool {
-    if let Some((_, _, blocks)) = opened.0.get(&piece) {
-        return blocks.free() > 0;
-    }
-    rows.get(piece).is_ok_and(|(blocks, parole, state)| {
-        let elsewhere = parole.active && parole.peer.is_some_and(|other| other != peer);
-        *state == PieceState::Fetching && blocks.free() > 0 && !elsewhere
-    })
+    ask(&mut blocks)
 }

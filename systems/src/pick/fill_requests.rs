@@ -2,21 +2,22 @@
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
-use dunlin_base::{BLOCK_BYTES, BlockIndex, EngineTime, PeerKey, PieceIndex, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, PeerKey, TokenBucket};
 use dunlin_components::node::{Luck, NodeBuckets, Rules};
 use dunlin_components::peer::{
     AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder,
-    Selection, TorrentBuckets,
+    ActivePieces, Availability, Content, Deadlines, FreeBlocks, Have, Lifecycle, NodeOf, Peers,
+    PickOrder, Selection, TorrentBuckets,
 };
-use dunlin_components::world::{MemoryBudget, Now, PeerIndex, PortOutbox, Wake, Work};
+use dunlin_components::world::{MemoryBudget, Now, PeerIndex, PortOutbox, Starved, Wake, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
-use super::active::{Opened, PieceRows, has_block, take_block};
-use super::policy::{Offer, choose, partials_max};
+use super::active::{Opened, PieceRows};
+use super::motion::{End, Motion, Partials, Search};
+use super::policy::Offer;
 use crate::receive::request_of;
 
 type PeerRow<'a> = (
@@ -35,6 +36,7 @@ type TorrentRow<'a> = (
     &'a Deadlines,
     &'a mut TorrentBuckets,
     &'a mut ActivePieces,
+    &'a mut FreeBlocks,
     Option<&'a mut PickOrder>,
     Option<&'a Availability>,
     &'a Peers,
@@ -57,28 +59,48 @@ pub(super) struct Tables<'w, 's> {
     wake: ResMut<'w, Wake>,
     outbox: ResMut<'w, PortOutbox>,
     commands: Commands<'w, 's>,
+    /// Room for what one filling looks at, kept for the next one.
+    partials: Local<'s, Partials>,
 }
 
-/// What ended the filling of a queue before it was full.
-enum End {
-    /// Everything that the peer has is asked for: endgame may ask twice.
-    Exhausted,
-    /// No memory for another piece.
-    NoMemory,
-    /// No download rate left until this instant.
-    NoRate(EngineTime),
+/// A peer's turn to be asked for something.
+struct Turn {
+    /// Those come first that were asked longest ago.
+    asked_at: EngineTime,
+    peer: PeerKey,
+    waits_for: WaitsFor,
+}
+
+enum WaitsFor {
+    /// Nothing: it may be asked, and this is its row.
+    Nothing(Entity),
+    /// So many bytes of memory; whether it may be asked is looked at when they are there.
+    Memory(u32),
 }
 
 pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
     let mut opened = Opened::default();
-    for (_, peer, row) in tables.by_turn() {
+    for turn in tables.by_turn() {
+        let peer = turn.peer;
+        let row = match turn.waits_for {
+            WaitsFor::Nothing(row) => row,
+            WaitsFor::Memory(piece_bytes) if !tables.budget.admits(piece_bytes) => {
+                tables.starve(peer, turn.asked_at, piece_bytes);
+                continue;
+            }
+            WaitsFor::Memory(_) => match tables.ready(peer) {
+                Some((_, row)) => row,
+                None => continue,
+            },
+        };
         match tables.fill(peer, row, &mut opened) {
             None => {}
             Some(End::Exhausted) => {
                 tables.work.endgame.insert(peer);
             }
-            Some(End::NoMemory) => {
-                tables.work.starved.insert(peer);
+            Some(End::NoMemory(piece_bytes)) => {
+                let asked_at = tables.peers.get(row).map(|(_, _, row, _)| row.asked_at);
+                tables.starve(peer, asked_at.unwrap_or(turn.asked_at), piece_bytes);
             }
             Some(End::NoRate(until)) => {
                 tables.work.limited.insert((until, peer));
@@ -93,31 +115,60 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
 
 impl Tables<'_, '_> {
     /// Peers that may be asked and have room, those first that were asked longest ago: what is left of
-    /// a limit goes round, and no torrent waits behind another one for ever.
-    fn by_turn(&mut self) -> Vec<(EngineTime, PeerKey, Entity)> {
+    /// a limit goes round, and no torrent waits behind another one for ever. Those that wait for memory
+    /// come along when some was given back, in their turn too; while it is not enough they cost no look
+    /// at their rows.
+    fn by_turn(&mut self) -> Vec<Turn> {
         let peers = self.work.pick.take();
-        let turn = |peer: PeerKey| {
-            let row = self.index.get(peer)?;
-            let (interested, choking) = self.flags.get(row).ok()?;
-            if !interested.0 {
-                return None;
-            }
-            let (of, remote, requests, _) = self.peers.get(row).ok()?;
-            if requests.room() == 0 {
-                return None;
-            }
-            // Most that choke us have no allowed-fast piece that we lack.
-            if choking.0 {
-                let (allowed, have) = (self.allowed.get(row).ok()?, self.haves.get(of.0).ok()?);
-                if !allowed.gives(&remote.bits, &have.0) {
-                    return None;
-                }
-            }
-            Some((requests.asked_at, peer, row))
-        };
-        let mut turns: Vec<_> = peers.into_iter().filter_map(turn).collect();
-        turns.sort_unstable_by_key(|&(asked_at, peer, _)| (asked_at, peer));
+        let mut turns = Vec::with_capacity(peers.len());
+        for peer in peers {
+            self.work.starved.remove(&peer);
+            let ready = self.ready(peer);
+            turns.extend(ready.map(|(asked_at, row)| Turn {
+                asked_at,
+                peer,
+                waits_for: WaitsFor::Nothing(row),
+            }));
+        }
+        if core::mem::take(&mut self.work.memory_freed) {
+            let starved = core::mem::take(&mut self.work.starved);
+            turns.extend(starved.into_iter().map(|(peer, starved)| Turn {
+                asked_at: starved.asked_at,
+                peer,
+                waits_for: WaitsFor::Memory(starved.piece_bytes),
+            }));
+        }
+        turns.sort_unstable_by_key(|turn| (turn.asked_at, turn.peer));
         turns
+    }
+
+    /// When a peer was last asked and its row, if it may be asked and has room.
+    fn ready(&self, peer: PeerKey) -> Option<(EngineTime, Entity)> {
+        let row = self.index.get(peer)?;
+        let (interested, choking) = self.flags.get(row).ok()?;
+        if !interested.0 {
+            return None;
+        }
+        let (of, remote, requests, _) = self.peers.get(row).ok()?;
+        if requests.room() == 0 {
+            return None;
+        }
+        // Most that choke us have no allowed-fast piece that we lack.
+        if choking.0 {
+            let (allowed, have) = (self.allowed.get(row).ok()?, self.haves.get(of.0).ok()?);
+            if !allowed.gives(&remote.bits, &have.0) {
+                return None;
+            }
+        }
+        Some((requests.asked_at, row))
+    }
+
+    fn starve(&mut self, peer: PeerKey, asked_at: EngineTime, piece_bytes: u32) {
+        let starved = Starved {
+            asked_at,
+            piece_bytes,
+        };
+        self.work.starved.insert(peer, starved);
     }
 
     /// `None` when there is nothing to ask this peer for.
@@ -130,7 +181,7 @@ impl Tables<'_, '_> {
         let (of, remote, mut requests, mut own) = self.peers.get_mut(row).ok()?;
         let row = self.torrents.get_mut(of.0).ok()?;
         let (node, lifecycle, content, have, selection, deadlines, ..) = row;
-        let (.., mut buckets, mut active, order, availability, peers) = row;
+        let (.., mut buckets, mut active, mut free, order, availability, peers) = row;
         let (rules, mut node_buckets, mut luck) = self.nodes.get_mut(node.0).ok()?;
         if *lifecycle != Lifecycle::Downloading {
             return None;
@@ -147,6 +198,7 @@ impl Tables<'_, '_> {
             torrent: of.0,
             content,
             active: &mut active,
+            free: &mut free,
             order: &mut *order?,
             availability: availability?,
             peers: peers.0.len() as u32,
@@ -154,13 +206,14 @@ impl Tables<'_, '_> {
             rows: &mut self.pieces,
             budget: &mut self.budget,
             commands: &mut self.commands,
+            search: Search::new(&mut self.partials, deadlines.0.as_ref()),
         };
         while requests.room() > 0 {
             if let Some(until) = lacking(self.now.0, BLOCK_BYTES.into(), &mut rates) {
                 return Some(End::NoRate(until));
             }
             let current = requests.current;
-            let next = motion.next_block(peer, &offer, &deadlines.0, current, &mut luck.pick);
+            let next = motion.next_block(peer, &offer, current, &mut luck.pick);
             let (piece, block) = match next {
                 Ok(next) => next,
                 Err(end) => return Some(end),
@@ -195,121 +248,4 @@ pub(crate) fn lacking(
         }
     }
     until
-}
-
-/// One torrent's pieces in motion, and what it takes to open more.
-struct Motion<'a, 'w, 's> {
-    torrent: Entity,
-    content: &'a Content,
-    active: &'a mut ActivePieces,
-    order: &'a mut PickOrder,
-    availability: &'a Availability,
-    peers: u32,
-    opened: &'a mut Opened,
-    rows: &'a mut PieceRows<'w, 's>,
-    budget: &'a mut MemoryBudget,
-    commands: &'a mut Commands<'w, 's>,
-}
-
-impl Motion<'_, '_, '_> {
-    /// What to ask a peer for: pieces that a reader waits for, then the piece that it is at, then
-    /// others in motion, so that they become whole, or a new one that is rarer than those.
-    fn next_block(
-        &mut self,
-        peer: PeerKey,
-        offer: &Offer<'_>,
-        deadlines: &[PieceIndex],
-        current: Option<PieceIndex>,
-        luck: &mut dunlin_base::RngStream,
-    ) -> Result<(PieceIndex, BlockIndex), End> {
-        for &piece in deadlines {
-            if !offer.admits(piece) {
-                continue;
-            }
-            if self.order.contains(piece) {
-                self.open(piece)?;
-            }
-            if let Some(found) = self.take(piece, peer) {
-                return Ok(found);
-            }
-        }
-        let current = current.filter(|piece| offer.admits(*piece));
-        if let Some(found) = current.and_then(|piece| self.take(piece, peer)) {
-            return Ok(found);
-        }
-        let rarer_first = offer.rarest_first() && self.may_open_more();
-        let mut new = None;
-        if rarer_first {
-            new = choose(self.order, offer, luck);
-        }
-        if let Some(piece) = self.best_in_motion(peer, offer, new)
-            && let Some(found) = self.take(piece, peer)
-        {
-            return Ok(found);
-        }
-        if !rarer_first {
-            new = choose(self.order, offer, luck);
-        }
-        let piece = new.ok_or(End::Exhausted)?;
-        self.open(piece)?;
-        self.take(piece, peer).ok_or(End::Exhausted)
-    }
-
-    /// Whether there are so few pieces in motion that another may be begun before they are whole.
-    fn may_open_more(&self) -> bool {
-        let in_motion = self.active.0.len() as u32;
-        in_motion < partials_max(self.peers, self.order.count())
-            && self.budget.admits(self.content.0.geometry().piece_bytes())
-    }
-
-    /// The piece in motion that a peer can add to: the first one, or, where rarity decides, the rarest
-    /// of the most wanted, unless `new` comes before it. A peer that has something rare is not to spend its time on what others have too.
-    fn best_in_motion(
-        &self,
-        peer: PeerKey,
-        offer: &Offer<'_>,
-        new: Option<PieceIndex>,
-    ) -> Option<PieceIndex> {
-        let copies = |piece| self.availability.partial(piece);
-        let rank = |piece| (offer.rarest_first()).then(|| self.order.rank(piece, copies(piece)));
-        let bound = new.map(rank);
-        let mut best = None;
-        for (&piece, &entity) in &self.active.0 {
-            let place = (rank(piece), piece);
-            // Whether it has a block left is the dearest question, so it comes last.
-            if bound.is_none_or(|bound| place.0 <= bound)
-                && best.is_none_or(|best| place < best)
-                && offer.admits(piece)
-                && has_block(self.opened, self.rows, entity, peer)
-            {
-                best = Some(place);
-            }
-        }
-        best.map(|(_, piece)| piece)
-    }
-
-    fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {
-        let entity = *self.active.0.get(&piece)?;
-        Some((piece, take_block(self.opened, self.rows, entity, peer)?))
-    }
-
-    fn open(&mut self, piece: PieceIndex) -> Result<(), End> {
-        let geometry = self.content.0.geometry();
-        let len = geometry.piece_len(piece);
-        if !self.budget.admits(len) {
-            return Err(End::NoMemory);
-        }
-        let removed = self.order.remove(piece);
-        assert!(removed, "only a piece of the order is opened");
-        if self.order.count() == 0 {
-            tracing::debug!(info_hash = %self.content.0.info_hash(), "endgame begins");
-        }
-        self.order.last_opened = Some(piece);
-        self.budget.bytes += u64::from(len);
-        let entity = self.commands.spawn_empty().id();
-        self.active.0.insert(piece, entity);
-        self.opened
-            .open(entity, self.torrent, piece, geometry.block_count(piece));
-        Ok(())
-    }
 }

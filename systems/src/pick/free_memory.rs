@@ -2,9 +2,9 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{PieceIndex, TorrentKey};
-use dunlin_components::peer::PeerOf;
+use dunlin_components::peer::{AllowedFast, AmInterested, PeerChoking};
 use dunlin_components::piece::{Blocks, Piece, PieceOf, PieceState};
-use dunlin_components::torrent::{Content, Torrent};
+use dunlin_components::torrent::Torrent;
 use dunlin_components::world::{MemoryBudget, PeerIndex, Work};
 
 use crate::ingest::Sweep;
@@ -33,15 +33,23 @@ pub(super) fn free_memory(world: &mut World) {
     }
 }
 
-/// Whether memory keeps a peer from being asked for a new piece.
-fn is_short(world: &World) -> bool {
-    let (peers, budget) = (
-        world.resource::<PeerIndex>(),
-        world.resource::<MemoryBudget>(),
-    );
-    world.resource::<Work>().starved.iter().any(|peer| {
-        let torrent = peers.get(*peer).and_then(|row| world.get::<PeerOf>(row));
-        let content = torrent.and_then(|of| world.get::<Content>(of.0));
-        content.is_some_and(|content| !budget.admits(content.0.geometry().piece_bytes()))
-    })
+/// Whether memory keeps a peer from being asked for a new piece. Those that went or choke us by now
+/// wait for nothing.
+fn is_short(world: &mut World) -> bool {
+    let mut starved = core::mem::take(&mut world.resource_mut::<Work>().starved);
+    let peers = world.resource::<PeerIndex>();
+    starved.retain(|peer, _| {
+        peers.get(*peer).is_some_and(|row| {
+            let interested = world.get::<AmInterested>(row).is_some_and(|row| row.0);
+            let choking = world.get::<PeerChoking>(row).is_none_or(|row| row.0);
+            let fast = world.get::<AllowedFast>(row);
+            interested && (!choking || fast.is_some_and(|fast| !fast.to_us.is_empty()))
+        })
+    });
+    let budget = world.resource::<MemoryBudget>();
+    let is_short = starved
+        .values()
+        .any(|starved| !budget.admits(starved.piece_bytes));
+    world.resource_mut::<Work>().starved = starved;
+    is_short
 }

@@ -1,15 +1,23 @@
 //! Decides what to request of whom.
 //!
-//! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `PickOrder`, `Deadlines`
-//! Writes:  `Requests`, `Blocks`, `ActivePieces`, `PickOrder`, `MemoryBudget`, token buckets
+//! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `Deadlines`
+//! Writes:  `Requests`, `Blocks`, `ActivePieces`, `FreeBlocks`, `PickOrder`, `MemoryBudget`, token buckets
 //! Emits:   interested, not interested, requests
 //! Cadence: peers with room in their queue; pipelines and timeouts once a second
 //! Spec:    BEP 3 (rarest first, strict priority of partial pieces), BEP 6 allowed fast; pipelining
 //!          after libtorrent's slow start and `request_queue_time`
+//!
+//! What it costs, whatever peers say and do. A request within the piece that a peer is at: a constant. Each
+//! time that a queue is filled, at most: one walk over the pieces in motion that hold a block which nobody
+//! is asked for, of which there are as many as the memory budget admits; and for each piece that is
+//! opened, 256 steps in the order of rarity, one step for each 64 pieces of the torrent (up to 32,768), and
+//! 1,024 pieces that are compared. Peers that have everything, rarest first or sequential, pay the first
+//! step alone.
 
 mod active;
 mod fill_requests;
 mod free_memory;
+mod motion;
 pub(crate) mod policy;
 mod size_pipelines;
 mod tell_interest;

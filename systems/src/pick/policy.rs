@@ -1,5 +1,7 @@
 //! The pure decisions of picking.
 
+use core::ops::Range;
+
 use dunlin_base::{BLOCK_BYTES, Bitfield, PieceIndex, RngStream};
 use dunlin_components::torrent::PickOrder;
 use dunlin_port::config::PickStrategy;
@@ -9,6 +11,16 @@ pub(crate) const REQUESTS_MIN: u32 = 2;
 
 /// Random probes for a first piece before the rarest is taken after all.
 const RANDOM_PROBES: u32 = 32;
+
+/// Steps in the order of rarity before what the peer has is looked through instead: one for each 64
+/// pieces of the torrent, which is what that costs, within these.
+const STEPS_MIN: u32 = 16;
+/// Most of them: in a large torrent with many peers the first that a peer has is found in some dozen.
+const STEPS_MAX: u32 = 256;
+
+/// Pieces that a peer has and we lack of which the rarest is taken, when the rarest of all are not among
+/// them: all of them in most torrents and of most peers.
+const SAMPLE_PIECES: usize = 1024;
 
 /// How many requests keep a peer busy for `queue_secs` at its present rate, within what it queues.
 pub(crate) fn pipeline(rate_bytes_per_sec: u64, queue_secs: u64, reqq: u32) -> u32 {
@@ -49,6 +61,17 @@ impl Offer<'_> {
     /// Whether rarity decides. Who has next to nothing needs whole pieces first, to trade.
     pub(crate) fn rarest_first(&self) -> bool {
         self.strategy == PickStrategy::RarestFirst && !self.random_first
+    }
+
+    /// The piece of the lowest index in `range` that may be opened.
+    pub(crate) fn lowest(&self, order: &PickOrder, range: &Range<u32>) -> Option<PieceIndex> {
+        let Some(only) = self.only else {
+            let lowest = order.lowest_in(self.remote, range.start);
+            return lowest.filter(|piece| piece.0 < range.end);
+        };
+        let only = only.range(PieceIndex(range.start)..PieceIndex(range.end));
+        let mut only = only.copied();
+        only.find(|piece| order.contains(*piece) && self.remote.has(*piece))
     }
 
     pub(crate) fn admits(&self, piece: PieceIndex) -> bool {
@@ -97,28 +120,31 @@ fn random(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<
 
 /// The first of the order that the peer has. What only those have who have everything comes first in
 /// the order, and may be nearly all of it: for a peer that lacks something it is passed over at once.
+///
+/// The rarest may be what only others have, as many as they like to say. So after some steps the
+/// other side is walked: what this peer has of what we lack, a word of 64 pieces at a time. That finds the
+/// same piece, unless these are more than [`SAMPLE_PIECES`]: then it is the rarest of so many of them,
+/// those that follow the piece that was opened last. Hardly one of the rarest is among them, or the
+/// first steps had found it.
 fn rarest(order: &PickOrder, offer: &Offer<'_>) -> Option<PieceIndex> {
-    let admits = |piece: &PieceIndex| offer.admits(*piece);
-    match offer.remote.is_full() {
-        true => order.iter().find(admits),
-        false => order.iter_with_copies().find(admits),
+    if offer.remote.is_full() {
+        return order.iter().next();
     }
+    let steps = (offer.remote.len() / u64::BITS).clamp(STEPS_MIN, STEPS_MAX);
+    let first = order
+        .iter_with_copies()
+        .take(steps as usize)
+        .find(|piece| offer.remote.has(*piece));
+    first.or_else(|| order.rarest_in(offer.remote, SAMPLE_PIECES))
 }
 
 /// The lowest index from `from` on, of the highest priority that the peer can serve.
 fn sequential(order: &PickOrder, offer: &Offer<'_>, from: u32) -> Option<PieceIndex> {
-    let mut fallback = None;
-    let end = offer.remote.len();
+    let of_top = order.lowest_of_top_in(offer.remote, from);
+    let found = of_top.or_else(|| order.lowest_in(offer.remote, from));
     #[cfg(feature = "planted-bugs")]
-    let end = end - u32::from(crate::planted::is(crate::planted::Bug::Picking));
-    for index in from..end {
-        let piece = PieceIndex(index);
-        if order.contains(piece) && offer.admits(piece) {
-            if order.is_of_top_priority(piece) {
-                return Some(piece);
-            }
-            fallback = fallback.or(Some(piece));
-        }
-    }
-    fallback
+    let found = found.filter(|piece| {
+        piece.0 + 1 < offer.remote.len() || !crate::planted::is(crate::planted::Bug::Picking)
+    });
+    found
 }

@@ -20,7 +20,7 @@ type TorrentRow<'a> = (
     &'a Wanted,
     Option<&'a mut Availability>,
     Option<&'a mut PickOrder>,
-    Has<SuperSeeding>,
+    Option<&'a mut SuperSeeding>,
 );
 
 /// Most messages are single haves of pieces that nothing follows from: what only others need is asked
@@ -51,7 +51,9 @@ pub(super) fn apply_haves(
             }
             continue;
         };
-        if shows && let Ok(torrent) = keys.get(of.0) {
+        if shows.is_some()
+            && let Ok(torrent) = keys.get(of.0)
+        {
             work.show.insert(torrent.0);
         }
         let counted = Counted {
@@ -60,7 +62,15 @@ pub(super) fn apply_haves(
             node: node.0,
             nodes: &mut nodes,
         };
-        match apply(&mut remote, event, counted) {
+        let change = apply(&mut remote, event, counted);
+        if let Some(mut seeding) = shows {
+            match change {
+                Ok(Change::One(piece)) => seeding.arrived(peer, piece),
+                Ok(Change::Many) => seeding.arrived_all(peer, &remote.bits),
+                Ok(Change::Nothing) | Err(_) => {}
+            }
+        }
+        match change {
             Ok(Change::Nothing) => {}
             Ok(Change::One(piece)) => {
                 if wanted.0.has(piece)

@@ -53,8 +53,7 @@ pub(super) fn queue_requests(
             }
             RequestFamily::Cancel(request) => {
                 if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
-                    queue.waiting.retain(|waiting| *waiting != request);
-                    queue.reading.retain(|reading| *reading != request);
+                    queue.cancel(&request);
                 }
             }
             RequestFamily::Request(request) => {
@@ -82,7 +81,7 @@ pub(super) fn queue_requests(
                             strikes.rejects = 0;
                         }
                         if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
-                            queue.waiting.push_back(request);
+                            queue.push(request);
                         }
                         work.serve.insert(peer);
                     }
@@ -173,12 +172,10 @@ fn judge<'a>(
         theirs.is_none_or(is_newcomer) && allowed.to_it.contains(&piece)
     };
     let free = !choking.0 || choked().is_some_and(is_free);
-    // It looks through all that waits, so it is asked last.
-    let is_known = || queue.waiting.contains(request) || queue.reading.contains(request);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
     let fits = request.len <= dunlin_base::BLOCK_BYTES;
-    let has_room = queue.waiting.len() < PEER_REQUESTS_IN_MAX;
-    if !free || !fits || !has_room || !have.0.has(piece) || is_known() {
+    let has_room = queue.waiting().len() < PEER_REQUESTS_IN_MAX;
+    if !free || !fits || !has_room || !have.0.has(piece) || queue.contains(request) {
         Verdict::Reject
     } else if choking.0 {
         Verdict::ServeGuest

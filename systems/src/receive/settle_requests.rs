@@ -7,7 +7,7 @@ use dunlin_components::peer::{
     AllowedFast, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
 };
 use dunlin_components::piece::{Blocks, Parole, PieceState};
-use dunlin_components::torrent::{ActivePieces, Content, Peers, Torrent, Traffic};
+use dunlin_components::torrent::{ActivePieces, Content, FreeBlocks, Peers, Torrent, Traffic};
 use dunlin_components::world::{ChokeFamily, Now, PeerIndex, PortOutbox, RoutedEvents, Work};
 use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
@@ -34,6 +34,7 @@ pub(super) struct Tables<'w, 's> {
     torrents: Query<'w, 's, TorrentRow<'static>, Without<Node>>,
     keys: Query<'w, 's, &'static Torrent>,
     members: Query<'w, 's, &'static Peers>,
+    free: Query<'w, 's, &'static mut FreeBlocks>,
     pieces: Query<'w, 's, (&'static mut Blocks, &'static PieceState)>,
     paroles: Query<'w, 's, &'static mut Parole>,
     work: ResMut<'w, Work>,
@@ -212,6 +213,11 @@ impl Tables<'_, '_> {
                 && let Ok(mut parole) = self.paroles.get_mut(piece)
             {
                 blocks.release(request.block, peer);
+                if blocks.free() > 0
+                    && let Ok(mut free) = self.free.get_mut(of.0)
+                {
+                    free.note(request.piece, true);
+                }
                 if parole.peer == Some(peer) {
                     parole.peer = None;
                 }
@@ -261,6 +267,11 @@ impl Tables<'_, '_> {
             .and_then(|entity| self.pieces.get_mut(*entity).ok());
         if let Some((mut blocks, ..)) = row {
             blocks.release(block, peer);
+            if blocks.free() > 0
+                && let Ok(mut free) = self.free.get_mut(of.0)
+            {
+                free.note(piece, true);
+            }
             self.ask(of.0, Some(peer));
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn read_blocks(
     let turn = |peer: PeerKey| {
         let entity = index.get(peer)?;
         let (_, traffic, queue, _) = peers.get(entity).ok()?;
-        if queue.waiting.is_empty() {
+        if queue.waiting().is_empty() {
             return None;
         }
         // Half a window at a time: one block for each that left would be a read, a wake-up and a tick
@@ -68,7 +68,7 @@ pub(super) fn read_blocks(
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
         while in_flight < in_flight_max
-            && let Some(request) = queue.waiting.front().copied()
+            && let Some(request) = queue.waiting().front().copied()
         {
             let own = own.as_mut().map(|own| &mut own.up);
             let all = [Some(&mut node_buckets.up), buckets.up(), own];
@@ -77,9 +77,7 @@ pub(super) fn read_blocks(
                 wake.by(until);
                 break;
             }
-            queue.waiting.pop_front();
-            queue.reading.push(request);
-            queue.served_at = now.0;
+            queue.read_first(now.0);
             in_flight += u64::from(request.len);
             blocks.push(request);
         }

@@ -35,10 +35,9 @@ pub(super) fn send_blocks(
             continue;
         };
         // Cancelled or choked meanwhile: then it is not in the list any more.
-        let Some(at) = queue.reading.iter().position(|reading| *reading == block) else {
+        if !queue.take_read(&block) {
             continue;
-        };
-        queue.reading.swap_remove(at);
+        }
         match result {
             Ok(payload) => {
                 queue.unsent_bytes += payload.len() as u64;

@@ -1,7 +1,7 @@
 //! Decides which pieces a super-seed shows to whom.
 //!
 //! Reads:   `Peers`, `RemoteHave`, `Availability`, `Traffic`
-//! Writes:  `SuperSeeding`
+//! Writes:  `SuperSeeding` (what of it arrived, `receive` says)
 //! Emits:   haves
 //! Cadence: when a peer joins or gets a piece, and every second while there are peers
 //! Spec:    BEP 16

@@ -3,14 +3,14 @@
 use core::time::Duration;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{Bitfield, EngineTime, PeerKey};
+use dunlin_base::{EngineTime, PeerKey};
 use dunlin_components::peer::{Hello, PeerTraffic, RemoteHave};
-use dunlin_components::torrent::{Availability, Content, Peers, Shown, SuperSeeding, Traffic};
+use dunlin_components::torrent::{Availability, Content, Peers, SuperSeeding, Traffic};
 use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
-use super::policy::{Spread, has_spread};
+use super::policy::{choose, has_spread};
 
 /// Time without payload after which the rule costs more than it saves.
 const IDLE: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub(super) fn show_pieces(
         };
         let (content, peers, availability, traffic, mut seeding) = row;
         let seeding = &mut *seeding;
-        seeding.shown.retain(|peer, _| peers.0.contains_key(peer));
+        seeding.retain(|peer| peers.0.contains_key(&peer));
         if peers.0.is_empty() {
             seeding.look_at = EngineTime::START;
             continue;
@@ -61,28 +61,22 @@ pub(super) fn show_pieces(
         }
         let row = |peer: &PeerKey| remotes.get(*peers.0.get(peer)?).ok();
         let due = due(seeding, content, peers, availability, row, idle);
-        if due.is_empty() {
-            continue;
-        }
-        let pieces = content.0.geometry().piece_count();
-        let has = |peer, piece| row(&peer).is_some_and(|row| row.1.bits.has(piece));
-        let mut spread = Spread::new(availability, pieces, &seeding.shown, has);
+        let mut new_from = 0;
         for peer in due {
             let Some((_, remote, traffic)) = row(&peer) else {
                 continue;
             };
-            let before = seeding.shown.get(&peer).map(|shown| &shown.pieces);
-            let Some(piece) = spread.choose(&remote.bits, before, idle) else {
-                continue;
-            };
-            let shown = seeding.shown.entry(peer).or_insert_with(|| Shown {
-                pieces: Bitfield::empty(pieces),
-                last: piece,
-                up_at_last: 0,
-            });
-            shown.pieces.set(piece);
-            shown.last = piece;
-            shown.up_at_last = traffic.up.total_bytes();
+            let under_way = seeding.shown(peer).map(|shown| &shown.under_way);
+            let piece = choose(
+                availability,
+                seeding,
+                &remote.bits,
+                under_way,
+                idle,
+                &mut new_from,
+            );
+            let Some(piece) = piece else { continue };
+            seeding.show(peer, piece, traffic.up.total_bytes());
             let message = Message::Have(piece.0);
             outbox.0.net.push(NetCommand::Send { peer, message });
         }
@@ -110,7 +104,7 @@ fn due<'a>(
         if !is_known || remote.bits.is_full() {
             return false;
         }
-        let Some(shown) = seeding.shown.get(peer) else {
+        let Some(shown) = seeding.shown(*peer) else {
             return true;
         };
         let said = remote.bits.has(shown.last);

@@ -5,7 +5,8 @@ use dunlin_components::node::Node;
 use dunlin_components::peer::{Remote, Strikes};
 use dunlin_components::piece::{Blocks, Parole, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Content, Lifecycle, NodeOf, Peers, SuspectBlock, Suspects, Traffic, Wanted,
+    ActivePieces, Content, FreeBlocks, Lifecycle, NodeOf, Peers, SuspectBlock, Suspects, Traffic,
+    Wanted,
 };
 use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::disk::DiskCommand;
@@ -112,6 +113,9 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
     // Fetch it anew, from one peer alone.
     if let Some(mut blocks) = world.get_mut::<Blocks>(piece) {
         blocks.reset();
+    }
+    if let Some(mut free) = world.get_mut::<FreeBlocks>(torrent) {
+        free.note(verdict.piece, true);
     }
     if let Some(mut state) = world.get_mut::<PieceState>(piece) {
         *state = PieceState::Fetching;

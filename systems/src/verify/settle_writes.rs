@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{PieceIndex, TorrentKey};
 use dunlin_components::piece::{PieceState, Unwritten};
-use dunlin_components::torrent::{ActivePieces, Commit, Deadlines, Have, Wanted};
+use dunlin_components::torrent::{ActivePieces, Commit, Have, Wanted};
 use dunlin_components::world::{PortOutbox, RoutedEvents, TorrentIndex, Work};
 use dunlin_port::disk::DiskEvent;
 use dunlin_port::snapshot::SessionEvent;
@@ -53,9 +53,6 @@ fn written(world: &mut World, torrent: TorrentKey, piece: PieceIndex) {
     if !have.0.set(piece) {
         // A check found it while this copy was on its way.
         return recover(world, entity);
-    }
-    if let Some(mut deadlines) = world.get_mut::<Deadlines>(entity) {
-        deadlines.0.retain(|waiting| *waiting != piece);
     }
     if let Some(mut commit) = world.get_mut::<Commit>(entity) {
         commit.dirty = true;
