@@ -77,11 +77,11 @@ impl PeerIndex {
         Some(&mut page.rows[place])
     }
 
-    /// Notes that a peer was heard, if it is there.
-    pub fn hear(&mut self, peer: PeerKey, now: EngineTime) {
-        if let Some(row) = self.row_mut(peer) {
-            row.heard_at = now;
-        }
+    /// Notes that a peer was heard, if it is there; its entity.
+    pub fn hear(&mut self, peer: PeerKey, now: EngineTime) -> Option<Entity> {
+        let row = self.row_mut(peer)?;
+        row.heard_at = now;
+        row.entity
     }
 
     /// When a peer was last heard: when it was inserted, if not since.
@@ -184,8 +184,9 @@ mod tests {
         }
         assert_eq!((index.len(), index.get(b)), (3, Some(row(2))));
         assert_eq!(index.heard_at(b), EngineTime::from_secs(2));
-        index.hear(b, EngineTime::from_secs(9));
-        index.hear(PeerKey::incoming(9999), EngineTime::from_secs(9));
+        assert_eq!(index.hear(b, EngineTime::from_secs(9)), Some(row(2)));
+        let nobody = PeerKey::incoming(9999);
+        assert_eq!(index.hear(nobody, EngineTime::from_secs(9)), None);
         assert_eq!(index.heard_at(b), EngineTime::from_secs(9));
         assert_eq!(index.heard_at(a), EngineTime::from_secs(1));
         assert!(index.iter().map(|(peer, _)| peer).eq([a, c, b]));

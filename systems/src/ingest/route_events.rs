@@ -20,7 +20,10 @@ pub(super) fn route_events(
 ) {
     let count = inbox.0.net.len().min(INGEST_EVENTS_PER_TICK_MAX);
     for event in inbox.0.net.drain(..count) {
-        if let NetEvent::Message { peer, .. } | NetEvent::Block { peer, .. } = &event {
+        // Who reads a message notes that its sender was heard, since he looks for its row anyway.
+        if let NetEvent::Message { peer, message } = &event
+            && !is_read(message)
+        {
             index.hear(*peer, now.0);
         }
         route_net(&mut routed, event);
@@ -68,6 +71,16 @@ fn route_net(routed: &mut RoutedEvents, event: NetEvent) {
     }
 }
 
+/// Whether anything follows from a message. A suggestion (BEP 6) is a hint that our own order outweighs;
+/// the DHT port (BEP 5) has no reader in this engine; keep-alives and unknown messages only show that the
+/// peer lives.
+const fn is_read(message: &Message) -> bool {
+    !matches!(
+        message,
+        Message::SuggestPiece(_) | Message::Port(_) | Message::KeepAlive | Message::Unknown(_)
+    )
+}
+
 fn route_message(routed: &mut RoutedEvents, peer: PeerKey, message: Message) {
     match message {
         Message::Choke => routed.chokes.push((peer, ChokeFamily::Choke)),
@@ -87,8 +100,7 @@ fn route_message(routed: &mut RoutedEvents, peer: PeerKey, message: Message) {
                 .extensions
                 .push((peer, ExtensionFamily { id, payload }));
         }
-        // A suggestion (BEP 6) is a hint that our own order outweighs; the DHT port (BEP 5) has
-        // no reader in this engine; keep-alives and unknown messages only show that the peer lives.
+        // See `is_read`.
         Message::SuggestPiece(_) | Message::Port(_) | Message::KeepAlive | Message::Unknown(_) => {}
     }
 }

@@ -9,11 +9,17 @@ use dunlin_components::peer::{
 use dunlin_components::torrent::{
     Availability, Have, NodeOf, PickOrder, SuperSeeding, Torrent, Wanted,
 };
-use dunlin_components::world::{HaveFamily, PeerIndex, RoutedEvents, Work};
+use dunlin_components::world::{HaveFamily, Now, PeerIndex, RoutedEvents, Work};
 
 const TOO_EARLY: &str = "told too much, too early, of its pieces";
 
-type PeerFlags<'a> = (&'a AmInterested, &'a PeerChoking, &'a AllowedFast);
+type PeerRow<'a> = (
+    &'a PeerOf,
+    &'a mut RemoteHave,
+    &'a AmInterested,
+    &'a PeerChoking,
+    &'a AllowedFast,
+);
 type TorrentRow<'a> = (
     &'a NodeOf,
     &'a Have,
@@ -26,21 +32,21 @@ type TorrentRow<'a> = (
 /// Most messages are single haves of pieces that nothing follows from: what only others need is asked
 /// for when they come.
 pub(super) fn apply_haves(
-    index: Res<'_, PeerIndex>,
+    now: Res<'_, Now>,
+    mut index: ResMut<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
-    mut peers: Query<'_, '_, (&PeerOf, &mut RemoteHave)>,
-    flags: Query<'_, '_, PeerFlags<'_>>,
+    mut peers: Query<'_, '_, PeerRow<'_>>,
     mut early: Query<'_, '_, &mut EarlyHaves>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
     keys: Query<'_, '_, &Torrent>,
     mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
     for (peer, event) in routed.haves.drain(..) {
-        let Some(entity) = index.get(peer) else {
+        let Some(entity) = index.hear(peer, now.0) else {
             continue;
         };
-        let Ok((of, mut remote)) = peers.get_mut(entity) else {
+        let Ok((of, mut remote, interested, choking, allowed)) = peers.get_mut(entity) else {
             continue;
         };
         let Ok((node, have, wanted, availability, order, shows)) = torrents.get_mut(of.0) else {
@@ -65,24 +71,21 @@ pub(super) fn apply_haves(
         let change = apply(&mut remote, event, counted);
         if let Some(mut seeding) = shows {
             match change {
-                Ok(Change::One(piece)) => seeding.arrived(peer, piece),
+                Ok(Change::One(piece, _)) => seeding.arrived(peer, piece),
                 Ok(Change::Many) => seeding.arrived_all(peer, &remote.bits),
                 Ok(Change::Nothing) | Err(_) => {}
             }
         }
         match change {
             Ok(Change::Nothing) => {}
-            Ok(Change::One(piece)) => {
-                if wanted.0.has(piece)
-                    && !have.0.has(piece)
-                    && let Ok((interested, choking, allowed)) = flags.get(entity)
-                {
+            Ok(Change::One(piece, to_pick)) => {
+                if to_pick || wanted.0.has(piece) && !have.0.has(piece) {
                     // Most haves come from peers of whom we want something already and who choke
                     // us: then nothing follows.
                     if !interested.0 {
                         work.interest.insert(peer);
                     }
-                    if !choking.0 || allowed.to_us.contains(&piece) {
+                    if !choking.0 || allowed.gives(&remote.bits, &have.0) {
                         work.pick.insert(peer);
                     }
                 } else if remote.bits.is_full() {
@@ -111,9 +114,10 @@ struct Counted<'a, 'w, 's> {
 }
 
 impl Counted<'_, '_, '_> {
-    fn add(&mut self, piece: PieceIndex) {
+    /// One copy more; says whether the piece is one that we have to pick yet.
+    fn add(&mut self, piece: PieceIndex) -> bool {
         let Some(availability) = &mut self.availability else {
-            return;
+            return false;
         };
         availability.add(piece);
         let copies = availability.partial(piece);
@@ -122,7 +126,9 @@ impl Counted<'_, '_, '_> {
             && let Ok(mut luck) = self.nodes.get_mut(self.node)
         {
             order.set_copies(piece, copies, &mut luck.pick);
+            return true;
         }
+        false
     }
 
     /// A peer that was counted by pieces has everything now.
@@ -143,7 +149,8 @@ impl Counted<'_, '_, '_> {
 
 enum Change {
     Nothing,
-    One(PieceIndex),
+    /// And whether it is known already that we have it to pick.
+    One(PieceIndex, bool),
     Many,
 }
 
@@ -184,7 +191,7 @@ fn apply(
         counted.promote(&Bitfield::empty(len));
         remote.counted_as_seed = counted.availability.is_some();
     } else {
-        bits.iter().for_each(|piece| counted.add(piece));
+        bits.iter().for_each(|piece| _ = counted.add(piece));
     }
     remote.bits = bits;
     Ok(Change::Many)
@@ -198,12 +205,14 @@ fn have_one(
     if remote.bits.has(piece) {
         return Change::Nothing;
     }
-    if remote.bits.count() + 1 == remote.bits.len() && counted.availability.is_some() {
+    let to_pick = if remote.bits.count() + 1 == remote.bits.len() && counted.availability.is_some()
+    {
         counted.promote(&remote.bits);
         remote.counted_as_seed = true;
+        false
     } else {
-        counted.add(piece);
-    }
+        counted.add(piece)
+    };
     remote.bits.set(piece);
-    Change::One(piece)
+    Change::One(piece, to_pick)
 }

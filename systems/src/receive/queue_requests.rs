@@ -25,7 +25,8 @@ type PeerRow<'a> = (&'a PeerOf, &'a AmChoking, &'a mut UploadQueue);
 type ChokedRow<'a> = (&'a Remote, &'a AllowedFast, Option<&'a RemoteHave>);
 
 pub(super) fn queue_requests(
-    index: Res<'_, PeerIndex>,
+    now: Res<'_, Now>,
+    mut index: ResMut<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
     mut outbox: ResMut<'_, PortOutbox>,
@@ -37,7 +38,7 @@ pub(super) fn queue_requests(
     mut guests: Guests<'_, '_>,
 ) {
     for (peer, event) in routed.requests.drain(..) {
-        let Some(entity) = index.get(peer) else {
+        let Some(entity) = index.hear(peer, now.0) else {
             continue;
         };
         match event {

@@ -6,7 +6,9 @@ use dunlin_components::node::{Luck, Rules};
 use dunlin_components::peer::{Extensions, PeerOf, REQUESTS_UNSAID, Remote, RemoteHave, Requests};
 use dunlin_components::torrent::NodeOf;
 use dunlin_components::torrent::{Availability, Candidates, PickOrder};
-use dunlin_components::world::{ExtensionFamily, MetadataFamily, PeerIndex, RoutedEvents, Work};
+use dunlin_components::world::{
+    ExtensionFamily, MetadataFamily, Now, PeerIndex, RoutedEvents, Work,
+};
 use dunlin_protocol::wire::extension::{
     DontHave, EXTENSION_HANDSHAKE_ID, ExtensionHandshake, UploadOnly,
 };
@@ -28,7 +30,8 @@ type TorrentRow<'a> = (
 );
 
 pub(super) fn read_extensions(
-    index: Res<'_, PeerIndex>,
+    now: Res<'_, Now>,
+    mut index: ResMut<'_, PeerIndex>,
     mut routed: ResMut<'_, RoutedEvents>,
     mut work: ResMut<'_, Work>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
@@ -42,7 +45,7 @@ pub(super) fn read_extensions(
     } = &mut *routed;
     for (peer, ExtensionFamily { id, payload }) in events.drain(..) {
         let row = index
-            .get(peer)
+            .hear(peer, now.0)
             .and_then(|entity| peers.get_mut(entity).ok());
         let Some((of, at, mut extensions, mut remote, mut requests)) = row else {
             continue;

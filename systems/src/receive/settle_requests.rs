@@ -26,7 +26,7 @@ type TorrentRow<'a> = (&'a Content, &'a ActivePieces, &'a mut Traffic);
 /// The tables that answers touch. What only the seldom ones need is apart from what every block needs.
 #[derive(bevy_ecs::system::SystemParam)]
 pub(super) struct Tables<'w, 's> {
-    index: Res<'w, PeerIndex>,
+    index: ResMut<'w, PeerIndex>,
     peers: Query<'w, 's, PeerRow<'static>>,
     chokes: Query<'w, 's, (&'static mut PeerChoking, &'static mut AllowedFast)>,
     hellos: Query<'w, 's, &'static Hello>,
@@ -47,7 +47,7 @@ pub(super) fn settle_requests(
     mut tables: Tables<'_, '_>,
 ) {
     for (peer, event) in routed.chokes.drain(..) {
-        let Some(entity) = tables.index.get(peer) else {
+        let Some(entity) = tables.index.hear(peer, now.0) else {
             continue;
         };
         match event {
