@@ -117,6 +117,7 @@ impl Bitfield {
 
     /// The bits from `64 * at` on, the first one in the highest bit; zeros behind the end.
     #[must_use]
+    #[inline]
     pub fn word(&self, at: u32) -> u64 {
         let rest = self.bytes.get(at as usize * 8..).unwrap_or_default();
         match rest.first_chunk() {

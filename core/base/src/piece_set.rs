@@ -63,6 +63,7 @@ impl PieceSet {
 
     /// The pieces from `64 * at` on, the first one in the highest bit; none behind the end.
     #[must_use]
+    #[inline]
     pub fn word(&self, at: u32) -> u64 {
         if at < self.word_count() {
             self.words[at as usize]
@@ -153,6 +154,7 @@ impl PieceSet {
 }
 
 /// The first bit from `from` on that is set.
+#[inline]
 fn next_one(words: &[u64], from: u32) -> Option<u32> {
     let at = from / WORD_BITS;
     let first = words.get(at as usize)? & from_bit(from);
