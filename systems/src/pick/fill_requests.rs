@@ -7,6 +7,7 @@ use dunlin_components::node::{Luck, NodeBuckets, Rules};
 use dunlin_components::peer::{
     AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
+use dunlin_components::piece::Blocks;
 use dunlin_components::torrent::{
     ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder,
     Selection, TorrentBuckets,
@@ -15,7 +16,7 @@ use dunlin_components::world::{MemoryBudget, Now, PeerIndex, PortOutbox, Wake, W
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
-use super::active::{Opened, PieceRows, has_block, take_block};
+use super::active::{Opened, PieceRows, Room, room, take_block};
 use super::policy::{Offer, choose, partials_max};
 use crate::receive::request_of;
 
@@ -153,6 +154,7 @@ impl Tables<'_, '_> {
             opened,
             rows: &mut self.pieces,
             budget: &mut self.budget,
+            narrow: false,
             commands: &mut self.commands,
         };
         while requests.room() > 0 {
@@ -208,6 +210,8 @@ struct Motion<'a, 'w, 's> {
     opened: &'a mut Opened,
     rows: &'a mut PieceRows<'w, 's>,
     budget: &'a mut MemoryBudget,
+    /// Whether a piece in motion has something for the peer but no memory.
+    narrow: bool,
     commands: &'a mut Commands<'w, 's>,
 }
 
@@ -250,7 +254,10 @@ impl Motion<'_, '_, '_> {
         if !rarer_first {
             new = choose(self.order, offer, luck);
         }
-        let piece = new.ok_or(End::Exhausted)?;
+        let piece = new.ok_or(match self.narrow {
+            true => End::NoMemory,
+            false => End::Exhausted,
+        })?;
         self.open(piece)?;
         self.take(piece, peer).ok_or(End::Exhausted)
     }
@@ -259,13 +266,13 @@ impl Motion<'_, '_, '_> {
     fn may_open_more(&self) -> bool {
         let in_motion = self.active.0.len() as u32;
         in_motion < partials_max(self.peers, self.order.count())
-            && self.budget.admits(self.content.0.geometry().piece_bytes())
+            && (self.budget).admits(self.content.0.geometry().block_count(PieceIndex(0)))
     }
 
     /// The piece in motion that a peer can add to: the first one, or, where rarity decides, the rarest
     /// of the most wanted, unless `new` comes before it. A peer that has something rare is not to spend its time on what others have too.
     fn best_in_motion(
-        &self,
+        &mut self,
         peer: PeerKey,
         offer: &Offer<'_>,
         new: Option<PieceIndex>,
@@ -280,9 +287,12 @@ impl Motion<'_, '_, '_> {
             if bound.is_none_or(|bound| place.0 <= bound)
                 && best.is_none_or(|best| place < best)
                 && offer.admits(piece)
-                && has_block(self.opened, self.rows, entity, peer)
             {
-                best = Some(place);
+                match room(self.opened, self.rows, self.budget, entity, peer) {
+                    Room::Some => best = Some(place),
+                    Room::NoMemory => self.narrow = true,
+                    Room::None => {}
+                }
             }
         }
         best.map(|(_, piece)| piece)
@@ -290,26 +300,23 @@ impl Motion<'_, '_, '_> {
 
     fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {
         let entity = *self.active.0.get(&piece)?;
-        Some((piece, take_block(self.opened, self.rows, entity, peer)?))
+        let block = take_block(self.opened, self.rows, self.budget, entity, peer)?;
+        Some((piece, block))
     }
 
     fn open(&mut self, piece: PieceIndex) -> Result<(), End> {
-        let geometry = self.content.0.geometry();
-        let len = geometry.piece_len(piece);
-        if !self.budget.admits(len) {
-            return Err(End::NoMemory);
-        }
+        let blocks = self.content.0.geometry().block_count(piece);
+        let window = self.budget.reserve(blocks).ok_or(End::NoMemory)?;
         let removed = self.order.remove(piece);
         assert!(removed, "only a piece of the order is opened");
         if self.order.count() == 0 {
             tracing::debug!(info_hash = %self.content.0.info_hash(), "endgame begins");
         }
         self.order.last_opened = Some(piece);
-        self.budget.bytes += u64::from(len);
         let entity = self.commands.spawn_empty().id();
         self.active.0.insert(piece, entity);
         self.opened
-            .open(entity, self.torrent, piece, geometry.block_count(piece));
+            .open(entity, self.torrent, piece, Blocks::new(blocks, window));
         Ok(())
     }
 }

@@ -9,7 +9,6 @@
 
 mod active;
 mod fill_requests;
-mod free_memory;
 pub(crate) mod policy;
 mod size_pipelines;
 mod tell_interest;
@@ -32,7 +31,6 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
             size_pipelines::size_pipelines,
             time_out_requests::time_out_requests,
             fill_requests::fill_requests,
-            free_memory::free_memory,
         )
             .chain()
             .in_set(TickSet::Pick),
