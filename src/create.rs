@@ -1,5 +1,7 @@
 //! Makes a torrent of what is on disk.
 
+mod listing;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -15,6 +17,8 @@ use dunlin_hash::{Sha1Lanes, sha1_striped};
 use dunlin_protocol::metainfo::{
     FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
 };
+
+use listing::{Listing, Source};
 
 /// Files that one thread keeps open: the pieces that it reads side by side may each be of another.
 const OPEN_FILES_MAX: usize = 2 * Sha1Lanes::MAX;
@@ -64,7 +68,7 @@ pub enum CreateError {
         /// What the system said.
         source: io::Error,
     },
-    /// A file became shorter while it was read.
+    /// A file became shorter or longer while it was read.
     #[error("{path} changed while it was hashed; try again when nothing writes to it", path = path.display())]
     Changed {
         /// Which one.
@@ -96,6 +100,12 @@ pub enum CreateError {
     /// A device, a socket or a pipe has no length and no end.
     #[error("{path} is neither a file nor a folder; only these can be shared", path = path.display())]
     NoFile {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A file of the system's own has content that its length does not tell of.
+    #[error("{path} is said to be empty and can be read; only files with a length can be shared", path = path.display())]
+    NoLength {
         /// Which one.
         path: PathBuf,
     },
@@ -197,7 +207,9 @@ pub fn create(
             if bytes > TORRENT_FILE_BYTES_MAX {
                 return Err(CreateError::TooLarge { path, bytes });
             }
-            hash_all(&listing.files, &geometry, progress)?
+            let hashes = hash_all(&listing.files, &geometry, progress)?;
+            refuse_changed(&listing.files)?;
+            hashes
         }
         // The builder says it in its own words.
         Err(_) => Vec::new(),
@@ -209,6 +221,17 @@ pub fn create(
         root,
         left_out: listing.left_out,
     })
+}
+
+/// Refuses files whose length is not what it was: what was hashed is a moment that is gone.
+fn refuse_changed(sources: &[Source]) -> Result<(), CreateError> {
+    for Source { path, length, .. } in sources {
+        let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
+        if metadata.len() != *length {
+            return Err(CreateError::Changed { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what could not be found again under the name that the torrent would have for it.
@@ -254,90 +277,6 @@ fn read_error(path: &Path, source: io::Error) -> CreateError {
     CreateError::Read {
         path: path.to_path_buf(),
         source,
-    }
-}
-
-/// A file on disk and its place in the torrent.
-struct Source {
-    path: PathBuf,
-    names: Vec<String>,
-    length: u64,
-    offset: u64,
-}
-
-/// What a path holds.
-#[derive(Default)]
-struct Listing {
-    files: Vec<Source>,
-    left_out: Vec<PathBuf>,
-}
-
-impl Listing {
-    fn of(path: &Path) -> Result<Self, CreateError> {
-        let mut listing = Self::default();
-        let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
-        if metadata.is_dir() {
-            listing.walk(path, &mut Vec::new())?;
-        } else if metadata.is_file() {
-            listing.push(path.to_path_buf(), Vec::new(), metadata.len());
-        } else {
-            return Err(CreateError::NoFile {
-                path: path.to_path_buf(),
-            });
-        }
-        if listing.files.is_empty() {
-            return Err(CreateError::Empty {
-                path: path.to_path_buf(),
-            });
-        }
-        Ok(listing)
-    }
-
-    fn push(&mut self, path: PathBuf, names: Vec<String>, length: u64) {
-        let offset = self
-            .files
-            .last()
-            .map_or(0, |last| last.offset + last.length);
-        self.files.push(Source {
-            path,
-            names,
-            length,
-            offset,
-        });
-    }
-
-    fn walk(&mut self, folder: &Path, names: &mut Vec<String>) -> Result<(), CreateError> {
-        if names.len() >= DIRECTORY_DEPTH_MAX {
-            return Err(CreateError::TooDeep {
-                path: folder.to_path_buf(),
-            });
-        }
-        let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
-        let mut entries: Vec<_> = entries
-            .collect::<Result<_, _>>()
-            .map_err(|source| read_error(folder, source))?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let path = entry.path();
-            let metadata = entry
-                .metadata()
-                .map_err(|source| read_error(&path, source))?;
-            if !metadata.is_dir() && !metadata.is_file() {
-                self.left_out.push(path);
-                continue;
-            }
-            let Ok(name) = entry.file_name().into_string() else {
-                return Err(CreateError::Name { path });
-            };
-            names.push(name);
-            if metadata.is_dir() {
-                self.walk(&path, names)?;
-            } else {
-                self.push(path, names.clone(), metadata.len());
-            }
-            names.pop();
-        }
-        Ok(())
     }
 }
 

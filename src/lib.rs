@@ -9,8 +9,8 @@ mod session;
 
 pub use create::{CreateError, CreateOptions, Created, create};
 pub use session::{
-    AddError, Ended, NewTorrent, NotRestored, RestoreError, Session, SessionSettings, StartError,
-    StopError, Subscription, TorrentFileError, read_torrent,
+    AddError, BlocksMemory, Ended, NewTorrent, NotRestored, RestoreError, Session, SessionSettings,
+    StartError, StopError, Subscription, TorrentFileError, read_torrent,
 };
 
 pub use dunlin_base::{InfoHash, PeerId, TorrentKey};

@@ -369,6 +369,10 @@ fn bad_input_ends_with_1_and_its_place() {
             &["create", "/dev/zero", "-o", "x.torrent"],
             &["/dev/zero", "neither a file nor a folder"],
         ),
+        (
+            &["create", "/proc/self/mem", "-o", "x.torrent"],
+            &["/mem", "only files with a length can be shared"],
+        ),
     ];
     for (args, words) in dash {
         desk.run(args).assert_refused(1, words);

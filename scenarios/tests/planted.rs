@@ -1,5 +1,5 @@
-//! Goal: the fault campaign finds bugs. Method: one is planted in each of picking, choking and
-//! verification; a few seeds must be enough to see it, and the same seeds survive without it.
+//! Goal: the fault campaign finds bugs. Method: one is planted in each of picking, choking,
+//! verification and spilling; a few seeds must be enough to see it, and the same seeds survive without it.
 
 use dunlin_scenarios::fuzz::fuzz;
 use dunlin_systems::planted::{Bug, plant};
@@ -13,6 +13,7 @@ fn a_planted_bug_is_found() {
         (Bug::Picking, "not complete in time"),
         (Bug::Choking, "was told of our choking"),
         (Bug::Verification, "claims what is not on its disk"),
+        (Bug::Spilling, "claims what is not on its disk"),
     ];
     for (bug, sign) in signs {
         plant(Some(bug));

@@ -48,8 +48,9 @@ impl VerifyArgs {
     pub(crate) fn run(self, _global: &Global) -> Outcome {
         let metainfo = torrent_file::read(&self.file)?;
         let files = open(&metainfo.info, self.dir)?;
-        let good = hash(&files, &metainfo)?;
+        let mut good = hash(&files, &metainfo)?;
         let stat = files.stat().map_err(Failure::failed)?;
+        drop_lost(&mut good, files.layout(), &stat.files);
         let found = Found::new(&metainfo.info, files.layout(), &stat.files, &good);
         match self.json {
             true => print(found.to_json())?,
@@ -264,6 +265,17 @@ impl Fault {
     }
 }
 
+/// Takes out what was good when it was hashed and is not there any more: somebody deletes meanwhile.
+fn drop_lost(good: &mut Bitfield, layout: &FileLayout, stat: &[Option<FileStat>]) {
+    let lost: Vec<_> = good
+        .iter()
+        .filter(|piece| !is_there(layout, stat, *piece))
+        .collect();
+    for piece in lost {
+        good.clear(piece);
+    }
+}
+
 /// Whether every byte of a piece is on disk, good or not.
 fn is_there(layout: &FileLayout, stat: &[Option<FileStat>], piece: PieceIndex) -> bool {
     let geometry = layout.geometry();
@@ -313,6 +325,38 @@ fn runs_text(pieces: &[PieceIndex]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Three pieces in two files, all of them good when they were hashed.
+    #[test]
+    fn what_is_deleted_meanwhile_is_not_good() {
+        let geometry = dunlin_base::Geometry::new(45_000, 16_384).unwrap();
+        let file = |path: &str, length| dunlin_storage::FileSpec {
+            path: path.into(),
+            length,
+            pad: false,
+            executable: false,
+            symlink: None,
+        };
+        let files = vec![file("a", 20_000), file("b", 25_000)];
+        let layout = FileLayout::new(files, geometry).unwrap();
+        let stat = |len| {
+            Some(FileStat {
+                len,
+                mtime_nanos: 0,
+            })
+        };
+        for (stats, left) in [
+            ([stat(20_000), stat(25_000)], vec![0, 1, 2]),
+            ([stat(20_000), None], vec![0]),
+            ([None, stat(25_000)], vec![2]),
+            ([stat(20_000), stat(24_999)], vec![0, 1]),
+        ] {
+            let mut good = Bitfield::full(3);
+            drop_lost(&mut good, &layout, &stats);
+            let good: Vec<u32> = good.iter().map(|piece| piece.0).collect();
+            assert_eq!(good, left, "{stats:?}");
+        }
+    }
 
     #[test]
     fn neighbours_are_joined() {

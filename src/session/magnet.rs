@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use dunlin_base::{InfoHash, TorrentKey};
-use dunlin_port::BlockPool;
 use dunlin_port::user::{AddMagnet, FilePriority, MagnetFiles, UserCommand};
 use dunlin_protocol::metainfo::{Info, Metainfo};
 use dunlin_storage::ResumeDb;
@@ -113,31 +112,20 @@ const fn priority(wanted: bool) -> FilePriority {
 /// Where metadata goes that came from peers.
 pub(super) struct Archive {
     resume: Option<Arc<ResumeDb>>,
-    pool: BlockPool,
-    slack_bytes: usize,
     storing: Vec<JoinHandle<()>>,
 }
 
 impl Archive {
-    pub(super) const fn new(
-        resume: Option<Arc<ResumeDb>>,
-        pool: BlockPool,
-        slack_bytes: usize,
-    ) -> Self {
+    pub(super) const fn new(resume: Option<Arc<ResumeDb>>) -> Self {
         Self {
             resume,
-            pool,
-            slack_bytes,
             storing: Vec::new(),
         }
     }
 
-    /// Keeps a torrent's metadata for the next session, and makes room for its pieces. The engine's
+    /// Keeps a torrent's metadata for the next session. The engine's
     /// thread does not wait for the disk; should it fail, the next session asks peers again.
     pub(super) fn keep(&mut self, info: &Arc<Info>, tiers: Vec<Vec<String>>) {
-        // However small the pool, one piece must become whole.
-        let piece_bytes = info.geometry().piece_bytes() as usize;
-        self.pool.ensure_capacity(piece_bytes + self.slack_bytes);
         let Some(resume) = self.resume.clone() else {
             return;
         };

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dunlin_base::{InfoHash, NodeKey, TorrentKey};
+use dunlin_base::{BLOCK_BYTES, InfoHash, NodeKey, TorrentKey};
 use dunlin_net::real::Wake;
 use dunlin_port::BlockPool;
 use dunlin_port::config::{Config, ConfigError, EngineConfig, PickStrategy};
@@ -57,6 +57,17 @@ pub struct SessionSettings {
     pub record: Option<PathBuf>,
 }
 
+/// What blocks on their way from peers to the disk take: a part of `network.memory`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlocksMemory {
+    /// Now.
+    pub bytes: u64,
+    /// At most at any time so far.
+    pub bytes_peak: u64,
+    /// What they may take.
+    pub bytes_max: u64,
+}
+
 /// A running engine. It stops when it is dropped; [`Session::stop`] does so with a word to the
 /// trackers and says how it went.
 ///
@@ -88,8 +99,6 @@ pub struct Session {
     shared: Arc<Shared>,
     listen_addrs: Vec<SocketAddr>,
     pool: BlockPool,
-    /// Buffers for what is no piece that is being put together.
-    slack_bytes: usize,
     resume: Option<Arc<ResumeDb>>,
     config: Mutex<EngineConfig>,
 }
@@ -227,9 +236,6 @@ impl Session {
         new: NewTorrent,
     ) -> Result<(), Ended> {
         let (info, by_link) = (Arc::clone(&metainfo.info), new.by_link);
-        // However small the pool, one piece must become whole.
-        let piece_bytes = info.geometry().piece_bytes() as usize;
-        self.pool.ensure_capacity(piece_bytes + self.slack_bytes);
         let root = self.shared.registry().share(&new.root);
         let config = self.config();
         let add = AddTorrent {
@@ -253,6 +259,17 @@ impl Session {
             self.shared.subscribers.tell(vec![came]);
         }
         self.tell(UserCommand::Add(Box::new(add)))
+    }
+
+    /// What blocks on their way from peers to the disk take, and may take.
+    #[must_use]
+    pub fn blocks_memory(&self) -> BlocksMemory {
+        let bytes = |blocks: usize| blocks as u64 * u64::from(BLOCK_BYTES);
+        BlocksMemory {
+            bytes: bytes(self.pool.in_use()),
+            bytes_peak: bytes(self.pool.in_use_max()),
+            bytes_max: bytes(self.pool.capacity()),
+        }
     }
 
     /// The key of a torrent of this session.

@@ -102,7 +102,7 @@ impl Session {
             shared: Arc::clone(&shared),
             outbox: Outbox::default(),
             stop_by: None,
-            archive: Archive::new(resume.clone(), pool.clone(), memory.slack_bytes),
+            archive: Archive::new(resume.clone()),
         };
         let subscribers = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -119,7 +119,6 @@ impl Session {
             shared,
             listen_addrs,
             pool,
-            slack_bytes: memory.slack_bytes,
             resume,
             config: Mutex::new(config.engine),
         })

@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::*;
+use dunlin_port::config::ByteSize;
+
 use crate::{Check, CreateOptions, Created, SessionEvent, create};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn settings(state_dir: Option<&Path>) -> SessionSettings {
     let mut config = Config::default();
@@ -19,16 +21,21 @@ fn settings(state_dir: Option<&Path>) -> SessionSettings {
 }
 
 fn payload(folder: &Path, bytes: usize) -> Created {
+    payload_in_pieces(folder, bytes, None)
+}
+
+fn payload_in_pieces(folder: &Path, bytes: usize, piece_bytes: Option<u32>) -> Created {
     let path = folder.join("payload.bin");
     let content: Vec<u8> = (0..bytes as u32)
         .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
         .take(bytes)
         .collect();
     std::fs::write(&path, content).unwrap();
-    create(&path, &CreateOptions::default(), |_, _| {
-        ControlFlow::Continue(())
-    })
-    .unwrap()
+    let options = CreateOptions {
+        piece_bytes,
+        ..CreateOptions::default()
+    };
+    create(&path, &options, |_, _| ControlFlow::Continue(())).unwrap()
 }
 
 fn wait_for(events: &Subscription, mut wanted: impl FnMut(&SessionEvent) -> bool) {
@@ -76,6 +83,60 @@ fn a_transfer_over_loopback_and_its_resume() {
         &events,
         |event| matches!(event, SessionEvent::Opened { have_pieces, checked_pieces: 0, .. } if *have_pieces == view.pieces),
     );
+}
+
+/// Three pieces of 64 MiB, the last one shorter, with 24 MiB for all that there is.
+#[test]
+fn pieces_that_are_longer_than_the_memory_are_downloaded_within_it() {
+    const PIECE: u32 = 64 << 20;
+    const BYTES: usize = 2 * PIECE as usize + 5_000_000;
+    let folders = [(); 4].map(|()| tempfile::tempdir().unwrap());
+    let [source, target, state, tapes] = folders.each_ref().map(tempfile::TempDir::path);
+    let made = payload_in_pieces(source, BYTES, Some(PIECE));
+    let seeder = Session::start(settings(None)).unwrap();
+    let seeding = NewTorrent::new(made.metainfo.clone(), &made.root).check(Check::Trusted);
+    seeder.add(seeding).unwrap();
+
+    let mut small = settings(Some(state));
+    small.config.network.memory = ByteSize(24 << 20);
+    let tape = tapes.join("get.rec");
+    small.record = Some(tape.clone());
+    let getter = Session::start(small).unwrap();
+    let events = getter.subscribe();
+    let new = NewTorrent::new(made.metainfo.clone(), target);
+    let torrent = getter
+        .add(new.peers(seeder.listen_addrs().to_vec()))
+        .unwrap();
+    wait_for(&events, |event| {
+        *event == SessionEvent::Completed { torrent }
+    });
+    let memory = getter.blocks_memory();
+    assert_eq!(getter.snapshot().unwrap().torrents[0].have_pieces, 3);
+    getter.stop(PATIENCE).unwrap();
+    // Of the 24 MiB, the program takes 12, and blocks on their way to peers a quarter of the rest.
+    assert_eq!(memory.bytes_max, 9 << 20);
+    assert!(memory.bytes_peak <= memory.bytes_max, "{memory:?}");
+    let file = |folder: &Path| std::fs::read(folder.join("payload.bin")).unwrap();
+    assert!(file(source) == file(target));
+
+    // It is remembered, and what was recorded of it plays.
+    let again = Session::start(settings(Some(state))).unwrap();
+    let events = again.subscribe();
+    again.restore().unwrap();
+    wait_for(&events, |event| {
+        matches!(
+            event,
+            SessionEvent::Opened {
+                have_pieces: 3,
+                checked_pieces: 0,
+                ..
+            }
+        )
+    });
+    let tape = std::fs::File::open(&tape).unwrap();
+    let go_on = &mut |_: &_| ControlFlow::Continue(());
+    let replayed = dunlin_scenarios::recording::replay(tape, go_on).unwrap();
+    assert_eq!((replayed.mismatch, replayed.cut_at), (None, None));
 }
 
 #[test]

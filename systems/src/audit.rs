@@ -10,7 +10,7 @@ use dunlin_base::limits::{
     CANDIDATES_MAX, METADATA_COPIES_BYTES_MAX, METADATA_REQUESTS_OUT_MAX, PEER_REQUESTS_IN_MAX,
     PEER_REQUESTS_OUT_MAX,
 };
-use dunlin_base::{BlockIndex, PeerKey, PieceIndex};
+use dunlin_base::{BLOCK_BYTES, BlockIndex, PeerKey, PieceIndex};
 use dunlin_components::node::{Connections, Node, Rules};
 use dunlin_components::peer::{
     AllowedFast, AmChoking, ChokeTold, EarlyHaves, Hello, MetadataRequests, Peer, PeerOf, Phase,
@@ -238,18 +238,14 @@ fn same_priority(order: Option<&PickOrder>) -> bool {
     order.is_some_and(|order| order.iter().all(|piece| order.is_of_top_priority(piece)))
 }
 
-/// The budget is what the pieces in motion take, each of which is in its torrent's map.
+/// The budget is what the pieces in motion may take, each of which is in its torrent's map and takes
+/// no more.
 fn check_memory(world: &mut World) {
     let mut sum = 0;
-    let mut longest = 0;
-    let mut pieces = world.query::<(Entity, &Piece, &PieceOf)>();
-    for (entity, piece, of) in pieces.iter(world) {
-        let content = world
-            .get::<Content>(of.0)
-            .expect("a piece in motion has a torrent");
-        let len = u64::from(content.0.geometry().piece_len(piece.0));
-        sum += len;
-        longest = longest.max(len);
+    let mut pieces = world.query::<(Entity, &Piece, &PieceOf, &Blocks, &PieceState)>();
+    for (entity, piece, of, blocks, state) in pieces.iter(world) {
+        sum += u64::from(blocks.window()) * u64::from(BLOCK_BYTES);
+        check_blocks(piece.0, blocks, *state);
         let active = world
             .get::<ActivePieces>(of.0)
             .and_then(|active| active.0.get(&piece.0));
@@ -261,9 +257,34 @@ fn check_memory(world: &mut World) {
         "the budget is what pieces in motion take"
     );
     assert!(
-        sum <= budget.bytes_max.max(longest),
+        sum <= budget.bytes_max.max(BLOCK_BYTES.into()),
         "{sum} bytes are in motion"
     );
+}
+
+/// Blocks are in memory within the window of their piece alone.
+fn check_blocks(piece: PieceIndex, blocks: &Blocks, state: PieceState) {
+    let (mut in_memory, mut held, mut away) = (0, 0, 0);
+    for block in (0..blocks.len()).map(BlockIndex) {
+        match blocks.state(block) {
+            BlockState::Free | BlockState::Filed { .. } => {}
+            BlockState::Requested(_) => held += 1,
+            BlockState::Arrived { payload, .. } => {
+                held += 1;
+                in_memory += u32::from(payload.is_some());
+                away += u32::from(payload.is_none());
+            }
+        }
+    }
+    assert!(
+        held == blocks.held() && held <= blocks.window(),
+        "{held} blocks of {piece:?} are asked for or here: {blocks:?}"
+    );
+    if state == PieceState::Fetching || blocks.is_spilled() {
+        let out = blocks.spill().map_or(0, |spill| spill.blocks);
+        assert_eq!(away, out, "blocks of {piece:?} on their way into the file");
+        assert_eq!(in_memory, blocks.in_memory(), "blocks of {piece:?}");
+    }
 }
 
 /// Every outstanding request is noted at its block, and every note is an outstanding request.

@@ -61,7 +61,7 @@ impl Engine {
         world.init_resource::<Sweep>();
         world.insert_resource(MemoryBudget {
             bytes_max: memory_bytes,
-            bytes: 0,
+            ..MemoryBudget::default()
         });
         Self {
             world,

@@ -25,6 +25,7 @@ pub mod planted;
 mod receive;
 pub mod schedule;
 mod serve;
+mod spill;
 mod super_seed;
 #[cfg(test)]
 mod swarm;

@@ -12,6 +12,8 @@ pub enum Bug {
     Choking = 2,
     /// A piece of one block is good whatever its hash.
     Verification = 3,
+    /// A piece of which a part was spilled is good whatever its hash.
+    Spilling = 4,
 }
 
 static PLANTED: AtomicU8 = AtomicU8::new(0);

@@ -26,6 +26,8 @@ pub enum TickSet {
     Choke,
     /// Fills request queues.
     Pick,
+    /// Moves blocks out of memory.
+    Spill,
     /// Asks several peers for the last blocks.
     Endgame,
     /// Answers requests.
@@ -57,6 +59,7 @@ pub fn build() -> Schedule {
             Set::Show,
             Set::Choke,
             Set::Pick,
+            Set::Spill,
             Set::Endgame,
             Set::Serve,
             Set::Emit,
@@ -74,6 +77,7 @@ pub fn build() -> Schedule {
         crate::super_seed::plugin,
         crate::choke::plugin,
         crate::pick::plugin,
+        crate::spill::plugin,
         crate::endgame::plugin,
         crate::serve::plugin,
         crate::emit::plugin,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerId, PeerKey, PieceIndex, TorrentKey};
 use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation};
-use dunlin_port::disk::{Check, DiskCommand};
+use dunlin_port::disk::{Check, DiskCommand, Totals};
 use dunlin_port::hash::HashJob;
 use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
 use dunlin_port::snapshot::SessionEvent;
@@ -109,6 +109,10 @@ pub(crate) struct Swarm {
     pub(crate) closed: BTreeSet<PeerKey>,
     /// What each torrent committed last.
     pub(crate) committed: BTreeMap<TorrentKey, Bitfield>,
+    /// Every spill.
+    pub(crate) spilled: Vec<(TorrentKey, PieceIndex)>,
+    /// Torrents whose disk cannot be read to hash what was spilled.
+    pub(crate) unreadable: BTreeSet<TorrentKey>,
     disks: BTreeMap<TorrentKey, Disk>,
     addresses: BTreeMap<SocketAddr, NodeKey>,
     ends: BTreeMap<PeerKey, (PeerKey, NodeKey)>,
@@ -155,6 +159,8 @@ impl Swarm {
             wire: Vec::new(),
             announces: Vec::new(),
             committed: BTreeMap::new(),
+            spilled: Vec::new(),
+            unreadable: BTreeSet::new(),
             disks: BTreeMap::new(),
             addresses: BTreeMap::new(),
             ends: BTreeMap::new(),
@@ -207,6 +213,7 @@ impl Swarm {
                 info: sample.info.clone(),
                 data,
                 have,
+                totals: Totals::default(),
             },
         );
         let mut add = AddTorrent {

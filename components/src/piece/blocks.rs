@@ -1,10 +1,14 @@
 //! The blocks of a piece in motion: who is asked for each, who sent it, and its payload.
 
+mod spill;
+
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::Component;
 use dunlin_base::{BlockIndex, PeerKey};
 use dunlin_port::BlockBuffer;
+
+pub use spill::Spill;
 
 /// Most peers that are asked for one block at a time (endgame).
 pub const HOLDERS_MAX: usize = 3;
@@ -86,8 +90,13 @@ pub enum BlockState {
     Arrived {
         /// Who sent it.
         from: PeerKey,
-        /// Its payload; taken while the piece is hashed or written.
+        /// Its payload; taken while the piece is hashed or written, or this block alone is.
         payload: Option<BlockBuffer>,
+    },
+    /// It is in its place in the file, unverified.
+    Filed {
+        /// Who sent it.
+        from: PeerKey,
     },
 }
 
@@ -98,6 +107,7 @@ impl Hash for BlockState {
             Self::Free => 0_u8.hash(state),
             Self::Requested(holders) => (1_u8, holders).hash(state),
             Self::Arrived { from, payload } => (2_u8, from, payload.is_some()).hash(state),
+            Self::Filed { from } => (3_u8, from).hash(state),
         }
     }
 }
@@ -108,27 +118,38 @@ pub struct Blocks {
     blocks: Box<[BlockState]>,
     free: u32,
     arrived: u32,
+    /// Of those that arrived, blocks that are in the file.
+    filed: u32,
     /// No block before this one is free.
     free_from: u32,
+    /// Blocks that may be asked for or in memory at a time: what the memory budget counts.
+    window: u32,
+    /// Blocks on their way into the file.
+    spill: Option<Spill>,
 }
 
 /// Where to begin to look for a free block follows from the rest.
 impl Hash for Blocks {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.blocks, self.free, self.arrived).hash(state);
+        (self.window, self.spill).hash(state);
     }
 }
 
 impl Blocks {
-    /// `count` blocks that nobody is asked for.
+    /// `count` blocks that nobody is asked for, of which `window` may be asked for or in memory at
+    /// a time.
     #[must_use]
-    pub fn new(count: u32) -> Self {
+    pub fn new(count: u32, window: u32) -> Self {
         let blocks = (0..count).map(|_| BlockState::Free).collect();
         Self {
             blocks,
             free: count,
             arrived: 0,
+            filed: 0,
             free_from: 0,
+            window,
+            spill: None,
         }
     }
 
@@ -188,7 +209,7 @@ impl Blocks {
     /// here, the peer is asked already, or enough others are).
     pub fn request(&mut self, block: BlockIndex, peer: PeerKey) -> bool {
         match &mut self.blocks[block.0 as usize] {
-            BlockState::Arrived { .. } => false,
+            BlockState::Arrived { .. } | BlockState::Filed { .. } => false,
             BlockState::Requested(holders) => holders.add(peer),
             free @ BlockState::Free => {
                 let mut holders = Holders::default();
@@ -236,7 +257,7 @@ impl Blocks {
         let state = &mut self.blocks[block.0 as usize];
         let (mut others, mut was_free) = (Holders::default(), false);
         match state {
-            BlockState::Arrived { .. } => return Err(payload),
+            BlockState::Arrived { .. } | BlockState::Filed { .. } => return Err(payload),
             BlockState::Free => was_free = true,
             BlockState::Requested(holders) => others = *holders,
         }
@@ -268,7 +289,7 @@ impl Blocks {
             .iter_mut()
             .filter_map(|block| match block {
                 BlockState::Arrived { payload, .. } => payload.take(),
-                BlockState::Free | BlockState::Requested(_) => None,
+                BlockState::Free | BlockState::Requested(_) | BlockState::Filed { .. } => None,
             })
             .collect();
         assert_eq!(payloads.len(), self.blocks.len(), "payloads are taken once");
@@ -278,14 +299,14 @@ impl Blocks {
     /// Who sent each block, in order; `None` where it is not here.
     pub fn senders(&self) -> impl Iterator<Item = Option<PeerKey>> + '_ {
         self.blocks.iter().map(|block| match block {
-            BlockState::Arrived { from, .. } => Some(*from),
+            BlockState::Arrived { from, .. } | BlockState::Filed { from } => Some(*from),
             BlockState::Free | BlockState::Requested(_) => None,
         })
     }
 
-    /// Forgets everything: the piece is fetched anew.
+    /// Forgets all blocks: the piece is fetched anew, in the memory that it has.
     pub fn reset(&mut self) {
-        *self = Self::new(self.len());
+        *self = Self::new(self.len(), self.window);
     }
 }
 
@@ -304,7 +325,7 @@ mod tests {
 
     #[test]
     fn counts_follow_every_change() {
-        let mut blocks = Blocks::new(2);
+        let mut blocks = Blocks::new(2, 2);
         assert!(blocks.request(BlockIndex(0), A) && blocks.request(BlockIndex(0), B));
         assert!(!blocks.request(BlockIndex(0), A), "asked already");
         assert_eq!(

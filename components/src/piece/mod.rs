@@ -6,7 +6,7 @@ use bevy_ecs::prelude::{Component, Entity};
 use dunlin_base::PieceIndex;
 use dunlin_port::BlockBuffer;
 
-pub use blocks::{BlockState, Blocks, HOLDERS_MAX, Holders};
+pub use blocks::{BlockState, Blocks, HOLDERS_MAX, Holders, Spill};
 
 /// What makes an entity a piece in motion.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -37,6 +37,8 @@ pub struct RoutedEvents {
     pub closed: Vec<(PeerKey, CloseReason)>,
     /// Files that opened, closed, moved, or failed.
     pub files: Vec<DiskEvent>,
+    /// Parts of pieces that were spilled, or not, or could not be read again.
+    pub spills: Vec<DiskEvent>,
     /// Pieces that were written, or not.
     pub writes: Vec<DiskEvent>,
     /// Blocks that were read, or not.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::Resource;
-use dunlin_base::{EngineTime, NodeKey, PeerKey, PieceIndex, TorrentKey};
+use dunlin_base::{BLOCK_BYTES, EngineTime, NodeKey, PeerKey, PieceIndex, TorrentKey};
 use dunlin_port::disk::DiskErrorKind;
 
 use super::PeerList;
@@ -43,6 +43,8 @@ pub struct Work {
     pub interest: PeerList,
     /// Pieces whose last block has come.
     pub whole: Vec<(TorrentKey, PieceIndex)>,
+    /// Pieces that have more blocks in memory than are good for those to come.
+    pub crowded: Vec<(TorrentKey, PieceIndex)>,
     /// Pieces that are on disk since this tick, to be told to all peers.
     pub have: Vec<(TorrentKey, PieceIndex)>,
     /// Super-seeding torrents that may have a piece to show.
@@ -90,6 +92,7 @@ impl Work {
         ];
         let lists = [
             self.whole.is_empty(),
+            self.crowded.is_empty(),
             self.have.is_empty(),
             self.unreadable.is_empty(),
         ];
@@ -108,23 +111,64 @@ impl Work {
 pub struct Starved {
     /// When it was last asked for something.
     pub asked_at: EngineTime,
-    /// Length of the piece that it would be asked for, bytes.
-    pub piece_bytes: u32,
+    /// Blocks that the budget has to [admit](MemoryBudget::admits); 0 when it waits for room in the
+    /// windows of pieces in motion.
+    pub blocks: u32,
 }
 
-/// Memory for pieces in motion, in bytes. Near the budget no new piece is opened.
-#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// Memory for pieces in motion, in bytes. Near the budget no new piece is opened, and blocks of those
+/// in motion are written to their files early.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MemoryBudget {
     /// What pieces in motion may take.
     pub bytes_max: u64,
-    /// What they take: full lengths, from the first request until the piece is written.
+    /// What they may take at present: the windows of all of them, in whole blocks.
     pub bytes: u64,
+    /// Spills that were begun.
+    pub spills: u64,
 }
 
 impl MemoryBudget {
-    /// Whether a piece of `len` bytes may be opened. One always may, however long.
+    /// Of so many blocks that are to come, how many may be asked for or in memory at a time: all, up
+    /// to half of the budget, so that a long piece can be fetched while another one is written.
     #[must_use]
-    pub const fn admits(&self, len: u32) -> bool {
-        self.bytes == 0 || self.bytes + len as u64 <= self.bytes_max
+    pub const fn window(&self, blocks: u32) -> u32 {
+        let half = self.bytes_max / 2 / BLOCK_BYTES as u64;
+        match (half as usize, blocks as usize) {
+            (0, _) => 1,
+            (half, blocks) if half < blocks => half as u32,
+            _ => blocks,
+        }
     }
+
+    /// Whether so many blocks that are to come may have their window. One piece always may.
+    #[must_use]
+    pub const fn admits(&self, blocks: u32) -> bool {
+        self.bytes == 0 || self.bytes + bytes_of(self.window(blocks)) <= self.bytes_max
+    }
+
+    /// Takes the window of so many blocks that are to come; `None` when there is no memory for it.
+    pub const fn reserve(&mut self, blocks: u32) -> Option<u32> {
+        if !self.admits(blocks) {
+            return None;
+        }
+        let window = self.window(blocks);
+        self.bytes += bytes_of(window);
+        Some(window)
+    }
+
+    /// Takes a window, or a part of it, back.
+    ///
+    /// # Panics
+    /// When it is more than is reserved.
+    pub const fn release(&mut self, window: u32) {
+        let bytes = bytes_of(window);
+        assert!(self.bytes >= bytes, "memory is given back once");
+        self.bytes -= bytes;
+    }
+}
+
+/// What a window takes.
+const fn bytes_of(window: u32) -> u64 {
+    window as u64 * BLOCK_BYTES as u64
 }

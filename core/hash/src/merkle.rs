@@ -97,6 +97,15 @@ fn hash_pair(pair: &[Sha256Digest; 2]) -> Sha256Digest {
     sha256(pair.as_flattened())
 }
 
+/// The nodes above a layer of even length, hashed side by side.
+fn hash_level(layer: &[Sha256Digest]) -> Vec<Sha256Digest> {
+    let pairs = layer.as_chunks::<2>().0.iter();
+    let pairs: Vec<[&[u8]; 1]> = pairs.map(|pair| [pair.as_flattened()]).collect();
+    let mut level = vec![ZERO_LEAF; pairs.len()];
+    sha256_batch(&pairs, &mut level);
+    level
+}
+
 /// The top of a subtree whose lowest layer is `layer`, continued with `padding` to `width`.
 fn climb(layer: &[Sha256Digest], padding: Sha256Digest, width: usize) -> Sha256Digest {
     assert!(
@@ -114,7 +123,7 @@ fn climb(layer: &[Sha256Digest], padding: Sha256Digest, width: usize) -> Sha256D
         if layer.len() % 2 == 1 {
             layer.push(padding);
         }
-        layer = layer.as_chunks().0.iter().map(hash_pair).collect();
+        layer = hash_level(&layer);
         padding = hash_pair(&[padding, padding]);
     }
     layer[0]

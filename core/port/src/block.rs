@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dunlin_base::BLOCK_BYTES;
 
@@ -22,13 +21,14 @@ pub struct BlockPool {
 
 struct Shared {
     free: Mutex<Free>,
-    capacity: AtomicUsize,
+    capacity: usize,
 }
 
 #[derive(Default)]
 struct Free {
     blocks: Vec<Block>,
     out: usize,
+    out_max: usize,
 }
 
 impl BlockPool {
@@ -40,7 +40,7 @@ impl BlockPool {
         Self {
             shared: Arc::new(Shared {
                 free: Mutex::default(),
-                capacity: AtomicUsize::new(capacity),
+                capacity,
             }),
         }
     }
@@ -55,15 +55,12 @@ impl BlockPool {
             len <= BYTES,
             "a block has at most {BYTES} bytes, asked for {len}"
         );
-        let mut free = self
-            .shared
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free();
         if free.out >= self.capacity() {
             return None;
         }
         free.out += 1;
+        free.out_max = free.out_max.max(free.out);
         let block = free.blocks.pop();
         drop(free);
         let block = block.unwrap_or_else(|| Box::new([0; BYTES]));
@@ -79,25 +76,24 @@ impl BlockPool {
     /// Buffers that are out.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.shared
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .out
+        self.free().out
     }
 
     /// Most buffers that can be out at a time.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.shared.capacity.load(Ordering::Relaxed)
+        self.shared.capacity
     }
 
-    /// Lets at least `bytes` (rounded up to whole blocks) be out at a time from now on: a single
-    /// piece that is larger than the pool could never become whole.
-    pub fn ensure_capacity(&self, bytes: usize) {
-        self.shared
-            .capacity
-            .fetch_max(bytes.div_ceil(BYTES), Ordering::Relaxed);
+    /// Most buffers that ever were out at a time.
+    #[must_use]
+    pub fn in_use_max(&self) -> usize {
+        self.free().out_max
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        let free = self.shared.free.lock();
+        free.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -205,7 +201,7 @@ impl Drop for BlockBuffer {
         let mut free = pool.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.out -= 1;
         // Keep what a burst needed for the next one, but at most half of the capacity.
-        if free.blocks.len() * 2 <= pool.capacity.load(Ordering::Relaxed) {
+        if free.blocks.len() * 2 <= pool.capacity {
             free.blocks.extend(block.take());
         }
     }
@@ -233,7 +229,7 @@ mod tests {
         first.truncate(4);
         assert_eq!(&*first, b"0123");
         drop(first);
-        assert_eq!(pool.in_use(), 0);
+        assert_eq!((pool.in_use(), pool.in_use_max()), (0, 2));
     }
 
     #[test]
@@ -243,15 +239,5 @@ mod tests {
         block.truncate(7);
         assert_eq!((block.len(), &*block), (7, &[][..]));
         assert_eq!(BlockPool::new(BYTES).take(7).unwrap().mark(), None);
-    }
-
-    #[test]
-    fn a_pool_grows_when_told_and_never_shrinks() {
-        let pool = BlockPool::new(2 * BYTES);
-        pool.ensure_capacity(2 * BYTES + 1);
-        assert_eq!(pool.capacity(), 3);
-        pool.ensure_capacity(BYTES);
-        let out: Vec<_> = std::iter::from_fn(|| pool.take(BYTES)).collect();
-        assert_eq!(out.len(), 3);
     }
 }

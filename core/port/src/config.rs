@@ -48,8 +48,9 @@ pub struct NetworkConfig {
     /// Seconds after which a connection attempt is given up. Default 10, range 1 to 120.
     pub connect_timeout_secs: u64,
     /// Memory that the program may take while it transfers: blocks in motion get what the program
-    /// itself ([`Self::PROGRAM_BYTES`]) leaves. Default 64 MiB, at least 16 MiB. One piece is always
-    /// put together, however long, and thousands of torrents or connections come on top.
+    /// itself ([`Self::PROGRAM_BYTES`]) leaves. Default 64 MiB, at least 16 MiB. Of
+    /// pieces that are too long for it, and of those that nobody goes on with, parts are written to
+    /// their files before they are verified. Thousands of torrents or connections come on top.
     pub memory: ByteSize,
 }
 

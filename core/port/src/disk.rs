@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dunlin_base::{Bitfield, PeerKey, PieceIndex, TorrentKey};
+use dunlin_base::{Bitfield, BlockIndex, PeerKey, PieceIndex, TorrentKey};
 use dunlin_protocol::metainfo::Info;
 use dunlin_protocol::wire::BlockRequest;
 
 use crate::BlockBuffer;
 use crate::config::Preallocation;
+use crate::hash::HashDone;
 
 /// What the engine asks of the disk. Commands of one torrent are carried out so that a command
 /// sees the effects of those before it.
@@ -39,6 +40,30 @@ pub enum DiskCommand {
         piece: PieceIndex,
         /// Its blocks, in order.
         blocks: Vec<BlockBuffer>,
+    },
+    /// Write some blocks of a piece in motion, unverified, to make room in memory; answer
+    /// [`DiskEvent::Spilled`] or [`DiskEvent::SpillFailed`].
+    Spill {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece.
+        piece: PieceIndex,
+        /// The number by which the answer is known.
+        spill: u64,
+        /// The blocks with their payload, in order.
+        blocks: Vec<(BlockIndex, BlockBuffer)>,
+    },
+    /// Hash a piece all of which was spilled, from its files; answer [`DiskEvent::Hashed`] or
+    /// [`DiskEvent::HashFailed`].
+    Hash {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece.
+        piece: PieceIndex,
+        /// The hash that the torrent says it has.
+        expected: [u8; 20],
+        /// Whether block digests are wanted even of a good piece, to compare with an earlier bad copy.
+        digest_blocks: bool,
     },
     /// Read blocks that a peer asked for, answer one [`DiskEvent::Read`] for each.
     Read {
@@ -157,6 +182,37 @@ pub enum DiskEvent {
         piece: PieceIndex,
         /// Its blocks, in order.
         blocks: Vec<BlockBuffer>,
+        /// Why.
+        error: DiskError,
+    },
+    /// A spill is in its files (not flushed yet).
+    Spilled {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece.
+        piece: PieceIndex,
+        /// Which spill.
+        spill: u64,
+    },
+    /// A spill could not be written; its blocks are lost.
+    SpillFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece.
+        piece: PieceIndex,
+        /// Which spill.
+        spill: u64,
+        /// Why.
+        error: DiskError,
+    },
+    /// The verdict on a piece that was spilled; it has no blocks to give back.
+    Hashed(HashDone),
+    /// A piece that was spilled could not be read again.
+    HashFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece.
+        piece: PieceIndex,
         /// Why.
         error: DiskError,
     },

@@ -176,6 +176,10 @@ impl Storage for MemoryFiles {
         Ok(Flushed::new(self.torrent, ranges))
     }
 
+    fn note_good(&self, offset: u64, len: u64) {
+        self.state().pending.insert(offset..offset + len);
+    }
+
     fn flush_all(&self) -> Result<Flushed, StorageError> {
         let mut flushed = self.flush()?;
         let mut ranges = self.state().durable.written.clone();

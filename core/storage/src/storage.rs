@@ -56,6 +56,11 @@ pub trait Storage: Send + Sync {
     /// fetch them in a row. A hint: nothing is told of what cannot be read.
     fn will_read(&self, _offset: u64, _len: u64) {}
 
+    /// Counts `len` bytes from `offset` as written now: they are good by their hash, and parts of them
+    /// were written so early that a flush before that has vouched for them. The next flush vouches
+    /// for all of them. Not to be called while another flush runs.
+    fn note_good(&self, offset: u64, len: u64);
+
     /// Makes everything durable that was written before the call and since the last flush, and
     /// vouches for it.
     ///

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_base::{Bitfield, TorrentKey};
+use dunlin_base::{Bitfield, BlockIndex, PieceIndex, TorrentKey};
 use dunlin_port::BlockBuffer;
 use dunlin_port::disk::{DiskCommand, DiskEvent, Totals};
+
+use super::hash::judge_marks;
 
 /// What a torrent's disk knows.
 struct Row {
     have: Bitfield,
     totals: Totals,
+    /// The marks of blocks that were spilled, of pieces that were not hashed since.
+    spilled: BTreeMap<PieceIndex, BTreeMap<BlockIndex, u32>>,
 }
 
 /// The disks of all torrents.
@@ -34,6 +38,7 @@ impl Disks {
                 let row = self.rows.entry(torrent).or_insert_with(|| Row {
                     have: placed.unwrap_or_else(|| Bitfield::empty(pieces)),
                     totals: Totals::default(),
+                    spilled: BTreeMap::new(),
                 });
                 opened(torrent, row)
             }
@@ -46,6 +51,44 @@ impl Disks {
                     row.have.set(piece);
                 }
                 DiskEvent::Written { torrent, piece }
+            }
+            DiskCommand::Spill {
+                torrent,
+                piece,
+                spill,
+                blocks,
+            } => {
+                if let Some(row) = self.rows.get_mut(&torrent) {
+                    let marks = row.spilled.entry(piece).or_default();
+                    let mark = |payload: &BlockBuffer| payload.mark().unwrap_or(u32::MAX);
+                    marks.extend(
+                        blocks
+                            .iter()
+                            .map(|(block, payload)| (*block, mark(payload))),
+                    );
+                }
+                DiskEvent::Spilled {
+                    torrent,
+                    piece,
+                    spill,
+                }
+            }
+            DiskCommand::Hash {
+                torrent,
+                piece,
+                digest_blocks,
+                ..
+            } => {
+                let row = self.rows.get_mut(&torrent);
+                let marks = row.and_then(|row| row.spilled.remove(&piece));
+                let marks: Vec<u32> = marks.unwrap_or_default().into_values().collect();
+                let done = judge_marks((torrent, piece), &marks, digest_blocks);
+                if done.good
+                    && let Some(row) = self.rows.get_mut(&torrent)
+                {
+                    row.have.set(piece);
+                }
+                DiskEvent::Hashed(done)
             }
             DiskCommand::Read {
                 torrent,

@@ -1,29 +1,39 @@
 //! Hashers that judge declared payloads by their marks.
 
-use dunlin_port::BlockBuffer;
+use dunlin_base::{PieceIndex, TorrentKey};
 use dunlin_port::hash::{HashDone, HashJob};
 
 /// A piece is good when every block of it is declared to be right.
 pub(super) fn judge(job: HashJob) -> HashDone {
-    let good = job.blocks.iter().all(|block| block.mark() == Some(0));
-    let digests = if job.digest_blocks || !good {
-        job.blocks.iter().map(digest).collect()
-    } else {
-        Vec::new()
-    };
+    let mark = |block: &dunlin_port::BlockBuffer| block.mark().unwrap_or(u32::MAX);
+    let marks: Vec<u32> = job.blocks.iter().map(mark).collect();
     HashDone {
-        torrent: job.torrent,
-        piece: job.piece,
         blocks: job.blocks,
+        ..judge_marks((job.torrent, job.piece), &marks, job.digest_blocks)
+    }
+}
+
+/// As above, of the marks of all blocks of a piece.
+pub(super) fn judge_marks(
+    (torrent, piece): (TorrentKey, PieceIndex),
+    marks: &[u32],
+    digest_blocks: bool,
+) -> HashDone {
+    let good = marks.iter().all(|mark| *mark == 0);
+    let wanted = digest_blocks || !good;
+    let digests = marks.iter().filter(|_| wanted).map(|mark| digest(*mark));
+    HashDone {
+        torrent,
+        piece,
+        blocks: Vec::new(),
         good,
-        block_digests: digests,
+        block_digests: digests.collect(),
     }
 }
 
 /// Equal for equal marks and for nothing else.
-fn digest(block: &BlockBuffer) -> [u8; 20] {
+fn digest(mark: u32) -> [u8; 20] {
     let mut digest = [0; 20];
-    let mark = block.mark().unwrap_or(u32::MAX);
     digest[..4].copy_from_slice(&mark.to_be_bytes());
     digest
 }

@@ -36,6 +36,8 @@ pub struct Survived {
     pub bans: u64,
     /// Times that a torrent was stopped by its disk.
     pub stops: u64,
+    /// Times that blocks of a piece left memory before it was whole.
+    pub spills: u64,
     /// Digest of all tables after every tick.
     pub digest: u64,
 }
@@ -49,6 +51,7 @@ impl Survived {
         self.hash_failures += other.hash_failures;
         self.bans += other.bans;
         self.stops += other.stops;
+        self.spills += other.spills;
         self.mix(other.digest);
     }
 

@@ -174,7 +174,7 @@ fn node(luck: &mut RngStream) -> NodePlan {
         complete: false,
         by_link: luck.below(4) == 0,
         config,
-        memory_bytes: [70_000, 300_000, 64 << 20][luck.below(3) as usize],
+        memory_bytes: [20_000, 70_000, 300_000, 64 << 20][luck.below(4) as usize],
         starts_at: EngineTime::START + Duration::from_millis(luck.below(8000)),
     }
 }

@@ -10,7 +10,14 @@ fn swarms_survive_hard_times() {
         all.add(&survived);
     }
     // Times that are not hard show nothing.
-    for count in [all.troubles, all.hash_failures, all.bans, all.stops] {
+    let seen = [
+        all.troubles,
+        all.hash_failures,
+        all.bans,
+        all.stops,
+        all.spills,
+    ];
+    for count in seen {
         assert!(count > 0, "{all:?}");
     }
 }

@@ -11,7 +11,7 @@ use dunlin_net::sim::addr_of;
 use dunlin_net::sim::bytes::BytePorts;
 use dunlin_port::Outbox;
 use dunlin_port::config::{ByteSize, Preallocation};
-use dunlin_port::disk::Check;
+use dunlin_port::disk::{Check, DiskCommand};
 use dunlin_port::net::NetCommand;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::{
@@ -380,6 +380,8 @@ impl World {
                 process.stopped |= event == SessionEvent::Stopped;
                 self.survived.hear(&event);
             }
+            let spills = |command: &&DiskCommand| matches!(command, DiskCommand::Spill { .. });
+            self.survived.spills += outbox.disk.iter().filter(spills).count() as u64;
             self.ports.carry_out(node, &mut outbox);
             *engine.outbox() = outbox;
             let unsent = engine.unsent();

@@ -100,6 +100,10 @@ choices! {
         6 => Moved { torrent, root, error },
         7 => ClosedFiles { torrent },
         8 => Failed { torrent, error },
+        9 => Spilled { torrent, piece, spill },
+        10 => SpillFailed { torrent, piece, spill, error },
+        11 => Hashed(done),
+        12 => HashFailed { torrent, piece, error },
     }
     DiskErrorKind {
         0 => Full,

@@ -70,7 +70,7 @@ impl FuzzArgs {
             print(json!({
                 "first": self.first, "seeds": self.seeds, "failed": failed, "ticks": all.ticks,
                 "troubles": all.troubles, "hash_failures": all.hash_failures, "bans": all.bans,
-                "stops": all.stops, "virtual_s": virtual_s, "digest": digest,
+                "stops": all.stops, "spills": all.spills, "virtual_s": virtual_s, "digest": digest,
                 "wall_s": wall_s,
             }))?;
         } else {
@@ -81,7 +81,7 @@ impl FuzzArgs {
                 ))?;
             }
             print(format_args!(
-                "{}, {} failed; {}, {}, {}, {}, {}; {virtual_s:.0} s of virtual time in \
+                "{}, {} failed; {}, {}, {}, {}, {}, {}; {virtual_s:.0} s of virtual time in \
                  {wall_s:.1} s, digest {digest}",
                 count(self.seeds, "seed"),
                 failed.len(),
@@ -90,6 +90,7 @@ impl FuzzArgs {
                 count(all.hash_failures, "bad piece"),
                 count(all.bans, "ban"),
                 count(all.stops, "stop"),
+                count(all.spills, "spill"),
             ))?;
         }
         Ok(match failed.is_empty() {

@@ -31,9 +31,14 @@ pub(super) fn route_events(
     if !inbox.0.net.is_empty() {
         wake.by(now.0);
     }
-    for event in inbox.0.disk.drain(..) {
+    let inbox = &mut inbox.0;
+    for event in inbox.disk.drain(..) {
         match event {
             DiskEvent::Written { .. } | DiskEvent::WriteFailed { .. } => routed.writes.push(event),
+            DiskEvent::Spilled { .. }
+            | DiskEvent::SpillFailed { .. }
+            | DiskEvent::HashFailed { .. } => routed.spills.push(event),
+            DiskEvent::Hashed(verdict) => inbox.hash.push_back(verdict),
             DiskEvent::Read { .. } => routed.reads.push(event),
             DiskEvent::Checking { .. }
             | DiskEvent::Opened { .. }

@@ -61,7 +61,13 @@ fn settle(world: &mut World, event: DiskEvent) {
         }
         DiskEvent::ClosedFiles { torrent } => closed(world, torrent),
         DiskEvent::Failed { torrent, error } => failed(world, torrent, &error),
-        DiskEvent::Written { .. } | DiskEvent::WriteFailed { .. } | DiskEvent::Read { .. } => {
+        DiskEvent::Written { .. }
+        | DiskEvent::WriteFailed { .. }
+        | DiskEvent::Spilled { .. }
+        | DiskEvent::SpillFailed { .. }
+        | DiskEvent::Hashed(_)
+        | DiskEvent::HashFailed { .. }
+        | DiskEvent::Read { .. } => {
             unreachable!("only events of whole torrents are routed here")
         }
     }
@@ -106,8 +112,9 @@ fn opened(
     if let Some(mut row) = world.get_mut::<Have>(entity) {
         row.0 = have;
     }
+    // Opened once more in this run, the disk remembers what came in it too.
     if let Some(mut traffic) = world.get_mut::<Traffic>(entity)
-        && traffic.earlier == Totals::default()
+        && traffic.totals() == Totals::default()
     {
         traffic.earlier = totals;
     }

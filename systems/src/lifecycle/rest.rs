@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{PieceIndex, TorrentKey};
+use dunlin_base::{BlockIndex, PieceIndex, TorrentKey};
 use dunlin_components::node::{Node, Rules};
 use dunlin_components::peer::Requests;
-use dunlin_components::piece::{Piece, PieceState};
+use dunlin_components::piece::{Blocks, Piece, PieceState};
 use dunlin_components::torrent::{
     ActivePieces, Availability, Candidates, Commit, Content, FreeBlocks, Have, Lifecycle, NodeOf,
-    Peers, SuperSeeding, SwarmHash, Torrent, Trackers, Wanted,
+    Peers, SuperSeeding, SwarmHash, Torrent, Trackers, Traffic, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
@@ -149,7 +149,7 @@ fn discard_pieces(world: &mut World, entity: Entity) {
             Some(&Piece(index)),
             "the map points at its pieces"
         );
-        close_piece(world, entity, index, piece);
+        discard_piece(world, entity, index, piece);
     }
     if any {
         super::select::apply_selection(world, entity);
@@ -182,6 +182,25 @@ pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, pie
             }
         }));
     }
+    discard_piece(world, torrent, index, piece);
+}
+
+/// Takes a piece out of motion that is not whole, or whose blocks are lost: they came for nothing.
+pub(crate) fn discard_piece(world: &mut World, torrent: Entity, index: PieceIndex, piece: Entity) {
+    let geometry = world
+        .get::<Content>(torrent)
+        .map(|content| *content.0.geometry());
+    if let (Some(geometry), Some(blocks)) = (geometry, world.get::<Blocks>(piece)) {
+        let arrived = blocks
+            .senders()
+            .zip(0..)
+            .filter(|(sender, _)| sender.is_some());
+        let lens = arrived.map(|(_, block)| geometry.block_len(index, BlockIndex(block)));
+        let bytes: u64 = lens.map(u64::from).sum();
+        if let Some(mut traffic) = world.get_mut::<Traffic>(torrent) {
+            traffic.wasted_bytes += bytes;
+        }
+    }
     close_piece(world, torrent, index, piece);
 }
 
@@ -208,9 +227,7 @@ pub(super) fn give_up_unwanted(world: &mut World, entity: Entity) {
 
 /// Takes a piece out of motion and gives its memory back.
 pub(crate) fn close_piece(world: &mut World, torrent: Entity, index: PieceIndex, piece: Entity) {
-    let len = world
-        .get::<Content>(torrent)
-        .map_or(0, |content| content.0.geometry().piece_len(index));
+    let window = world.get::<Blocks>(piece).map_or(0, Blocks::window);
     if let Some(mut active) = world.get_mut::<ActivePieces>(torrent) {
         active.0.remove(&index);
     }
@@ -218,9 +235,7 @@ pub(crate) fn close_piece(world: &mut World, torrent: Entity, index: PieceIndex,
         free.note(index, false);
     }
     world.despawn(piece);
-    let mut budget = world.resource_mut::<MemoryBudget>();
-    assert!(budget.bytes >= u64::from(len), "memory is given back once");
-    budget.bytes -= u64::from(len);
+    world.resource_mut::<MemoryBudget>().release(window);
     world.resource_mut::<Work>().memory_freed = true;
 }
 

@@ -6,14 +6,21 @@ use std::collections::BTreeMap;
 use bevy_ecs::prelude::*;
 use dunlin_base::{BlockIndex, PeerKey, PieceIndex};
 use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState};
+use dunlin_components::world::MemoryBudget;
 
 /// Pieces that this run opened, by entity, to be inserted at its end.
 #[derive(Default)]
 pub(super) struct Opened(BTreeMap<Entity, (Entity, PieceIndex, Blocks)>);
 
 impl Opened {
-    pub(super) fn open(&mut self, piece: Entity, torrent: Entity, index: PieceIndex, blocks: u32) {
-        self.0.insert(piece, (torrent, index, Blocks::new(blocks)));
+    pub(super) fn open(
+        &mut self,
+        piece: Entity,
+        torrent: Entity,
+        index: PieceIndex,
+        blocks: Blocks,
+    ) {
+        self.0.insert(piece, (torrent, index, blocks));
     }
 
     /// Makes rows of the opened pieces.
@@ -42,29 +49,61 @@ pub(super) type PieceRows<'w, 's> = Query<
     ),
 >;
 
-/// The next block of a piece to ask a peer for, noted as asked, and whether it was the last one that
-/// nobody was asked for. `None` when all are asked for, the piece is past fetching, or it is on parole at
-/// somebody else.
+/// What a piece has for a peer.
+pub(super) enum Taken {
+    /// A block, noted as asked, and whether it was the last one that nobody was asked for.
+    Block { block: BlockIndex, was_last: bool },
+    /// A block, for which there is no memory: the budget has to admit so many, or none and there has
+    /// to be room in the piece's window.
+    NoMemory(u32),
+    /// Nothing: all blocks are asked for, it is past fetching, or on parole at somebody else.
+    Nothing,
+}
+
+/// The next block of a piece to ask a peer for.
 pub(super) fn take_block(
     opened: &mut Opened,
     rows: &mut PieceRows<'_, '_>,
+    budget: &mut MemoryBudget,
     piece: Entity,
     peer: PeerKey,
-) -> Option<(BlockIndex, bool)> {
-    let ask = |blocks: &mut Blocks| {
-        let block = blocks.first_free()?;
-        let asked = blocks.request(block, peer);
-        asked.then_some((block, blocks.free() == 0))
-    };
+) -> Taken {
     if let Some((_, _, blocks)) = opened.0.get_mut(&piece) {
-        return ask(blocks);
+        return ask(blocks, peer);
     }
-    let (mut blocks, mut parole, state) = rows.get_mut(piece).ok()?;
-    if *state != PieceState::Fetching || blocks.free() == 0 {
-        return None;
+    let Ok((mut blocks, mut parole, state)) = rows.get_mut(piece) else {
+        return Taken::Nothing;
+    };
+    let is_others = parole.active && parole.peer.is_some_and(|other| other != peer);
+    if *state != PieceState::Fetching || blocks.free() == 0 || is_others {
+        return Taken::Nothing;
     }
-    if parole.active && *parole.peer.get_or_insert(peer) != peer {
-        return None;
+    if blocks.window() == 0 {
+        let blocks = &mut *blocks;
+        match budget.reserve(blocks.unfiled()) {
+            Some(window) => blocks.set_window(window),
+            None => return Taken::NoMemory(blocks.unfiled()),
+        }
     }
-    ask(&mut blocks)
+    let taken = ask(&mut blocks, peer);
+    if parole.active && matches!(taken, Taken::Block { .. }) {
+        parole.peer = Some(peer);
+    }
+    taken
+}
+
+fn ask(blocks: &mut Blocks, peer: PeerKey) -> Taken {
+    let Some(block) = blocks.first_free() else {
+        return Taken::Nothing;
+    };
+    if !blocks.has_room() {
+        return Taken::NoMemory(0);
+    }
+    if !blocks.request(block, peer) {
+        return Taken::Nothing;
+    }
+    Taken::Block {
+        block,
+        was_last: blocks.free() == 0,
+    }
 }

@@ -74,7 +74,7 @@ struct Turn {
 enum WaitsFor {
     /// Nothing: it may be asked, and this is its row.
     Nothing(Entity),
-    /// So many bytes of memory; whether it may be asked is looked at when they are there.
+    /// Memory for so many blocks; whether it may be asked is looked at when it is there.
     Memory(u32),
 }
 
@@ -84,8 +84,8 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
         let peer = turn.peer;
         let row = match turn.waits_for {
             WaitsFor::Nothing(row) => row,
-            WaitsFor::Memory(piece_bytes) if !tables.budget.admits(piece_bytes) => {
-                tables.starve(peer, turn.asked_at, piece_bytes);
+            WaitsFor::Memory(blocks) if !tables.budget.admits(blocks) => {
+                tables.starve(peer, turn.asked_at, blocks);
                 continue;
             }
             WaitsFor::Memory(_) => match tables.ready(peer) {
@@ -98,9 +98,9 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
             Some(End::Exhausted) => {
                 tables.work.endgame.insert(peer);
             }
-            Some(End::NoMemory(piece_bytes)) => {
+            Some(End::NoMemory(blocks)) => {
                 let asked_at = tables.peers.get(row).map(|(_, _, row, _)| row.asked_at);
-                tables.starve(peer, asked_at.unwrap_or(turn.asked_at), piece_bytes);
+                tables.starve(peer, asked_at.unwrap_or(turn.asked_at), blocks);
             }
             Some(End::NoRate(until)) => {
                 tables.work.limited.insert((until, peer));
@@ -135,7 +135,7 @@ impl Tables<'_, '_> {
             turns.extend(starved.into_iter().map(|(peer, starved)| Turn {
                 asked_at: starved.asked_at,
                 peer,
-                waits_for: WaitsFor::Memory(starved.piece_bytes),
+                waits_for: WaitsFor::Memory(starved.blocks),
             }));
         }
         turns.sort_unstable_by_key(|turn| (turn.asked_at, turn.peer));
@@ -163,11 +163,8 @@ impl Tables<'_, '_> {
         Some((requests.asked_at, row))
     }
 
-    fn starve(&mut self, peer: PeerKey, asked_at: EngineTime, piece_bytes: u32) {
-        let starved = Starved {
-            asked_at,
-            piece_bytes,
-        };
+    fn starve(&mut self, peer: PeerKey, asked_at: EngineTime, blocks: u32) {
+        let starved = Starved { asked_at, blocks };
         self.work.starved.insert(peer, starved);
     }
 

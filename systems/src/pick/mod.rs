@@ -16,7 +16,6 @@
 
 mod active;
 mod fill_requests;
-mod free_memory;
 mod motion;
 pub(crate) mod policy;
 mod size_pipelines;
@@ -40,7 +39,6 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
             size_pipelines::size_pipelines,
             time_out_requests::time_out_requests,
             fill_requests::fill_requests,
-            free_memory::free_memory,
         )
             .chain()
             .in_set(TickSet::Pick),

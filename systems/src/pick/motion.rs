@@ -6,19 +6,21 @@ use std::collections::BinaryHeap;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex, RngStream};
+use dunlin_components::piece::Blocks;
 use dunlin_components::torrent::{
     ActivePieces, Availability, Content, FreeBlocks, PickOrder, PieceRank,
 };
 use dunlin_components::world::MemoryBudget;
 
-use super::active::{Opened, PieceRows, take_block};
+use super::active::{Opened, PieceRows, Taken, take_block};
 use super::policy::{Offer, choose, partials_max};
 
 /// What ended the filling of a queue before it was full.
 pub(super) enum End {
     /// Everything that the peer has is asked for: endgame may ask twice.
     Exhausted,
-    /// No memory for another piece, of so many bytes.
+    /// No memory: neither for a piece of so many blocks, nor, when none is said, in the windows of those in
+    /// motion.
     NoMemory(u32),
     /// No download rate left until this instant.
     NoRate(EngineTime),
@@ -40,6 +42,9 @@ pub(super) struct Search<'a> {
     new: Option<Option<PieceIndex>>,
     /// What a reader waits for and has not been looked at.
     reader: Range<u32>,
+    /// Whether a piece in motion has something for the peer but no memory: how many blocks the budget
+    /// has to admit for the least of them.
+    narrow: Option<u32>,
 }
 
 impl<'a> Search<'a> {
@@ -50,6 +55,7 @@ impl<'a> Search<'a> {
             is_filled: false,
             new: None,
             reader: reader.cloned().unwrap_or_default(),
+            narrow: None,
         }
     }
 }
@@ -101,7 +107,7 @@ impl Motion<'_, '_, '_> {
                 false => choose(self.order, offer, luck),
             };
         }
-        let piece = new.ok_or(End::Exhausted)?;
+        let piece = new.ok_or(self.search.narrow.map_or(End::Exhausted, End::NoMemory))?;
         self.open(piece)?;
         self.take(piece, peer).ok_or(End::Exhausted)
     }
@@ -128,7 +134,7 @@ impl Motion<'_, '_, '_> {
                 self.search.reader.start = piece.0;
                 return Ok(Some(found));
             }
-            // On parole at somebody else.
+            // On parole at somebody else, or without memory.
             self.search.reader.start = piece.0 + 1;
         }
         Ok(None)
@@ -147,7 +153,7 @@ impl Motion<'_, '_, '_> {
     fn may_open_more(&self) -> bool {
         let in_motion = self.active.0.len() as u32;
         in_motion < partials_max(self.peers, self.order.count())
-            && self.budget.admits(self.content.0.geometry().piece_bytes())
+            && (self.budget).admits(self.content.0.geometry().block_count(PieceIndex(0)))
     }
 
     /// A block of the piece in motion that a peer can add to: the first one, or, where rarity decides, the
@@ -186,19 +192,26 @@ impl Motion<'_, '_, '_> {
 
     fn take(&mut self, piece: PieceIndex, peer: PeerKey) -> Option<(PieceIndex, BlockIndex)> {
         let entity = *self.active.0.get(&piece)?;
-        let (block, was_last) = take_block(self.opened, self.rows, entity, peer)?;
-        if was_last {
-            self.free.note(piece, false);
+        match take_block(self.opened, self.rows, self.budget, entity, peer) {
+            Taken::Block { block, was_last } => {
+                if was_last {
+                    self.free.note(piece, false);
+                }
+                Some((piece, block))
+            }
+            Taken::NoMemory(blocks) => {
+                let least = self.search.narrow.map_or(blocks, |least| least.min(blocks));
+                self.search.narrow = Some(least);
+                None
+            }
+            Taken::Nothing => None,
         }
-        Some((piece, block))
     }
 
     fn open(&mut self, piece: PieceIndex) -> Result<(), End> {
-        let geometry = self.content.0.geometry();
-        let len = geometry.piece_len(piece);
-        if !self.budget.admits(len) {
-            return Err(End::NoMemory(len));
-        }
+        let blocks = self.content.0.geometry().block_count(piece);
+        let window = self.budget.reserve(blocks);
+        let window = window.ok_or(End::NoMemory(blocks))?;
         let removed = self.order.remove(piece);
         assert!(removed, "only a piece of the order is opened");
         if self.order.count() == 0 {
@@ -206,12 +219,11 @@ impl Motion<'_, '_, '_> {
         }
         self.order.last_opened = Some(piece);
         self.search.new = None;
-        self.budget.bytes += u64::from(len);
         let entity = self.commands.spawn_empty().id();
         self.active.0.insert(piece, entity);
         self.free.note(piece, true);
         self.opened
-            .open(entity, self.torrent, piece, geometry.block_count(piece));
+            .open(entity, self.torrent, piece, Blocks::new(blocks, window));
         Ok(())
     }
 }

@@ -150,6 +150,10 @@ impl Tables<'_, '_> {
                     && let Ok(torrent) = self.keys.get(of.0)
                 {
                     self.work.whole.push((torrent.0, piece));
+                } else if blocks.is_crowded()
+                    && let Ok(torrent) = self.keys.get(of.0)
+                {
+                    self.work.crowded.push((torrent.0, piece));
                 }
                 let request = request_of(content, piece, block);
                 others

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dunlin_base::{Bitfield, PieceIndex, TorrentKey};
+use dunlin_base::{BLOCK_BYTES, Bitfield, BlockIndex, PieceIndex, TorrentKey};
 use dunlin_port::BlockBuffer;
 use dunlin_port::disk::{DiskCommand, DiskError, DiskErrorKind, DiskEvent, Totals};
 use dunlin_port::hash::{HashDone, HashJob};
@@ -17,6 +17,8 @@ pub(super) struct Disk {
     pub(super) info: Arc<Info>,
     pub(super) data: Vec<u8>,
     pub(super) have: Bitfield,
+    /// Those of the last commit.
+    pub(super) totals: Totals,
 }
 
 impl Disk {
@@ -50,12 +52,12 @@ impl Swarm {
                 DiskEvent::Failed { torrent, error }
             }
             DiskCommand::Open { torrent, .. } => {
-                let have = self.disks[&torrent].have.clone();
+                let disk = &self.disks[&torrent];
                 DiskEvent::Opened {
                     torrent,
-                    have,
+                    have: disk.have.clone(),
                     checked: 0,
-                    totals: Totals::default(),
+                    totals: disk.totals,
                 }
             }
             DiskCommand::Recheck { torrent } => self.recheck(torrent),
@@ -64,6 +66,18 @@ impl Swarm {
                 piece,
                 blocks,
             } => self.write(torrent, piece, blocks),
+            DiskCommand::Spill {
+                torrent,
+                piece,
+                spill,
+                blocks,
+            } => self.spill((torrent, piece), spill, &blocks),
+            DiskCommand::Hash {
+                torrent,
+                piece,
+                expected,
+                digest_blocks,
+            } => self.judge_spilled((torrent, piece), expected, digest_blocks),
             DiskCommand::Read {
                 torrent,
                 peer,
@@ -80,12 +94,17 @@ impl Swarm {
                 }
                 return;
             }
-            DiskCommand::Commit { torrent, have, .. } => {
-                let written = self.disks.get(&torrent).map(|disk| &disk.have);
-                assert!(
-                    written.is_none_or(|written| !have.has_any_not_in(written)),
-                    "claims what is not there"
-                );
+            DiskCommand::Commit {
+                torrent,
+                have,
+                totals,
+                ..
+            } => {
+                if let Some(disk) = self.disks.get_mut(&torrent) {
+                    let is_there = !have.has_any_not_in(&disk.have);
+                    assert!(is_there, "claims what is not there");
+                    disk.totals = totals;
+                }
                 self.commits.push((self.now, torrent));
                 self.committed.insert(torrent, have);
                 DiskEvent::Committed { torrent }
@@ -112,7 +131,7 @@ impl Swarm {
             torrent,
             have: disk.have.clone(),
             checked,
-            totals: Totals::default(),
+            totals: disk.totals,
         }
     }
 
@@ -123,15 +142,11 @@ impl Swarm {
         blocks: Vec<BlockBuffer>,
     ) -> DiskEvent {
         if self.full.contains(&torrent) {
-            let error = DiskError {
-                kind: DiskErrorKind::Full,
-                message: "no space left".to_owned(),
-            };
             return DiskEvent::WriteFailed {
                 torrent,
                 piece,
                 blocks,
-                error,
+                error: no_space(),
             };
         }
         let disk = self
@@ -147,6 +162,78 @@ impl Swarm {
         DiskEvent::Written { torrent, piece }
     }
 
+    fn spill(
+        &mut self,
+        (torrent, piece): (TorrentKey, PieceIndex),
+        spill: u64,
+        blocks: &[(BlockIndex, BlockBuffer)],
+    ) -> DiskEvent {
+        self.spilled.push((torrent, piece));
+        if self.full.contains(&torrent) {
+            return DiskEvent::SpillFailed {
+                torrent,
+                piece,
+                spill,
+                error: no_space(),
+            };
+        }
+        let disk = self
+            .disks
+            .get_mut(&torrent)
+            .expect("a torrent that spills was added");
+        let start = disk.info.geometry().piece_start(piece) as usize;
+        for (block, payload) in blocks {
+            let at = start + block.begin() as usize;
+            disk.data[at..at + payload.len()].copy_from_slice(payload);
+        }
+        DiskEvent::Spilled {
+            torrent,
+            piece,
+            spill,
+        }
+    }
+
+    fn judge_spilled(
+        &mut self,
+        (torrent, piece): (TorrentKey, PieceIndex),
+        expected: [u8; 20],
+        digest_blocks: bool,
+    ) -> DiskEvent {
+        if self.unreadable.contains(&torrent) {
+            return DiskEvent::HashFailed {
+                torrent,
+                piece,
+                error: no_space(),
+            };
+        }
+        let disk = self
+            .disks
+            .get_mut(&torrent)
+            .expect("a torrent that spilled was added");
+        let geometry = disk.info.geometry();
+        let start = geometry.piece_start(piece) as usize;
+        let bytes = &disk.data[start..start + geometry.piece_len(piece) as usize];
+        let blocks = bytes.chunks(BLOCK_BYTES as usize).map(|block| {
+            let mut copy = self.pool.take(block.len()).expect("a large pool");
+            copy.copy_from_slice(block);
+            copy
+        });
+        let done = judge(HashJob {
+            torrent,
+            piece,
+            blocks: blocks.collect(),
+            expected,
+            digest_blocks,
+        });
+        if done.good {
+            disk.have.set(piece);
+        }
+        DiskEvent::Hashed(HashDone {
+            blocks: Vec::new(),
+            ..done
+        })
+    }
+
     fn read(&self, torrent: TorrentKey, block: BlockRequest) -> BlockBuffer {
         let disk = &self.disks[&torrent];
         let piece = PieceIndex(block.piece);
@@ -155,6 +242,13 @@ impl Swarm {
         let mut payload = self.pool.take(block.len as usize).expect("a large pool");
         payload.copy_from_slice(&disk.data[start..start + block.len as usize]);
         payload
+    }
+}
+
+fn no_space() -> DiskError {
+    DiskError {
+        kind: DiskErrorKind::Full,
+        message: "no space left".to_owned(),
     }
 }
 

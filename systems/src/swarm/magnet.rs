@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dunlin_base::{Bitfield, InfoHash, NodeKey, PeerKey, TorrentKey};
 use dunlin_port::config::{PickStrategy, Preallocation};
-use dunlin_port::disk::Check;
+use dunlin_port::disk::{Check, Totals};
 use dunlin_port::user::{AddMagnet, MagnetFiles, TorrentLimits, UserCommand};
 use dunlin_protocol::wire::Message;
 use dunlin_protocol::wire::extension::{ExtensionHandshake, ExtensionIds, MetadataMessage};
@@ -33,6 +33,7 @@ impl Swarm {
             info: sample.info.clone(),
             data: vec![0; sample.data.len()],
             have: Bitfield::empty(sample.info.geometry().piece_count()),
+            totals: Totals::default(),
         };
         self.disks.insert(TorrentKey(node), disk);
         self.tell_magnet(node, sample.info.info_hash(), peers, change);

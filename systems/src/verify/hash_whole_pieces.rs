@@ -3,12 +3,15 @@
 use bevy_ecs::prelude::*;
 use dunlin_components::piece::{Blocks, Parole, PieceState};
 use dunlin_components::torrent::{ActivePieces, Content, Suspects};
-use dunlin_components::world::{PortOutbox, TorrentIndex, Work};
+use dunlin_components::world::{MemoryBudget, PortOutbox, TorrentIndex, Work};
 use dunlin_port::hash::HashJob;
+
+use crate::spill::Leaving;
 
 pub(super) fn hash_whole_pieces(
     index: Res<'_, TorrentIndex>,
     mut work: ResMut<'_, Work>,
+    mut budget: ResMut<'_, MemoryBudget>,
     mut outbox: ResMut<'_, PortOutbox>,
     torrents: Query<'_, '_, (&Content, &ActivePieces, &Suspects)>,
     mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &mut PieceState)>,
@@ -35,13 +38,20 @@ pub(super) fn hash_whole_pieces(
             .piece_hash(piece)
             .expect("only torrents with v1 hashes are added");
         *state = PieceState::Hashing;
+        // A piece that was given up and begun anew has its suspects still.
+        let digest_blocks = parole.active || suspects.0.contains_key(&piece);
+        if blocks.is_spilled() {
+            let leaving = Leaving { torrent, piece };
+            let next = leaving.finish(&mut blocks, &mut budget, (*expected, digest_blocks));
+            outbox.0.disk.extend(next);
+            continue;
+        }
         outbox.0.hash.push(HashJob {
             torrent,
             piece,
             blocks: blocks.take_payloads(),
             expected: *expected,
-            // A piece that was given up and begun anew has its suspects still.
-            digest_blocks: parole.active || suspects.0.contains_key(&piece),
+            digest_blocks,
         });
     }
 }

@@ -14,6 +14,7 @@ use dunlin_port::hash::HashDone;
 use dunlin_port::snapshot::SessionEvent;
 
 use super::blame::{Sender, guilty, sole_sender};
+use super::settle_writes::written;
 use crate::connect::ban;
 use crate::lifecycle::close_piece;
 
@@ -41,7 +42,8 @@ pub(super) fn judge_pieces(world: &mut World) {
         let verdict = HashDone {
             good: verdict.good
                 || verdict.blocks.len() == 1
-                    && crate::planted::is(crate::planted::Bug::Verification),
+                    && crate::planted::is(crate::planted::Bug::Verification)
+                || verdict.blocks.is_empty() && crate::planted::is(crate::planted::Bug::Spilling),
             ..verdict
         };
         if verdict.good {
@@ -62,17 +64,22 @@ fn accept(world: &mut World, torrent: Entity, piece: Entity, verdict: HashDone) 
     if let Some(mut state) = world.get_mut::<PieceState>(piece) {
         *state = PieceState::Writing;
     }
+    let spilled = world.get::<Blocks>(piece).is_some_and(Blocks::is_spilled);
     let write = DiskCommand::Write {
         torrent: verdict.torrent,
         piece: verdict.piece,
         blocks: verdict.blocks,
     };
-    world.resource_mut::<PortOutbox>().0.disk.push(write);
     let suspects = world
         .get_mut::<Suspects>(torrent)
         .and_then(|mut all| all.0.remove(&verdict.piece));
     for sender in guilty(&suspects.unwrap_or_default(), &verdict.block_digests) {
         condemn(world, torrent, sender, verdict.piece.0);
+    }
+    if spilled {
+        written(world, verdict.torrent, verdict.piece);
+    } else {
+        world.resource_mut::<PortOutbox>().0.disk.push(write);
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
     schedule.add_systems(
         (
             hash_whole_pieces::hash_whole_pieces,
+            crate::spill::settle_spills,
             judge_pieces::judge_pieces,
             settle_writes::settle_writes,
         )

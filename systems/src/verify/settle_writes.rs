@@ -42,7 +42,7 @@ fn find(world: &World, torrent: TorrentKey, piece: PieceIndex) -> Option<(Entity
     (world.get::<PieceState>(row) == Some(&PieceState::Writing)).then_some((entity, row))
 }
 
-fn written(world: &mut World, torrent: TorrentKey, piece: PieceIndex) {
+pub(super) fn written(world: &mut World, torrent: TorrentKey, piece: PieceIndex) {
     let Some((entity, row)) = find(world, torrent, piece) else {
         return;
     };

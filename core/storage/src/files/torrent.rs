@@ -394,6 +394,15 @@ impl Storage for TorrentFiles {
         }
     }
 
+    fn note_good(&self, offset: u64, len: u64) {
+        let place = self.place();
+        let spans = self.layout.spans(offset, len).filter(|span| !span.pad);
+        let slots: Vec<u32> = spans.map(|span| self.locate(&place, &span).0).collect();
+        let mut pending = self.pending();
+        pending.slots.extend(slots);
+        pending.ranges.insert(offset..offset + len);
+    }
+
     fn flush(&self) -> Result<Flushed, StorageError> {
         let place = self.place();
         let batch = mem::take(&mut *self.pending());

@@ -22,6 +22,7 @@ use commit::{Line, Outcome, Then};
 use open::{Checked, Desk, Opening};
 use queue::{Ended, Job, Known, PieceWrite, Queue, Work};
 use records::{Facts, Records};
+use spill::Spilled;
 use torrent::OpenTorrent;
 pub use torrent::layout_of;
 
@@ -29,6 +30,7 @@ mod commit;
 mod open;
 mod queue;
 mod records;
+pub(crate) mod spill;
 #[cfg(test)]
 mod tests;
 mod torrent;
@@ -205,6 +207,38 @@ impl Shared {
             } = job;
             match work {
                 Work::Write(writes) => self.write(key, torrent.as_deref(), writes),
+                Work::Command(DiskCommand::Spill {
+                    piece,
+                    spill,
+                    blocks,
+                    ..
+                }) => {
+                    let spilled = Spilled {
+                        torrent: key,
+                        piece,
+                    };
+                    let (torrent, resume) = (torrent.as_deref(), self.resume());
+                    let event = spilled.write(torrent, resume, spill, &blocks);
+                    // They go home first, to whoever is told that there is room.
+                    drop(blocks);
+                    self.events.put([event]);
+                    self.end(key, Ended::Write);
+                }
+                Work::Command(DiskCommand::Hash {
+                    piece,
+                    expected,
+                    digest_blocks,
+                    ..
+                }) => {
+                    let spilled = Spilled {
+                        torrent: key,
+                        piece,
+                    };
+                    let (torrent, resume) = (torrent.as_deref(), self.resume());
+                    let event = spilled.hash(torrent, resume, expected, digest_blocks);
+                    self.events.put([event]);
+                    self.end(key, Ended::Hash);
+                }
                 Work::Command(DiskCommand::Read { peer, blocks, .. }) => {
                     let (events, left) =
                         transfer::read(key, torrent.as_deref(), &self.pool, peer, blocks);
@@ -276,11 +310,14 @@ impl Shared {
     }
 
     fn write(&self, key: TorrentKey, torrent: Option<&OpenTorrent>, writes: Vec<PieceWrite>) {
-        let resume = self.records.as_ref().map(|records| &*records.db);
-        let events = transfer::write(key, torrent, resume, writes);
+        let events = transfer::write(key, torrent, self.resume(), writes);
         // First, or a commit that waits for these writes might be told of before them.
         self.events.put(events);
         self.end(key, Ended::Write);
+    }
+
+    fn resume(&self) -> Option<&ResumeDb> {
+        self.records.as_ref().map(|records| &*records.db)
     }
 
     fn commit(
@@ -431,8 +468,10 @@ fn alone(
             checked.map_or(Left::Nothing(torrent), Left::Checked)
         }
         DiskCommand::Close { keep, .. } => Left::Closed(desk.close(torrent.as_ref(), known, keep)),
-        DiskCommand::Write { .. } | DiskCommand::Read { .. } | DiskCommand::Commit { .. } => {
-            unreachable!("these run beside others")
-        }
+        DiskCommand::Write { .. }
+        | DiskCommand::Spill { .. }
+        | DiskCommand::Hash { .. }
+        | DiskCommand::Read { .. }
+        | DiskCommand::Commit { .. } => unreachable!("these run beside others"),
     }
 }

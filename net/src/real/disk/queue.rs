@@ -3,8 +3,8 @@
 //! Inside a torrent, a write and reads run side by side; a read of a piece waits for its write, and
 //! a write for the one before it: they would wait for each other inside the system, at the price of
 //! a thread that spins, and what gathers meanwhile is written with one call. Reads pass writes that
-//! wait. A commit waits for the
-//! writes before it, and lets later ones pass. Everything else (opening, checking, selecting,
+//! wait. A spill is a write of a part of a piece, and hashing what was spilled a read of it,
+//! beside which no commit runs. A commit waits for the writes before it, and lets later ones pass. Everything else (opening, checking, selecting,
 //! moving, closing) runs alone. Torrents take turns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,7 +32,7 @@ pub(super) struct PieceWrite {
 pub(super) enum Work {
     /// Pieces that were queued one behind the other.
     Write(Vec<PieceWrite>),
-    /// A read, commit, or command that runs alone.
+    /// A spill, hash, read, commit, or command that runs alone.
     Command(DiskCommand),
 }
 
@@ -60,6 +60,7 @@ pub(super) struct Known {
 pub(super) enum Ended {
     Write,
     Read,
+    Hash,
     Commit,
     /// A command that ran alone; what is open now.
     Alone {
@@ -79,6 +80,8 @@ struct Lane {
     /// Pieces of the write that runs; none while none does.
     writing: BTreeSet<PieceIndex>,
     reads: usize,
+    /// Pieces that are hashed from their files.
+    hashing: usize,
     committing: bool,
     alone: bool,
     /// Whether the torrent is in [`Queue::ready`] or [`Queue::long_waiting`].
@@ -133,8 +136,11 @@ impl Queue {
             lane.waiting.retain(|command| {
                 // Whoever closes it later may want it forgotten.
                 lane.known = known_by(command).or(lane.known.take());
-                use DiskCommand::{Open, Read, Recheck};
-                !matches!(command, Open { .. } | Read { .. } | Recheck { .. })
+                use DiskCommand::{Hash, Open, Read, Recheck};
+                !matches!(
+                    command,
+                    Open { .. } | Hash { .. } | Read { .. } | Recheck { .. }
+                )
             });
         }
         // What is now the first command of these may not take long.
@@ -209,6 +215,7 @@ impl Queue {
         match ended {
             Ended::Write => lane.writing.clear(),
             Ended::Read => lane.reads -= 1,
+            Ended::Hash => lane.hashing -= 1,
             Ended::Commit => lane.committing = false,
             Ended::Alone { torrent, closed } => {
                 lane.alone = false;
@@ -228,7 +235,8 @@ impl Queue {
 
 impl Lane {
     fn is_quiet(&self) -> bool {
-        let running = self.is_writing() || self.reads > 0 || self.committing || self.alone;
+        let reading = self.reads + self.hashing > 0;
+        let running = self.is_writing() || reading || self.committing || self.alone;
         !running && self.waiting.is_empty() && !self.listed
     }
 
@@ -242,10 +250,17 @@ impl Lane {
         }
         match self.waiting.front() {
             None => false,
-            Some(DiskCommand::Write { .. }) => !self.is_writing() || self.read_ahead().is_some(),
+            Some(DiskCommand::Write { .. } | DiskCommand::Spill { .. }) => {
+                !self.is_writing() || self.read_ahead().is_some()
+            }
+            Some(DiskCommand::Hash { piece, .. }) => {
+                !self.writing.contains(piece) && !self.committing
+            }
             Some(read @ DiskCommand::Read { .. }) => !reads_any(read, &self.writing),
-            Some(DiskCommand::Commit { .. }) => !self.is_writing() && !self.committing,
-            Some(_) => !self.is_writing() && self.reads == 0 && !self.committing,
+            Some(DiskCommand::Commit { .. }) => {
+                !self.is_writing() && !self.committing && self.hashing == 0
+            }
+            Some(_) => !self.is_writing() && !self.committing && self.reads + self.hashing == 0,
         }
     }
 
@@ -255,7 +270,9 @@ impl Lane {
         let mut unwritten = self.writing.clone();
         for (place, command) in self.waiting.iter().enumerate() {
             match command {
-                DiskCommand::Write { piece, .. } => _ = unwritten.insert(*piece),
+                DiskCommand::Write { piece, .. } | DiskCommand::Spill { piece, .. } => {
+                    unwritten.insert(*piece);
+                }
                 DiskCommand::Read { .. } => {
                     return (!reads_any(command, &unwritten)).then_some(place);
                 }
@@ -267,15 +284,19 @@ impl Lane {
 
     fn begin(&mut self) -> Option<Work> {
         let place = match self.waiting.front()? {
-            DiskCommand::Write { .. } if self.is_writing() => self.read_ahead()?,
+            DiskCommand::Write { .. } | DiskCommand::Spill { .. } if self.is_writing() => {
+                self.read_ahead()?
+            }
             _ => 0,
         };
         match self.waiting.remove(place)? {
             DiskCommand::Write { piece, blocks, .. } => Some(self.begin_write(piece, blocks)),
             command => {
                 self.known = known_by(&command).or(self.known.take());
-                match command {
+                match &command {
                     DiskCommand::Read { .. } => self.reads += 1,
+                    DiskCommand::Hash { .. } => self.hashing += 1,
+                    DiskCommand::Spill { piece, .. } => _ = self.writing.insert(*piece),
                     DiskCommand::Commit { .. } => self.committing = true,
                     // A new beginning: what was cancelled is over.
                     DiskCommand::Open { .. } => {
@@ -346,6 +367,8 @@ fn torrent_of(command: &DiskCommand) -> TorrentKey {
     match command {
         DiskCommand::Open { torrent, .. }
         | DiskCommand::Write { torrent, .. }
+        | DiskCommand::Spill { torrent, .. }
+        | DiskCommand::Hash { torrent, .. }
         | DiskCommand::Read { torrent, .. }
         | DiskCommand::Commit { torrent, .. }
         | DiskCommand::Select { torrent, .. }

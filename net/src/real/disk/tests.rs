@@ -1,6 +1,7 @@
 //! The disk port on real files.
 
 mod order;
+mod spill;
 mod trouble;
 
 use std::fs;

@@ -11,6 +11,7 @@ use dunlin_protocol::metainfo::Info;
 use dunlin_protocol::wire::BlockRequest;
 use dunlin_storage::{ErrorKind, Faults, MemoryFiles, Storage as _, StorageError};
 
+use crate::real::disk::spill::Spilled;
 use crate::real::disk::{layout_of, trouble};
 
 /// The disk of one torrent, and its row in a resume database that is memory.
@@ -91,6 +92,29 @@ impl Disk {
                 piece,
                 blocks,
             } => vec![self.write(torrent, piece, blocks)],
+            DiskCommand::Spill {
+                torrent,
+                piece,
+                spill,
+                blocks,
+            } => {
+                self.doubt.set(piece);
+                let spilled = Spilled { torrent, piece };
+                let written = spilled.write_blocks(&self.files, &blocks);
+                let written = written.map_err(|error| trouble::of_storage(&error));
+                vec![spilled.told_of_write(spill, written)]
+            }
+            DiskCommand::Hash {
+                torrent,
+                piece,
+                expected,
+                digest_blocks,
+            } => {
+                self.doubt.set(piece);
+                let spilled = Spilled { torrent, piece };
+                let judged = spilled.judge(&self.files, expected, digest_blocks);
+                vec![spilled.told_of_hash(judged.map_err(|error| trouble::of_storage(&error)))]
+            }
             DiskCommand::Read {
                 torrent,
                 peer,

@@ -41,7 +41,7 @@ impl Bench {
         world.insert_resource(Now(EngineTime::from_secs(100)));
         world.insert_resource(MemoryBudget {
             bytes_max: 1,
-            bytes: 0,
+            ..MemoryBudget::default()
         });
         let file = |name: &str, length| NewFile {
             path: vec![name.into()],

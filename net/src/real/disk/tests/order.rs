@@ -112,6 +112,39 @@ fn inside_a_torrent_effects_are_in_order() {
     assert!(queue.is_idle());
 }
 
+/// A spill is in the line of writes, and what hashes its piece waits for it.
+#[test]
+fn a_spilled_piece_is_hashed_behind_its_spill() {
+    let pool = BlockPool::new(1 << 20);
+    let mut queue = Queue::new(4);
+    let (torrent, piece) = (TorrentKey(1), PieceIndex(7));
+    let spill = DiskCommand::Spill {
+        torrent,
+        piece,
+        spill: 0,
+        blocks: Vec::new(),
+    };
+    let hash = DiskCommand::Hash {
+        torrent,
+        piece,
+        expected: [0; 20],
+        digest_blocks: false,
+    };
+    let commands = [write(&pool, 1, 8), spill, hash, read(1, 3), commit(1)];
+    commands.into_iter().for_each(|command| queue.push(command));
+    assert_eq!(next(&mut queue), "1 write [8]");
+    assert_eq!(next(&mut queue), "nothing");
+    queue.end(torrent, Ended::Write);
+    assert!(next(&mut queue).starts_with("1 Spill"));
+    assert_eq!(next(&mut queue), "nothing", "its piece is being written");
+    queue.end(torrent, Ended::Write);
+    assert!(next(&mut queue).starts_with("1 Hash"));
+    assert_eq!(next(&mut queue), "1 read", "beside it");
+    assert_eq!(next(&mut queue), "nothing", "no flush beside it");
+    queue.end(torrent, Ended::Hash);
+    assert_eq!(next(&mut queue), "1 commit");
+}
+
 #[test]
 fn torrents_take_turns() {
     let mut queue = Queue::new(4);

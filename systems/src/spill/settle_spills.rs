@@ -1,0 +1,128 @@
+//! Spills that are in their files, and those that are not.
+
+use bevy_ecs::prelude::*;
+use dunlin_base::{PieceIndex, TorrentKey};
+use dunlin_components::piece::{Blocks, Parole, PieceState};
+use dunlin_components::torrent::{ActivePieces, Content, Lifecycle, Suspects};
+use dunlin_components::world::{MemoryBudget, PortOutbox, RoutedEvents, TorrentIndex, Work};
+use dunlin_port::disk::{DiskError, DiskEvent};
+
+use super::{Leaving, shrink};
+use crate::lifecycle::{apply_selection, discard_piece, give_up, stop_torrent};
+
+pub(crate) fn settle_spills(world: &mut World) {
+    let mut events = core::mem::take(&mut world.resource_mut::<RoutedEvents>().spills);
+    for event in events.drain(..) {
+        match event {
+            DiskEvent::Spilled {
+                torrent,
+                piece,
+                spill,
+            } => spilled(world, Leaving { torrent, piece }, spill),
+            DiskEvent::SpillFailed {
+                torrent,
+                piece,
+                spill,
+                error,
+            } => {
+                let is_it =
+                    |blocks: &Blocks, _| blocks.spill().is_some_and(|it| it.number == spill);
+                discard(world, (torrent, piece), &error, is_it);
+            }
+            DiskEvent::HashFailed {
+                torrent,
+                piece,
+                error,
+            } => {
+                let is_it = |blocks: &Blocks, state| {
+                    state == PieceState::Hashing && blocks.is_spilled() && blocks.spill().is_none()
+                };
+                discard(world, (torrent, piece), &error, is_it);
+            }
+            _ => unreachable!("only events of spills are routed here"),
+        }
+    }
+    world.resource_mut::<RoutedEvents>().spills = events;
+}
+
+fn spilled(world: &mut World, leaving: Leaving, number: u64) {
+    let Some((torrent, row)) = find(world, leaving.torrent, leaving.piece) else {
+        return;
+    };
+    if world.get::<Lifecycle>(torrent) == Some(&Lifecycle::Closing) {
+        return;
+    }
+    let Some(wanted) = verdict_wanted(world, torrent, row, leaving.piece) else {
+        return;
+    };
+    world.resource_scope(|world, mut budget: Mut<'_, MemoryBudget>| {
+        world.resource_scope(|world, mut work: Mut<'_, Work>| {
+            let is_whole = world.get::<PieceState>(row) == Some(&PieceState::Hashing);
+            let Some(mut blocks) = world.get_mut::<Blocks>(row) else {
+                return;
+            };
+            let Some(spill) = blocks.end_spill(number) else {
+                return;
+            };
+            let window = match spill.parks && blocks.held() == 0 {
+                true => 0,
+                false => blocks.window().min(blocks.unfiled()),
+            };
+            shrink(&mut blocks, &mut budget, &mut work, window);
+            let next = is_whole.then(|| leaving.finish(&mut blocks, &mut budget, wanted));
+            if blocks.is_crowded() {
+                work.crowded.push((leaving.torrent, leaving.piece));
+            }
+            // There is room in its window.
+            work.memory_freed = true;
+            let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.disk;
+            outbox.extend(next.flatten());
+        });
+    });
+}
+
+/// The hash that a piece should have, and whether the digests of its blocks are wanted too.
+fn verdict_wanted(
+    world: &World,
+    torrent: Entity,
+    row: Entity,
+    piece: PieceIndex,
+) -> Option<([u8; 20], bool)> {
+    let expected = *world.get::<Content>(torrent)?.0.piece_hash(piece)?;
+    let parole = world.get::<Parole>(row)?.active;
+    let suspects = world.get::<Suspects>(torrent)?.0.contains_key(&piece);
+    Some((expected, parole || suspects))
+}
+
+fn find(world: &World, torrent: TorrentKey, piece: PieceIndex) -> Option<(Entity, Entity)> {
+    let torrent = world.resource::<TorrentIndex>().get(torrent)?;
+    let row = *world.get::<ActivePieces>(torrent)?.0.get(&piece)?;
+    Some((torrent, row))
+}
+
+/// The disk lost a part of a piece: it is fetched anew when the disk is as it should be.
+fn discard(
+    world: &mut World,
+    (torrent, piece): (TorrentKey, PieceIndex),
+    error: &DiskError,
+    is_it: impl FnOnce(&Blocks, PieceState) -> bool,
+) {
+    let Some((torrent, row)) = find(world, torrent, piece) else {
+        return;
+    };
+    let (Some(blocks), Some(state)) = (world.get::<Blocks>(row), world.get::<PieceState>(row))
+    else {
+        return;
+    };
+    if !is_it(blocks, *state) {
+        return;
+    }
+    if *state == PieceState::Fetching {
+        // Peers may be asked for the rest of it.
+        give_up(world, torrent, piece, row);
+    } else {
+        discard_piece(world, torrent, piece, row);
+    }
+    apply_selection(world, torrent);
+    stop_torrent(world, torrent, &error.message);
+}
