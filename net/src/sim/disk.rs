@@ -57,39 +57,13 @@ impl Disks {
                 piece,
                 spill,
                 blocks,
-            } => {
-                if let Some(row) = self.rows.get_mut(&torrent) {
-                    let marks = row.spilled.entry(piece).or_default();
-                    let mark = |payload: &BlockBuffer| payload.mark().unwrap_or(u32::MAX);
-                    marks.extend(
-                        blocks
-                            .iter()
-                            .map(|(block, payload)| (*block, mark(payload))),
-                    );
-                }
-                DiskEvent::Spilled {
-                    torrent,
-                    piece,
-                    spill,
-                }
-            }
+            } => self.spill((torrent, piece), spill, &blocks),
             DiskCommand::Hash {
                 torrent,
                 piece,
                 digest_blocks,
                 ..
-            } => {
-                let row = self.rows.get_mut(&torrent);
-                let marks = row.and_then(|row| row.spilled.remove(&piece));
-                let marks: Vec<u32> = marks.unwrap_or_default().into_values().collect();
-                let done = judge_marks((torrent, piece), &marks, digest_blocks);
-                if done.good
-                    && let Some(row) = self.rows.get_mut(&torrent)
-                {
-                    row.have.set(piece);
-                }
-                DiskEvent::Hashed(done)
-            }
+            } => self.judge_spilled((torrent, piece), digest_blocks),
             DiskCommand::Read {
                 torrent,
                 peer,
@@ -122,6 +96,45 @@ impl Disks {
             }
         };
         answer.extend([event]);
+    }
+
+    fn spill(
+        &mut self,
+        (torrent, piece): (TorrentKey, PieceIndex),
+        spill: u64,
+        blocks: &[(BlockIndex, BlockBuffer)],
+    ) -> DiskEvent {
+        if let Some(row) = self.rows.get_mut(&torrent) {
+            let marks = row.spilled.entry(piece).or_default();
+            let mark = |payload: &BlockBuffer| payload.mark().unwrap_or(u32::MAX);
+            marks.extend(
+                blocks
+                    .iter()
+                    .map(|(block, payload)| (*block, mark(payload))),
+            );
+        }
+        DiskEvent::Spilled {
+            torrent,
+            piece,
+            spill,
+        }
+    }
+
+    fn judge_spilled(
+        &mut self,
+        (torrent, piece): (TorrentKey, PieceIndex),
+        digest_blocks: bool,
+    ) -> DiskEvent {
+        let mut row = self.rows.get_mut(&torrent);
+        let marks = row.as_mut().and_then(|row| row.spilled.remove(&piece));
+        let marks: Vec<u32> = marks.unwrap_or_default().into_values().collect();
+        let done = judge_marks((torrent, piece), &marks, digest_blocks);
+        if done.good
+            && let Some(row) = row
+        {
+            row.have.set(piece);
+        }
+        DiskEvent::Hashed(done)
     }
 }
 

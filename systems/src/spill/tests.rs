@@ -187,7 +187,10 @@ fn a_spilled_piece_that_cannot_be_read_is_not_claimed() {
         swarm.events.iter().filter(is_it).count() > 1,
         "it tries again"
     );
-    assert_eq!(swarm.engine.have(TORRENT).map(|have| have.count()), Some(0));
+    assert_eq!(
+        swarm.engine.have(TORRENT).map(dunlin_base::Bitfield::count),
+        Some(0)
+    );
     swarm.unreadable.clear();
     assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(0)));
     assert!(banned(&swarm).is_empty());

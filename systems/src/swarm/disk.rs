@@ -99,16 +99,7 @@ impl Swarm {
                 have,
                 totals,
                 ..
-            } => {
-                if let Some(disk) = self.disks.get_mut(&torrent) {
-                    let is_there = !have.has_any_not_in(&disk.have);
-                    assert!(is_there, "claims what is not there");
-                    disk.totals = totals;
-                }
-                self.commits.push((self.now, torrent));
-                self.committed.insert(torrent, have);
-                DiskEvent::Committed { torrent }
-            }
+            } => self.commit(torrent, have, totals),
             DiskCommand::Select { .. } => return,
             DiskCommand::Move { torrent, root } => DiskEvent::Moved {
                 torrent,
@@ -118,6 +109,17 @@ impl Swarm {
             DiskCommand::Close { torrent, .. } => DiskEvent::ClosedFiles { torrent },
         };
         self.engine.inbox().disk.push_back(event);
+    }
+
+    fn commit(&mut self, torrent: TorrentKey, have: Bitfield, totals: Totals) -> DiskEvent {
+        if let Some(disk) = self.disks.get_mut(&torrent) {
+            let is_there = !have.has_any_not_in(&disk.have);
+            assert!(is_there, "claims what is not there");
+            disk.totals = totals;
+        }
+        self.commits.push((self.now, torrent));
+        self.committed.insert(torrent, have);
+        DiskEvent::Committed { torrent }
     }
 
     fn recheck(&mut self, torrent: TorrentKey) -> DiskEvent {

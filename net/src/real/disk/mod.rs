@@ -207,37 +207,8 @@ impl Shared {
             } = job;
             match work {
                 Work::Write(writes) => self.write(key, torrent.as_deref(), writes),
-                Work::Command(DiskCommand::Spill {
-                    piece,
-                    spill,
-                    blocks,
-                    ..
-                }) => {
-                    let spilled = Spilled {
-                        torrent: key,
-                        piece,
-                    };
-                    let (torrent, resume) = (torrent.as_deref(), self.resume());
-                    let event = spilled.write(torrent, resume, spill, &blocks);
-                    // They go home first, to whoever is told that there is room.
-                    drop(blocks);
-                    self.events.put([event]);
-                    self.end(key, Ended::Write);
-                }
-                Work::Command(DiskCommand::Hash {
-                    piece,
-                    expected,
-                    digest_blocks,
-                    ..
-                }) => {
-                    let spilled = Spilled {
-                        torrent: key,
-                        piece,
-                    };
-                    let (torrent, resume) = (torrent.as_deref(), self.resume());
-                    let event = spilled.hash(torrent, resume, expected, digest_blocks);
-                    self.events.put([event]);
-                    self.end(key, Ended::Hash);
+                Work::Command(command @ (DiskCommand::Spill { .. } | DiskCommand::Hash { .. })) => {
+                    self.spill(key, torrent.as_deref(), command);
                 }
                 Work::Command(DiskCommand::Read { peer, blocks, .. }) => {
                     let (events, left) =
@@ -314,6 +285,43 @@ impl Shared {
         // First, or a commit that waits for these writes might be told of before them.
         self.events.put(events);
         self.end(key, Ended::Write);
+    }
+
+    /// Writes a part of a piece, or hashes a piece that was written so.
+    fn spill(&self, key: TorrentKey, torrent: Option<&OpenTorrent>, command: DiskCommand) {
+        let resume = self.resume();
+        let (event, ended) = match command {
+            DiskCommand::Spill {
+                piece,
+                spill,
+                blocks,
+                ..
+            } => {
+                let spilled = Spilled {
+                    torrent: key,
+                    piece,
+                };
+                // The blocks go home before anybody is told that there is room.
+                let event = spilled.write(torrent, resume, spill, &blocks);
+                (event, Ended::Write)
+            }
+            DiskCommand::Hash {
+                piece,
+                expected,
+                digest_blocks,
+                ..
+            } => {
+                let spilled = Spilled {
+                    torrent: key,
+                    piece,
+                };
+                let event = spilled.hash(torrent, resume, expected, digest_blocks);
+                (event, Ended::Hash)
+            }
+            _ => unreachable!("only these are of spilled pieces"),
+        };
+        self.events.put([event]);
+        self.end(key, ended);
     }
 
     fn resume(&self) -> Option<&ResumeDb> {

@@ -3,7 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
-use dunlin_base::{Bitfield, PieceIndex, TorrentKey};
+use dunlin_base::{Bitfield, BlockIndex, PieceIndex, TorrentKey};
 use dunlin_hash::sha1_batch;
 use dunlin_port::disk::{Check, DiskCommand, DiskError, DiskEvent, Totals};
 use dunlin_port::{BlockBuffer, BlockPool};
@@ -100,9 +100,7 @@ impl Disk {
             } => {
                 self.doubt.set(piece);
                 let spilled = Spilled { torrent, piece };
-                let written = spilled.write_blocks(&self.files, &blocks);
-                let written = written.map_err(|error| trouble::of_storage(&error));
-                vec![spilled.told_of_write(spill, written)]
+                vec![self.spill(spilled, spill, &blocks)]
             }
             DiskCommand::Hash {
                 torrent,
@@ -214,6 +212,16 @@ impl Disk {
                 blocks,
             },
         }
+    }
+
+    fn spill(
+        &self,
+        spilled: Spilled,
+        spill: u64,
+        blocks: &[(BlockIndex, BlockBuffer)],
+    ) -> DiskEvent {
+        let written = spilled.write_blocks(&self.files, blocks);
+        spilled.told_of_write(spill, written.map_err(|error| trouble::of_storage(&error)))
     }
 
     fn read(&self, block: BlockRequest, pool: &BlockPool) -> Result<BlockBuffer, DiskError> {
