@@ -116,6 +116,14 @@ pub struct Starved {
     pub blocks: u32,
 }
 
+impl Starved {
+    /// Whether the budget does not admit what it waits for yet.
+    #[must_use]
+    pub const fn is_short(&self, budget: &MemoryBudget) -> bool {
+        self.blocks > 0 && !budget.admits(self.blocks)
+    }
+}
+
 /// Memory for pieces in motion, in bytes. Near the budget no new piece is opened, and blocks of those
 /// in motion are written to their files early.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

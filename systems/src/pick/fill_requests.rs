@@ -74,8 +74,8 @@ struct Turn {
 enum WaitsFor {
     /// Nothing: it may be asked, and this is its row.
     Nothing(Entity),
-    /// Memory for so many blocks; whether it may be asked is looked at when it is there.
-    Memory(u32),
+    /// Memory; whether it may be asked is looked at when that is there.
+    Memory(Starved),
 }
 
 pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
@@ -84,8 +84,8 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
         let peer = turn.peer;
         let row = match turn.waits_for {
             WaitsFor::Nothing(row) => row,
-            WaitsFor::Memory(blocks) if !tables.budget.admits(blocks) => {
-                tables.starve(peer, turn.asked_at, blocks);
+            WaitsFor::Memory(starved) if starved.is_short(&tables.budget) => {
+                tables.work.starved.insert(peer, starved);
                 continue;
             }
             WaitsFor::Memory(_) => match tables.ready(peer) {
@@ -135,7 +135,7 @@ impl Tables<'_, '_> {
             turns.extend(starved.into_iter().map(|(peer, starved)| Turn {
                 asked_at: starved.asked_at,
                 peer,
-                waits_for: WaitsFor::Memory(starved.blocks),
+                waits_for: WaitsFor::Memory(starved),
             }));
         }
         turns.sort_unstable_by_key(|turn| (turn.asked_at, turn.peer));

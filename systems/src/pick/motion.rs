@@ -210,8 +210,10 @@ impl Motion<'_, '_, '_> {
 
     fn open(&mut self, piece: PieceIndex) -> Result<(), End> {
         let blocks = self.content.0.geometry().block_count(piece);
-        let window = self.budget.reserve(blocks);
-        let window = window.ok_or(End::NoMemory(blocks))?;
+        let Some(window) = self.budget.reserve(blocks) else {
+            let least = self.search.narrow.map_or(blocks, |least| least.min(blocks));
+            return Err(End::NoMemory(least));
+        };
         let removed = self.order.remove(piece);
         assert!(removed, "only a piece of the order is opened");
         if self.order.count() == 0 {

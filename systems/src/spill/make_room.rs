@@ -89,9 +89,7 @@ fn is_short(world: &mut World) -> bool {
         })
     });
     let budget = world.resource::<MemoryBudget>();
-    let is_short = starved
-        .values()
-        .any(|starved| !budget.admits(starved.blocks));
+    let is_short = starved.values().any(|starved| starved.is_short(budget));
     world.resource_mut::<Work>().starved = starved;
     is_short
 }
