@@ -50,6 +50,8 @@ fn all_are_there_under_their_names() {
         "streaming",
         "super-seeding",
         "swarm-10000",
+        "tyrant-1",
+        "tyrant-all-selfish",
     ] {
         assert!(names.iter().any(|name| name == expected), "{expected}");
     }

@@ -1,5 +1,6 @@
 //! One end of a peer connection.
 
+mod bargain;
 mod metadata;
 mod requests;
 mod upload;
@@ -13,6 +14,7 @@ use dunlin_base::{
 };
 use dunlin_protocol::wire::Reserved;
 
+pub use bargain::Bargain;
 pub use metadata::{EarlyHaves, MetadataRequests, MetadataUploads};
 pub use requests::{REQUESTS_UNSAID, Request, Requests};
 pub use upload::UploadQueue;

@@ -150,6 +150,8 @@ pub struct ChokeConfig {
     pub optimistic_interval_secs: u64,
     /// Seconds without a block from an unchoked peer after which it counts as snubbing. Default 60.
     pub snub_secs: u64,
+    /// Who is served for what we still need.
+    pub leech: LeechChoke,
     /// Who is served while seeding.
     pub seed: SeedChoke,
     /// Pieces that a peer gets before its slot may rotate to another (round-robin). Default 20.
@@ -167,6 +169,7 @@ impl Default for ChokeConfig {
             interval_secs: 10,
             optimistic_interval_secs: 30,
             snub_secs: 60,
+            leech: LeechChoke::TitForTat,
             seed: SeedChoke::RoundRobin,
             seed_quota_pieces: 20,
             super_seed: false,
@@ -183,6 +186,19 @@ pub enum SlotCount {
     /// As many as the upload rate feeds (after libtorrent's rate-based choker): a slot is added
     /// while the slowest unchoked peer still gets more than the threshold.
     RateBased,
+}
+
+/// Who is served for what we still need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeechChoke {
+    /// Those who gave most in the last round, and one by luck (BEP 3).
+    TitForTat,
+    /// Those who give most for what has to be given to them, and to each just that (BitTyrant, Piatek et
+    /// al., 2007), as far as the upload limit goes or, without one, what the line was seen to carry. Good for
+    /// whoever does it, bad for all if all do. A fixed number of slots is the most then; nobody is
+    /// unchoked by luck.
+    BitTyrant,
 }
 
 /// Who is served while seeding.

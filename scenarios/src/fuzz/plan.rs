@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dunlin_base::{EngineTime, NodeKey, RngStream, StreamName};
 use dunlin_hash::{Sha1Digest, sha1_batch};
 use dunlin_net::sim::bytes::{Content, Host, Lies, Manner};
-use dunlin_port::config::{ByteSize, EngineConfig, PickStrategy, SeedChoke, SlotCount};
+use dunlin_port::config::{ByteSize, EngineConfig, LeechChoke, PickStrategy, SeedChoke, SlotCount};
 use dunlin_port::user::TorrentLimits;
 use dunlin_protocol::metainfo::{FileAttributes, MetainfoBuilder, NewFile};
 use dunlin_storage::Faults;
@@ -159,6 +159,9 @@ fn node(luck: &mut RngStream) -> NodePlan {
         1 => SeedChoke::FastestUpload,
         _ => SeedChoke::AntiLeech,
     };
+    if luck.below(6) == 0 {
+        config.choke.leech = LeechChoke::BitTyrant;
+    }
     if luck.below(3) == 0 {
         config.choke.slots = SlotCount::Fixed(1 + luck.below(4) as u32);
     }

@@ -20,7 +20,7 @@ pub use check::{
 pub use class::{Arrival, Behaviour, Class, Role, Span, Stay, Streaming, Transport};
 pub use expect::{Completion, Expectation, Yardstick};
 pub use scenario::{Content, Fault, FaultKind, Model, Overlay, Record, Rtt, Scenario, Stop};
-pub use strategy::{PickRule, SeedChokeRule, Slots, Strategy, StrategyChoice};
+pub use strategy::{LeechChokeRule, PickRule, SeedChokeRule, Slots, Strategy, StrategyChoice};
 pub use text::{Misplaced, Override, ScenarioError};
 pub use units::{Micros, ParseUnitError, Permille, Rate};
 

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::collections::BTreeSet;
 
-use super::{PickRule, SeedChokeRule, Slots, Strategy};
+use super::{LeechChokeRule, PickRule, SeedChokeRule, Slots, Strategy};
 
 impl Strategy {
     /// The strategy with these of its fields alone, by name.
@@ -26,6 +26,10 @@ impl Strategy {
             Slots::Fixed(slots) => format!("{{ fixed = {slots} }}"),
             Slots::RateBased => "\"rate-based\"".to_owned(),
         });
+        let leech = self.leech_choke.map(|rule| match rule {
+            LeechChokeRule::TitForTat => "\"tit-for-tat\"".to_owned(),
+            LeechChokeRule::BitTyrant => "\"bit-tyrant\"".to_owned(),
+        });
         let seed = self.seed_choke.map(|rule| match rule {
             SeedChokeRule::RoundRobin => "\"round-robin\"".to_owned(),
             SeedChokeRule::FastestUpload => "\"fastest-upload\"".to_owned(),
@@ -46,6 +50,7 @@ impl Strategy {
             ("interval-secs", secs(self.choke_interval)),
             ("optimistic-interval-secs", secs(self.optimistic_interval)),
             ("snub-secs", secs(self.snub)),
+            ("leech", leech),
             ("seed", seed),
             ("seed-quota-pieces", count(self.seed_quota_pieces)),
             ("super-seed", self.super_seed.map(|yes| yes.to_string())),
@@ -103,6 +108,7 @@ mod tests {
             choke_interval: secs(11),
             optimistic_interval: secs(33),
             snub: secs(55),
+            leech_choke: Some(LeechChokeRule::TitForTat),
             seed_choke: Some(SeedChokeRule::AntiLeech),
             seed_quota_pieces: Some(9),
             super_seed: Some(true),
@@ -132,6 +138,10 @@ mod tests {
                 Slots::Fixed(1),
             ),
         ] {
+            strategy.leech_choke = Some(match slots {
+                Slots::Fixed(_) => LeechChokeRule::BitTyrant,
+                Slots::RateBased => LeechChokeRule::TitForTat,
+            });
             (strategy.seed_choke, strategy.pick, strategy.slots) =
                 (Some(seed), Some(pick), Some(slots));
             assert_eq!(loaded(&strategy), EngineConfig::from(&strategy));

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use dunlin_port::config::{EngineConfig, PickStrategy, SeedChoke, SlotCount};
+use dunlin_port::config::{EngineConfig, LeechChoke, PickStrategy, SeedChoke, SlotCount};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Micros;
@@ -23,6 +23,9 @@ pub struct Strategy {
     /// Time without a block from an unchoked peer after which it counts as snubbing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snub: Option<Micros>,
+    /// Who is served for what is still needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leech_choke: Option<LeechChokeRule>,
     /// Who is served while seeding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed_choke: Option<SeedChokeRule>,
@@ -65,6 +68,16 @@ pub enum Slots {
     Fixed(u32),
     /// As many as the upload rate feeds.
     RateBased,
+}
+
+/// [`LeechChoke`] as scenarios write it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LeechChokeRule {
+    /// Those who gave most in the last round, and one by luck.
+    TitForTat,
+    /// Those who give most for what has to be given to them, and to each just that, as far as `up_limit`
+    /// of the class goes or, without one, what the line was seen to carry. `Fixed` slots are the most then.
+    BitTyrant,
 }
 
 /// [`SeedChoke`] as scenarios write it.
@@ -169,6 +182,7 @@ impl From<&Strategy> for EngineConfig {
             strategy.optimistic_interval.map(secs),
         );
         set(&mut choke.snub_secs, strategy.snub.map(secs));
+        set(&mut choke.leech, strategy.leech_choke);
         set(&mut choke.seed, strategy.seed_choke);
         set(&mut choke.seed_quota_pieces, strategy.seed_quota_pieces);
         set(&mut choke.super_seed, strategy.super_seed);
@@ -210,6 +224,10 @@ impl From<&EngineConfig> for Strategy {
             choke_interval: time(choke.interval_secs),
             optimistic_interval: time(choke.optimistic_interval_secs),
             snub: time(choke.snub_secs),
+            leech_choke: Some(match choke.leech {
+                LeechChoke::TitForTat => LeechChokeRule::TitForTat,
+                LeechChoke::BitTyrant => LeechChokeRule::BitTyrant,
+            }),
             seed_choke: Some(match choke.seed {
                 SeedChoke::RoundRobin => SeedChokeRule::RoundRobin,
                 SeedChoke::FastestUpload => SeedChokeRule::FastestUpload,
@@ -246,6 +264,15 @@ impl From<Slots> for SlotCount {
         match slots {
             Slots::Fixed(slots) => Self::Fixed(slots),
             Slots::RateBased => Self::RateBased,
+        }
+    }
+}
+
+impl From<LeechChokeRule> for LeechChoke {
+    fn from(rule: LeechChokeRule) -> Self {
+        match rule {
+            LeechChokeRule::TitForTat => Self::TitForTat,
+            LeechChokeRule::BitTyrant => Self::BitTyrant,
         }
     }
 }

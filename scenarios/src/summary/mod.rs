@@ -37,6 +37,8 @@ pub struct Summary {
     pub utilisation: Option<f64>,
     /// The same from 5 % to 90 % of the time of the last completion.
     pub utilisation_busy: Option<f64>,
+    /// The same from the start until nine in ten of all leechers are complete.
+    pub utilisation_most: Option<f64>,
     /// Jain's index of the download rates of complete leechers.
     pub jain_rates: Option<f64>,
     /// Jain's index of the share ratios of leechers.
@@ -150,6 +152,8 @@ impl Summary {
             bound_s: record.bound_us.map(secs),
             utilisation: utilisation(record, 0, u64::MAX),
             utilisation_busy: utilisation(record, last_us / 20, last_us / 10 * 9),
+            utilisation_most: most_complete(&leechers)
+                .and_then(|until| utilisation(record, 0, until)),
             jain_rates: statistics::jain(&rates),
             jain_share_ratios: statistics::jain(&ratios),
             wasted: ratio(sum(|node| node.wasted_bytes), down),
@@ -205,6 +209,15 @@ fn is_gone(node: &NodeOutcome) -> bool {
 pub(crate) fn download_secs(node: &NodeOutcome) -> Option<f64> {
     node.completed_us
         .map(|at| secs(at.saturating_sub(node.arrived_us)))
+}
+
+/// When nine in ten of all leechers are complete, microseconds.
+fn most_complete(leechers: &[&NodeOutcome]) -> Option<u64> {
+    let complete = leechers.iter().filter_map(|node| node.completed_us);
+    let mut complete: Vec<u64> = complete.collect();
+    complete.sort_unstable();
+    let last = (leechers.len() * 9 / 10).checked_sub(1)?;
+    complete.get(last).copied()
 }
 
 /// Bytes sent as a share of capacity, in the rows after `from` and up to `until`.

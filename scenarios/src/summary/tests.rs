@@ -93,6 +93,8 @@ fn a_run_in_a_few_numbers() {
     near(summary.times.last, 45.0);
     near(summary.utilisation, 0.425);
     near(summary.utilisation_busy, 0.8);
+    // Three in four are nine in ten of four; the row of 50 s is later.
+    near(summary.utilisation_most, 1700.0 / 3000.0);
     near(summary.bound_s, 20.0);
     // Rates as 4 : 2 : 1, share ratios as 1 : 2 : 3 : 4.
     near(summary.jain_rates, 49.0 / (3.0 * 21.0));

@@ -93,6 +93,7 @@ fn add_numbers(table: &mut Table, runs: &[Summary]) {
     table.add("bound_s", real(|run| run.bound_s));
     table.add("utilisation", real(|run| run.utilisation));
     table.add("utilisation_busy", real(|run| run.utilisation_busy));
+    table.add("utilisation_most", real(|run| run.utilisation_most));
     table.add("jain_rates", real(|run| run.jain_rates));
     table.add("jain_share_ratios", real(|run| run.jain_share_ratios));
     table.add("wasted", real(|run| run.wasted));

@@ -62,11 +62,12 @@ impl Profile {
 }
 
 /// Every parameter of a strategy.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "slots",
     "choke_interval",
     "optimistic_interval",
     "snub",
+    "leech_choke",
     "seed_choke",
     "seed_quota_pieces",
     "super_seed",

@@ -3,42 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use dunlin_scenarios::outcome::RunRecord;
-use dunlin_scenarios::schema::Scenario;
 use dunlin_scenarios::summary::Summary;
 
 use super::simulate;
 
-/// What uplinks carried, until nine in ten leechers were done, as a share of what they could.
-fn utilisation(scenario: &Scenario, record: &RunRecord) -> f64 {
-    let mut done: Vec<u64> = record
-        .nodes
-        .iter()
-        .filter_map(|node| node.completed_us)
-        .collect();
-    let leechers = scenario
-        .classes
-        .iter()
-        .map(|class| class.count)
-        .sum::<u32>() as usize
-        - 1;
-    assert_eq!(done.len(), leechers, "all are complete");
-    done.sort_unstable();
-    let until = done[leechers * 9 / 10 - 1];
-    let rows = || record.series.iter().filter(|row| row.at_us <= until);
-    let sent: u64 = rows().map(|row| row.up_bytes).sum();
-    let could: u64 = rows().map(|row| row.up_capacity_bytes).sum();
-    sent as f64 / could as f64
-}
-
-/// What uplinks carried in `mb-util` with these overrides. Each is run once, whoever asks.
+/// What uplinks carried in `mb-util` with these overrides, until nine in ten leechers were done, as a share of
+/// what they could. Each is run once, whoever asks.
 fn used(overrides: &[&str]) -> f64 {
     static FOUND: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
     let mut known = FOUND.lock().expect("no run fails");
     let found = known.entry(overrides.join(" ")).or_insert_with(|| {
         let overrides = [&["expect=[]"], overrides].concat();
         let (scenario, record) = simulate("mb-util.ron", &overrides);
-        utilisation(&scenario, &record)
+        let summary = Summary::new(&record, &scenario);
+        assert_eq!(summary.times.completed, summary.times.leechers);
+        summary.utilisation_most.expect("all are complete")
     });
     println!("{}: {found:.3} used", overrides.join(" "));
     *found

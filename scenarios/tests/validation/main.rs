@@ -18,6 +18,7 @@ mod pieces;
 mod reciprocation;
 mod seeds;
 mod steady_state;
+mod strategic;
 mod traps;
 
 fn load(file: &str, overrides: &[&str]) -> Scenario {

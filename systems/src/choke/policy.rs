@@ -24,8 +24,11 @@ const INCUMBENT_FACTOR: u64 = 2;
 pub(super) struct Candidate {
     /// Who.
     pub(super) peer: PeerKey,
-    /// Payload from it in the last round; zero when we need nothing more of its torrent.
-    pub(super) down_in_round: u64,
+    /// What it gives us: payload in the last round, or, for a node that buys, millionths of what it costs
+    /// ([`super::bargain::yields`]). Zero when we need nothing more of its torrent.
+    pub(super) merit: u64,
+    /// What a node that buys has to give it, bytes per second.
+    pub(super) price_bytes_per_sec: u64,
     /// Payload to it in the last round.
     pub(super) up_in_round: u64,
     /// Whether it is unchoked now.
@@ -79,8 +82,8 @@ pub(super) fn rank(candidates: &mut [Candidate], seed: SeedChoke) {
 fn compare(a: &Candidate, b: &Candidate, seed: SeedChoke) -> Ordering {
     // Tit for tat before all: who gives most gets first. Peers of torrents that we have, and
     // leechers that give nothing, are equal here.
-    b.down_in_round
-        .cmp(&a.down_in_round)
+    b.merit
+        .cmp(&a.merit)
         .then_with(|| compare_for_seeding(a, b, seed))
         // Who waited longest for a slot.
         .then_with(|| a.unchoked_at.cmp(&b.unchoked_at))
@@ -149,6 +152,15 @@ impl Assignment {
     /// Whether a peer gets a slot.
     pub(super) fn unchokes(&self, peer: PeerKey) -> bool {
         self.optimistic == Some(peer) || self.regular.contains(&peer)
+    }
+}
+
+/// Gives slots to ranked candidates by rank alone.
+pub(super) fn assign_by_rank(ranked: &[Candidate], slots: u32) -> Assignment {
+    let first = ranked.iter().take(slots as usize);
+    Assignment {
+        regular: first.map(|candidate| candidate.peer).collect(),
+        optimistic: None,
     }
 }
 

@@ -6,9 +6,10 @@ use bevy_ecs::prelude::*;
 use dunlin_base::EngineTime;
 use dunlin_components::node::{ChokeRound, Luck, Rules, SlotHolders, Suitors};
 use dunlin_components::world::{NodeIndex, Wake, Work};
-use dunlin_port::config::ChokeConfig;
+use dunlin_port::config::{EngineConfig, LeechChoke, SlotCount};
 
-use super::policy::{assign, rank, slots};
+use super::bargain::{affordable, capacity};
+use super::policy::{Candidate, assign, assign_by_rank, rank, slots};
 use super::tables::Tables;
 
 type NodeRow<'a> = (
@@ -39,7 +40,7 @@ pub(super) fn run_rounds(
             continue;
         };
         assert_eq!(round.next_at, Some(at), "a node has one round to come");
-        let rules = &rules.0.choke;
+        let rules = &rules.0;
         run_round(
             &mut work,
             &mut tables,
@@ -51,7 +52,7 @@ pub(super) fn run_rounds(
         );
         round.next_at = None;
         if !suitors.0.is_empty() {
-            let next_at = now + Duration::from_secs(rules.interval_secs.max(1));
+            let next_at = now + Duration::from_secs(rules.choke.interval_secs.max(1));
             round.next_at = Some(next_at);
             work.rounds.insert((next_at, node));
         }
@@ -62,21 +63,36 @@ pub(super) fn run_rounds(
 fn run_round(
     work: &mut Work,
     tables: &mut Tables<'_, '_>,
-    rules: &ChokeConfig,
+    rules: &EngineConfig,
     luck: &mut Luck,
     round: &mut ChokeRound,
     suitors: &mut Suitors,
     holders: &mut SlotHolders,
 ) {
     let now = tables.now();
-    let mut candidates = tables.candidates(suitors, rules, round.optimistic);
-    rank(&mut candidates, rules.seed);
-    round.slots = slots(rules.slots, &candidates, rules.interval_secs);
+    let choke = &rules.choke;
+    if choke.leech == LeechChoke::BitTyrant {
+        suitors
+            .0
+            .iter()
+            .for_each(|&peer| tables.settle_bargain(peer, choke.interval_secs));
+    }
+    let mut candidates = tables.candidates(suitors, choke, round.optimistic);
+    rank(&mut candidates, choke.seed);
     round.full = false;
     let holder = round.optimistic.filter(|_| round.next_optimistic_at > now);
-    let assignment = assign(&candidates, round.slots, holder, &mut luck.choke);
+    let assignment = match bought(rules, &candidates) {
+        Some(slots) => {
+            round.slots = slots;
+            assign_by_rank(&candidates, slots)
+        }
+        None => {
+            round.slots = slots(choke.slots, &candidates, choke.interval_secs);
+            assign(&candidates, round.slots, holder, &mut luck.choke)
+        }
+    };
     if assignment.optimistic != holder || holder.is_none() {
-        round.next_optimistic_at = now + Duration::from_secs(rules.optimistic_interval_secs);
+        round.next_optimistic_at = now + Duration::from_secs(choke.optimistic_interval_secs);
     }
     round.optimistic = assignment.optimistic;
     holders.0.clear();
@@ -94,4 +110,18 @@ fn run_round(
         }
         stays
     });
+}
+
+/// How many a node buys, if it does and any of them has something to give for it.
+fn bought(rules: &EngineConfig, ranked: &[Candidate]) -> Option<u32> {
+    if rules.choke.leech != LeechChoke::BitTyrant || ranked.first()?.merit == 0 {
+        return None;
+    }
+    let limit = rules.limits.up.map(|limit| limit.0);
+    let capacity = capacity(limit, ranked, rules.choke.interval_secs);
+    let most = match rules.choke.slots {
+        SlotCount::Fixed(slots) => slots,
+        SlotCount::RateBased => u32::MAX,
+    };
+    Some(affordable(ranked, capacity).min(most))
 }

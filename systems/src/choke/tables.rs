@@ -7,12 +7,14 @@ use bevy_ecs::system::SystemParam;
 use dunlin_base::{EngineTime, PeerKey};
 use dunlin_components::node::{SlotHolders, Suitors};
 use dunlin_components::peer::{
-    AmChoking, PeerInterested, PeerOf, PeerTraffic, Phase, RemoteHave, Requests,
+    AmChoking, AmInterested, Bargain, PeerChoking, PeerInterested, PeerOf, PeerTraffic, Phase,
+    RemoteHave, Requests,
 };
 use dunlin_components::torrent::{Content, Lifecycle};
 use dunlin_components::world::{Now, PeerIndex};
-use dunlin_port::config::{ChokeConfig, SeedChoke};
+use dunlin_port::config::{ChokeConfig, LeechChoke, SeedChoke};
 
+use super::bargain::{Deal, PAID_ROUNDS, guess, settle, yields};
 use super::policy::{Candidate, anti_leech_score};
 
 /// A slot is kept at least so long before a met quota takes it (libtorrent's round-robin).
@@ -30,6 +32,13 @@ type Row = (
     &'static Requests,
 );
 
+/// What a node that buys looks at besides.
+type BargainRow = (
+    &'static AmInterested,
+    &'static PeerChoking,
+    Option<&'static mut Bargain>,
+);
+
 /// The rows of peers and of their torrents.
 #[derive(SystemParam)]
 pub(super) struct Tables<'w, 's> {
@@ -37,7 +46,9 @@ pub(super) struct Tables<'w, 's> {
     index: Res<'w, PeerIndex>,
     rows: Query<'w, 's, Row>,
     haves: Query<'w, 's, &'static RemoteHave>,
+    bargains: Query<'w, 's, BargainRow>,
     torrents: Query<'w, 's, (&'static Lifecycle, &'static Content)>,
+    commands: Commands<'w, 's>,
 }
 
 /// What is the same for all candidates of one torrent.
@@ -153,10 +164,14 @@ impl Tables<'_, '_> {
             let had = have.map_or(0, |have| u64::from(have.bits.count()) * shared.piece_bytes);
             anti_leech_score(up, had.min(shared.total_bytes), shared.total_bytes)
         };
-        let down_in_round = traffic.down.total_bytes() - traffic.down_at_round;
+        let (merit, price_bytes_per_sec) = match rules.leech {
+            LeechChoke::TitForTat => (traffic.down.total_bytes() - traffic.down_at_round, 0),
+            LeechChoke::BitTyrant => self.offer(row),
+        };
         Some(Candidate {
             peer,
-            down_in_round: if shared.downloading { down_in_round } else { 0 },
+            merit: if shared.downloading { merit } else { 0 },
+            price_bytes_per_sec,
             up_in_round: up - traffic.up_at_round,
             unchoked: !choking.0,
             settling: !choking.0 && unchoked_for < round,
@@ -174,6 +189,57 @@ impl Tables<'_, '_> {
             snubbed: shared.downloading && requests.snubbed,
             newcomer: self.now.0.since(traffic.established_at) < round * NEWCOMER_ROUNDS,
         })
+    }
+
+    /// What a peer yields for what it costs, and what that is. Who has nothing that we want yields nothing.
+    fn offer(&self, row: Entity) -> (u64, u64) {
+        let Ok((interested, _, bargain)) = self.bargains.get(row) else {
+            return (0, 0);
+        };
+        let bargain = bargain.copied().unwrap_or_default();
+        let merit = if interested.0 { yields(&bargain) } else { 0 };
+        (merit, bargain.price_bytes_per_sec)
+    }
+
+    /// Learns from the round that ends what a peer of a download costs and gives.
+    pub(super) fn settle_bargain(&mut self, peer: PeerKey, round_secs: u64) {
+        let Some(row) = self.index.get(peer) else {
+            return;
+        };
+        let Ok((of, _, _, choking, traffic, _)) = self.rows.get(row) else {
+            return;
+        };
+        let Ok(have) = self.haves.get(row) else {
+            return;
+        };
+        let Ok((Lifecycle::Downloading, content)) = self.torrents.get(of.0) else {
+            return;
+        };
+        let Ok((interested, chokes_us, known)) = self.bargains.get_mut(row) else {
+            return;
+        };
+        let (now, round) = (self.now.0, Duration::from_secs(round_secs));
+        let mut bargain = known.as_deref().copied().unwrap_or_default();
+        let piece_bytes = u64::from(content.0.geometry().piece_bytes());
+        bargain = guess(bargain, now, have.bits.count(), piece_bytes);
+        // Who has nothing that we want owes us nothing.
+        if interested.0 {
+            let got = traffic.down.total_bytes() - traffic.down_at_round;
+            let deal = Deal {
+                paid: !choking.0 && now.since(traffic.unchoked_at) >= round * PAID_ROUNDS,
+                gives: !chokes_us.0,
+                got_bytes_per_sec: got / round_secs.max(1),
+            };
+            bargain = settle(bargain, deal, round_secs);
+        }
+        let price = bargain.price_bytes_per_sec;
+        bargain.ration.set_rate(now, Some(price));
+        match known {
+            Some(mut known) => *known = bargain,
+            None => {
+                self.commands.entity(row).insert(bargain);
+            }
+        }
     }
 
     /// Writes down whether we choke a peer; says whether that is new.

@@ -10,7 +10,7 @@ use dunlin_components::node::{
     Banned, ChokeRound, Connections, Identity, Luck, Node, NodeBuckets, Suitors,
 };
 use dunlin_components::peer::{
-    AllowedFast, AmChoking, AmInterested, ChokeTold, Extensions, Hello, Peer, PeerBuckets,
+    AllowedFast, AmChoking, AmInterested, Bargain, ChokeTold, Extensions, Hello, Peer, PeerBuckets,
     PeerChoking, PeerInterested, PeerTraffic, Phase, Remote, RemoteHave, Requests, Strikes,
     UploadQueue,
 };
@@ -173,7 +173,7 @@ tables! {
         Traffic, TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding;
     Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
         RemoteHave, Requests, UploadQueue, PeerTraffic by walk_traffic, PeerBuckets, Extensions,
-        Strikes, AllowedFast;
+        Strikes, AllowedFast, Bargain;
 }
 
 /// Visits all rows, table by table in the order of [`TABLES`].

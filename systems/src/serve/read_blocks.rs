@@ -2,10 +2,11 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{BLOCK_BYTES, EngineTime, PeerKey, TokenBucket};
-use dunlin_components::node::NodeBuckets;
-use dunlin_components::peer::{PeerBuckets, PeerOf, PeerTraffic, UploadQueue};
-use dunlin_components::torrent::{NodeOf, Torrent, TorrentBuckets};
+use dunlin_components::node::{NodeBuckets, Rules};
+use dunlin_components::peer::{Bargain, PeerBuckets, PeerOf, PeerTraffic, UploadQueue};
+use dunlin_components::torrent::{Lifecycle, NodeOf, Torrent, TorrentBuckets};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
+use dunlin_port::config::LeechChoke;
 use dunlin_port::disk::DiskCommand;
 
 /// Most payload bytes between disk and kernel for one peer: enough for a fast link's round trip,
@@ -27,6 +28,13 @@ type PeerRow<'a> = (
     &'a PeerTraffic,
     &'a mut UploadQueue,
     Option<&'a mut PeerBuckets>,
+    Option<&'a mut Bargain>,
+);
+type TorrentRow<'a> = (
+    &'a Torrent,
+    &'a NodeOf,
+    &'a Lifecycle,
+    &'a mut TorrentBuckets,
 );
 
 pub(super) fn read_blocks(
@@ -36,13 +44,13 @@ pub(super) fn read_blocks(
     mut wake: ResMut<'_, Wake>,
     mut outbox: ResMut<'_, PortOutbox>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
-    mut torrents: Query<'_, '_, (&Torrent, &NodeOf, &mut TorrentBuckets)>,
-    mut nodes: Query<'_, '_, &mut NodeBuckets>,
+    mut torrents: Query<'_, '_, TorrentRow<'_>>,
+    mut nodes: Query<'_, '_, (&Rules, &mut NodeBuckets)>,
 ) {
     // Those first that were served longest ago: what is left of a limit goes round.
     let turn = |peer: PeerKey| {
         let entity = index.get(peer)?;
-        let (_, traffic, queue, _) = peers.get(entity).ok()?;
+        let (_, traffic, queue, ..) = peers.get(entity).ok()?;
         if queue.waiting().is_empty() {
             return None;
         }
@@ -56,22 +64,27 @@ pub(super) fn read_blocks(
     let mut turns: Vec<_> = due.filter_map(turn).collect();
     turns.sort_unstable_by_key(|&(served_at, peer, ..)| (served_at, peer));
     for (_, peer, entity, in_flight_max) in turns {
-        let Ok((of, _, mut queue, mut own)) = peers.get_mut(entity) else {
+        let Ok((of, _, mut queue, mut own, bargain)) = peers.get_mut(entity) else {
             continue;
         };
-        let Ok((torrent, node, mut buckets)) = torrents.get_mut(of.0) else {
+        let Ok((torrent, node, lifecycle, mut buckets)) = torrents.get_mut(of.0) else {
             continue;
         };
-        let Ok(mut node_buckets) = nodes.get_mut(node.0) else {
+        let Ok((rules, mut node_buckets)) = nodes.get_mut(node.0) else {
             continue;
         };
+        // Only as long as there is something to buy.
+        let buys =
+            rules.0.choke.leech == LeechChoke::BitTyrant && *lifecycle == Lifecycle::Downloading;
+        let mut bargain = bargain.filter(|_| buys);
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
         while in_flight < in_flight_max
             && let Some(request) = queue.waiting().front().copied()
         {
             let own = own.as_mut().map(|own| &mut own.up);
-            let all = [Some(&mut node_buckets.up), buckets.up(), own];
+            let ration = bargain.as_mut().map(|bargain| &mut bargain.ration);
+            let all = [Some(&mut node_buckets.up), buckets.up(), own, ration];
             if let Err(until) = take(now.0, u64::from(request.len), all) {
                 work.throttled.insert((until, peer));
                 wake.by(until);
@@ -95,7 +108,7 @@ pub(super) fn read_blocks(
 fn take(
     now: EngineTime,
     bytes: u64,
-    mut buckets: [Option<&mut TokenBucket>; 3],
+    mut buckets: [Option<&mut TokenBucket>; 4],
 ) -> Result<(), EngineTime> {
     let lacking = buckets
         .iter_mut()

@@ -6,10 +6,11 @@ use dunlin_port::config::{SeedChoke, SlotCount};
 
 use crate::choke::policy::{Candidate, SLOTS_MIN, anti_leech_score, assign, rank, slots};
 
-fn candidate(n: u64) -> Candidate {
+pub(super) fn candidate(n: u64) -> Candidate {
     Candidate {
         peer: PeerKey::outgoing(n),
-        down_in_round: 0,
+        merit: 0,
+        price_bytes_per_sec: 0,
         up_in_round: 0,
         unchoked: false,
         settling: false,
@@ -45,8 +46,8 @@ fn order(mut candidates: Vec<Candidate>, seed: SeedChoke) -> Vec<u64> {
 
 #[test]
 fn who_gives_most_comes_first() {
-    let gives = |n, down_in_round| Candidate {
-        down_in_round,
+    let gives = |n, merit| Candidate {
+        merit,
         ..candidate(n)
     };
     for seed in [
@@ -229,7 +230,7 @@ fn newcomers_are_drawn_three_times_as_often() {
 fn snubbing_peers_get_a_slot_by_luck_only() {
     let mut ranked: Vec<_> = (1..=3).map(candidate).collect();
     ranked[0].snubbed = true;
-    ranked[0].down_in_round = 9;
+    ranked[0].merit = 9;
     let given = assign(&ranked, 8, None, &mut luck());
     assert_eq!(given.regular.len(), 2);
     assert_eq!(given.optimistic, Some(ranked[0].peer));

@@ -5,14 +5,15 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{EngineTime, NodeKey, PeerKey, TorrentKey};
+use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, TorrentKey};
 use dunlin_components::node::{ChokeRound, Luck, Node, Rules, Suitors};
 use dunlin_components::peer::{
-    AmChoking, Peer, PeerInterested, PeerOf, PeerTraffic, Phase, Requests,
+    AmChoking, AmInterested, Bargain, Peer, PeerChoking, PeerInterested, PeerOf, PeerTraffic,
+    Phase, RemoteHave, Requests,
 };
 use dunlin_components::torrent::{Content, Lifecycle, Torrent};
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, Wake, Work};
-use dunlin_port::config::{EngineConfig, SlotCount};
+use dunlin_port::config::{ByteSize, EngineConfig, LeechChoke, SlotCount};
 use dunlin_protocol::metainfo::MetainfoBuilder;
 
 const NODE: NodeKey = NodeKey(0);
@@ -326,4 +327,70 @@ fn nothing_is_told_twice() {
     bench.tick();
     bench.wait(10);
     assert!(bench.world.resource::<Work>().flags.is_empty());
+}
+
+/// Three peers give 20 kB/s each to who gives them 10, 15 and 30 kB/s, a fourth gives nothing. What is
+/// bought in the end is what gives most for its price, and no more than the limit.
+#[test]
+fn a_node_that_buys_finds_who_gives_most_for_what_it_costs() {
+    const LIMIT: u64 = 40_000;
+    let mut bench = Bench::new(SlotCount::Fixed(10), Lifecycle::Downloading);
+    let mut rules = bench.world.get_mut::<Rules>(bench.node).unwrap();
+    rules.0.choke.leech = LeechChoke::BitTyrant;
+    rules.0.limits.up = Some(ByteSize(LIMIT));
+    let asked = [10_000, 15_000, 30_000, u64::MAX];
+    let peers: Vec<_> = (1..=4).map(|n| bench.peer(n, true)).collect();
+    for &peer in &peers {
+        let entity = bench.entity(peer);
+        let have = RemoteHave {
+            bits: Bitfield::empty(64),
+            counted_as_seed: false,
+            told: true,
+        };
+        bench
+            .world
+            .entity_mut(entity)
+            .insert((have, AmInterested(true)));
+    }
+    bench.tick();
+    let price = |bench: &Bench, peer| {
+        let bargain = bench.world.get::<Bargain>(bench.entity(peer));
+        bargain.map_or(Bargain::PRICE_START_BYTES_PER_SEC, |bargain| {
+            bargain.price_bytes_per_sec
+        })
+    };
+    let mut held = [0; 4];
+    for round in 0..60 {
+        let mut spent = 0;
+        for (at, &peer) in peers.iter().enumerate() {
+            let paid = if bench.unchoked(peer) {
+                price(&bench, peer)
+            } else {
+                0
+            };
+            spent += paid;
+            held[at] += u32::from(paid > 0 && round >= 30);
+            let gives = paid >= asked[at];
+            let entity = bench.entity(peer);
+            let mut row = bench.world.entity_mut(entity);
+            row.insert(PeerChoking(!gives));
+            let came = if gives { 200_000 } else { 0 };
+            bench.traffic(peer, |traffic, now| {
+                traffic.up.add(now, paid * 10);
+                traffic.down.add(now, came);
+            });
+        }
+        assert!(spent <= LIMIT, "{spent} in round {round}");
+        bench.wait(10);
+        assert_eq!(bench.round().optimistic, None);
+    }
+    assert!(held[0] >= 25 && held[1] >= 25, "{held:?}");
+    assert!(held[2] <= 5 && held[3] <= 15, "{held:?}");
+    // When there is nothing more to buy, peers are served as by anybody.
+    bench
+        .world
+        .entity_mut(bench.torrent)
+        .insert(Lifecycle::Seeding);
+    bench.wait(10);
+    assert_eq!(bench.count_unchoked(&peers), 4);
 }
