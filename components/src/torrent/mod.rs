@@ -98,6 +98,15 @@ pub struct Place {
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Peers(pub BTreeMap<PeerKey, Entity>);
 
+/// How a download's neighbours looked at the last look. Torrents that want nothing have none.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Neighbours {
+    /// When to look next.
+    pub look_at: EngineTime,
+    /// Whether nobody had anything that is wanted.
+    pub stranded: bool,
+}
+
 /// A torrent's pieces in motion, by index.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ActivePieces(pub BTreeMap<PieceIndex, Entity>);

@@ -47,6 +47,8 @@ pub enum TimerKind {
     Metadata,
     /// A super-seed looks whether anything leaves.
     Show,
+    /// A download looks whether its neighbours have anything for it.
+    LookAround,
 }
 
 /// Timers of torrents: an idle torrent costs nothing until its time comes.

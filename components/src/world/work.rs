@@ -51,6 +51,8 @@ pub struct Work {
     pub show: BTreeSet<TorrentKey>,
     /// Torrents that may connect to somebody.
     pub connect: BTreeSet<TorrentKey>,
+    /// Downloads that look whether their neighbours have anything for them.
+    pub look_around: BTreeSet<TorrentKey>,
     /// Torrents that may have a tracker to ask.
     pub announce: BTreeSet<TorrentKey>,
     /// Torrents whose commit is due.
@@ -84,6 +86,7 @@ impl Work {
         let torrents = [
             &self.show,
             &self.connect,
+            &self.look_around,
             &self.announce,
             &self.commit,
             &self.retry,

@@ -7,7 +7,7 @@ use dunlin_base::{EngineTime, NodeKey, RngStream, TorrentKey};
 use dunlin_components::node::{Banned, Connections, Luck, Node, Rules};
 use dunlin_components::peer::{Peer, PeerOf, PeerTraffic, Phase, Remote};
 use dunlin_components::torrent::{
-    CandidateState, Candidates, Lifecycle, NodeOf, Peers, Torrent, TorrentBuckets,
+    CandidateState, Candidates, Lifecycle, Neighbours, NodeOf, Peers, Torrent, TorrentBuckets,
 };
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::net::NetCommand;
@@ -18,6 +18,7 @@ type TorrentRow<'a> = (
     &'a Lifecycle,
     &'a Peers,
     &'a TorrentBuckets,
+    Option<&'a Neighbours>,
     &'a mut Candidates,
 );
 type NodeRow<'a> = (
@@ -43,11 +44,10 @@ pub(super) fn connect_candidates(
         let Some(entity) = index.get(key) else {
             continue;
         };
-        let Ok((_, node_of, lifecycle, connected, buckets, mut candidates)) =
-            torrents.get_mut(entity)
-        else {
+        let Ok(row) = torrents.get_mut(entity) else {
             continue;
         };
+        let (_, node_of, lifecycle, connected, buckets, neighbours, mut candidates) = row;
         let Ok((node, rules, banned, mut connections, mut luck)) = nodes.get_mut(node_of.0) else {
             continue;
         };
@@ -64,7 +64,12 @@ pub(super) fn connect_candidates(
             .values()
             .filter(|c| c.state == CandidateState::InUse)
             .count();
-        let room = dialed_max(torrent_max).saturating_sub(connected.0.len().max(in_use) as u32);
+        // Who has nobody that is of use looks on with all that it has.
+        let dialed_max = match neighbours {
+            Some(neighbours) if neighbours.stranded => torrent_max,
+            _ => dialed_max(torrent_max),
+        };
+        let room = dialed_max.saturating_sub(connected.0.len().max(in_use) as u32);
         let room = room.min(limits.half_open.saturating_sub(connections.half_open));
         let room = room.min(limits.connections.saturating_sub(connections.total));
         let mut ready = order(&candidates, banned, now.0, &mut luck.connect);

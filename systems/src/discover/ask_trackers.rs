@@ -5,7 +5,7 @@ use bevy_ecs::query::QueryData;
 use dunlin_base::BLOCK_BYTES;
 use dunlin_components::node::{Identity, Node, Rules};
 use dunlin_components::torrent::{
-    Content, Have, Lifecycle, NodeOf, Peers, SwarmHash, Torrent, TorrentBuckets, Trackers, Traffic,
+    Content, Have, Lifecycle, Neighbours, NodeOf, Peers, SwarmHash, Torrent, TorrentBuckets, Trackers, Traffic,
 };
 use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::tracker::TrackerCommand;
@@ -28,6 +28,7 @@ pub(super) struct Row {
     have: Option<&'static Have>,
     traffic: &'static Traffic,
     peers: &'static Peers,
+    neighbours: Option<&'static Neighbours>,
     buckets: Option<&'static TorrentBuckets>,
     trackers: &'static mut Trackers,
 }
@@ -59,7 +60,8 @@ pub(super) fn ask_trackers(
             Vec::new()
         } else {
             let (connected, connections_max) = connections(&row, node.2);
-            let few = row.downloading() && needs_peers(connected, connections_max);
+            let stranded = row.neighbours.is_some_and(|row| row.stranded);
+            let few = row.downloading() && (stranded || needs_peers(connected, connections_max));
             let few = few.then_some(connected);
             match next_step(&row.trackers.list, &row.trackers.announced, few, now.0) {
                 Step::Ask(at, event) => vec![(at, event)],

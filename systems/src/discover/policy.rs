@@ -16,7 +16,7 @@ const INTERVAL_SECS_DEFAULT: u64 = 1800;
 /// A tracker that was told `stopped` is not told `started` sooner, however often a torrent is
 /// stopped and resumed.
 const RESTART_SECS_MIN: u64 = 60;
-/// With fewer peers a download asks for more (BEP 3's client called 20 the minimum).
+/// With fewer peers, or none that has anything for it, a download asks for more (BEP 3's client called 20 the minimum).
 const PEERS_FEW: u32 = 20;
 /// Time between announces while there are so few, unless the tracker's minimum is longer.
 const FEW_PEERS_INTERVAL_SECS: u64 = 300;

@@ -20,6 +20,7 @@ pub(super) fn pop_timers(
             TimerKind::Retry => work.retry.insert(torrent),
             TimerKind::Metadata => work.metadata.insert(torrent),
             TimerKind::Show => work.show.insert(torrent),
+            TimerKind::LookAround => work.look_around.insert(torrent),
         };
     }
 }

@@ -1,7 +1,9 @@
 //! Whether everything that is wanted is there.
 
 use bevy_ecs::prelude::*;
-use dunlin_components::torrent::{Availability, Commit, Lifecycle, Peers, PickOrder};
+use dunlin_components::torrent::{
+    Availability, Commit, Lifecycle, Neighbours, Peers, PickOrder,
+};
 use dunlin_components::world::{TorrentIndex, Work};
 
 use super::{commit, rest};
@@ -23,12 +25,15 @@ pub(crate) fn settle_completion(world: &mut World) {
                 crate::discover::completed(world, entity);
                 world
                     .entity_mut(entity)
-                    .remove::<(PickOrder, Availability)>();
+                    .remove::<(PickOrder, Availability, Neighbours)>();
                 complete(world, entity, key);
             }
             // Complete from the start: say so, but there is nothing new to announce.
             (Lifecycle::Seeding, false) => complete(world, entity, key),
-            (Lifecycle::Seeding, true) => *lifecycle = Lifecycle::Downloading,
+            (Lifecycle::Seeding, true) => {
+                *lifecycle = Lifecycle::Downloading;
+                crate::connect::watch(world, entity);
+            }
             _ => {}
         }
     }

@@ -51,6 +51,7 @@ pub(super) fn start(world: &mut World, entity: Entity) {
         candidates.want_again(now);
     }
     super_seed(world, entity);
+    crate::connect::watch(world, entity);
     crate::discover::start(world, entity);
     super::stop::write_again(world, entity);
     let mut work = world.resource_mut::<Work>();

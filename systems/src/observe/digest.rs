@@ -16,7 +16,7 @@ use dunlin_components::peer::{
 };
 use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState};
 use dunlin_components::torrent::{
-    Availability, Candidates, Commit, Deadlines, Have, Lifecycle, PickOrder, Selection,
+    Availability, Candidates, Commit, Deadlines, Have, Lifecycle, Neighbours, PickOrder, Selection,
     SuperSeeding, Suspects, Torrent, TorrentBuckets, Trackers, Traffic, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, PeerIndex};
@@ -170,7 +170,7 @@ macro_rules! tables {
 tables! {
     Node: Identity, NodeBuckets, Luck, ChokeRound, Suitors, Banned, Connections;
     Torrent: Lifecycle, Have, Wanted, Selection, Availability, PickOrder, Candidates, Trackers,
-        Traffic, TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding;
+        Traffic, TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding, Neighbours;
     Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
         RemoteHave, Requests, UploadQueue, PeerTraffic by walk_traffic, PeerBuckets, Extensions,
         Strikes, AllowedFast, Bargain;
