@@ -27,7 +27,7 @@ pub use candidates::{Candidate, CandidateState, Candidates};
 pub use free_blocks::FreeBlocks;
 pub use lifecycle::Lifecycle;
 pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, MetadataPart};
-pub use pick_order::{PickOrder, PieceRank};
+pub use pick_order::{PickOrder, PickPlace, PieceRank};
 pub use super_seeding::{Shown, SuperSeeding};
 pub use suspects::{SuspectBlock, Suspects};
 pub use trackers::{Announced, Tracker, Trackers};

@@ -29,6 +29,10 @@ impl PieceRank {
     }
 }
 
+/// Where a piece is in the order: those of a lower place come first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct PickPlace(PieceRank, u32);
+
 const NOWHERE: u32 = u32::MAX;
 
 /// Numbers of priorities.
@@ -260,20 +264,41 @@ impl PickOrder {
         set.iter_common(bits, from).next()
     }
 
-    /// The first piece in the order of `sample` pieces that are in `bits`: all there are of the highest
-    /// priority among them, or else those that follow `last_opened`. It goes through words of 64 pieces.
-    #[must_use]
-    pub fn rarest_in(&self, bits: &Bitfield, sample: usize) -> Option<PieceIndex> {
+    /// Pieces that are in `bits`, and where each is in the order: all there are of the highest priority
+    /// among them, if they are no more than `sample`, or else those that follow `last_opened`. It goes
+    /// through words of 64 pieces.
+    pub fn sample_in<'a>(
+        &'a self,
+        bits: &'a Bitfield,
+        sample: usize,
+    ) -> impl Iterator<Item = (PickPlace, PieceIndex)> + 'a {
         let from = self.last_opened.map_or(0, |piece| piece.0 + 1);
-        let place = |piece: &PieceIndex| {
-            let slot = &self.slots[piece.0 as usize];
-            (slot.rank, slot.place)
-        };
-        self.sets.iter().flatten().find_map(|set| {
-            let before = set.iter_common(bits, 0).take_while(|piece| piece.0 < from);
-            let around = set.iter_common(bits, from).chain(before);
-            around.take(sample).min_by_key(place)
-        })
+        let mut sets = self.sets.iter().flatten();
+        let set = sets.find(|set| set.iter_common(bits, 0).next().is_some());
+        let around = set.into_iter().flat_map(move |set| {
+            let before = set.iter_common(bits, 0);
+            let before = before.take_while(move |piece| piece.0 < from);
+            set.iter_common(bits, from).chain(before)
+        });
+        around
+            .take(sample)
+            .filter_map(|piece| Some((self.place(piece)?, piece)))
+    }
+
+    /// Where a piece is in the order, if it is in.
+    #[must_use]
+    pub fn place(&self, piece: PieceIndex) -> Option<PickPlace> {
+        let slot = self.slots[piece.0 as usize];
+        (slot.place != NOWHERE).then_some(PickPlace(slot.rank, slot.place))
+    }
+
+    /// The piece that comes to a piece's place when that is taken out.
+    #[must_use]
+    pub fn successor(&self, piece: PieceIndex) -> Option<PieceIndex> {
+        let PickPlace(rank, _) = self.place(piece)?;
+        let bucket = &self.buckets[self.bucket_of(rank).ok()?].1;
+        let last = bucket.last().map(|&piece| PieceIndex(piece));
+        last.filter(|last| *last != piece)
     }
 
     /// The `n`-th piece in the order, for random choice; the cost is that of the buckets.
@@ -288,12 +313,16 @@ impl PickOrder {
         None
     }
 
-    /// The lowest priority number in the order, that is the most wanted; and whether the piece
-    /// has it.
+    /// The lowest priority number in the order: that of the most wanted.
+    #[must_use]
+    pub fn top_priority(&self) -> Option<u8> {
+        self.buckets.first().map(|(rank, _)| rank.priority)
+    }
+
+    /// Whether a piece is of the priority that is the most wanted in the order.
     #[must_use]
     pub fn is_of_top_priority(&self, piece: PieceIndex) -> bool {
-        let top = self.buckets.first().map(|(rank, _)| rank.priority);
-        top == Some(self.slots[piece.0 as usize].rank.priority)
+        self.top_priority() == Some(self.slots[piece.0 as usize].rank.priority)
     }
 }
 
@@ -375,10 +404,20 @@ mod tests {
         let is_top = |piece: &PieceIndex| order.is_of_top_priority(*piece);
         let of_top = order.iter().filter(behind).filter(is_top).min();
         prop_assert_eq!(order.lowest_of_top_in(bits, from), of_top);
-        prop_assert_eq!(order.rarest_in(bits, 16), order.iter().find(has));
-        let one = order.rarest_in(bits, 1);
-        prop_assert_eq!(one.is_some(), order.iter().any(|piece| has(&piece)));
-        prop_assert!(one.is_none_or(|piece| has(&piece) && order.contains(piece)));
+        let sample = order.sample_in(bits, 16);
+        let first = sample.min().map(|(_, piece)| piece);
+        prop_assert_eq!(first, order.iter().find(has));
+        let one: Vec<_> = order.sample_in(bits, 1).collect();
+        prop_assert_eq!(one.is_empty(), first.is_none());
+        for (place, piece) in one {
+            prop_assert!(has(&piece) && order.place(piece) == Some(place));
+        }
+        if let Some(piece) = first {
+            let (mut after, next) = (order.clone(), order.successor(piece));
+            after.remove(piece);
+            let moves = |piece: &PieceIndex| after.place(*piece) != order.place(*piece);
+            prop_assert!(after.iter().filter(moves).eq(next));
+        }
         Ok(())
     }
 

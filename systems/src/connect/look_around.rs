@@ -116,9 +116,7 @@ fn has_room(world: &World, torrent: Entity) -> bool {
         .get::<TorrentBuckets>(torrent)
         .and_then(|buckets| buckets.limits().connections);
     let torrent_max = own.unwrap_or(limits.connections_per_torrent) as usize;
-    let connected = world
-        .get::<Peers>(torrent)
-        .map_or(0, |peers| peers.0.len());
+    let connected = world.get::<Peers>(torrent).map_or(0, |peers| peers.0.len());
     connected < torrent_max && all.total < limits.connections
 }
 

@@ -5,7 +5,8 @@ use bevy_ecs::query::QueryData;
 use dunlin_base::BLOCK_BYTES;
 use dunlin_components::node::{Identity, Node, Rules};
 use dunlin_components::torrent::{
-    Content, Have, Lifecycle, Neighbours, NodeOf, Peers, SwarmHash, Torrent, TorrentBuckets, Trackers, Traffic,
+    Content, Have, Lifecycle, Neighbours, NodeOf, Peers, SwarmHash, Torrent, TorrentBuckets,
+    Trackers, Traffic,
 };
 use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
 use dunlin_port::tracker::TrackerCommand;

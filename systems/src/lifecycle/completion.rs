@@ -1,9 +1,7 @@
 //! Whether everything that is wanted is there.
 
 use bevy_ecs::prelude::*;
-use dunlin_components::torrent::{
-    Availability, Commit, Lifecycle, Neighbours, Peers, PickOrder,
-};
+use dunlin_components::torrent::{Availability, Commit, Lifecycle, Neighbours, Peers, PickOrder};
 use dunlin_components::world::{TorrentIndex, Work};
 
 use super::{commit, rest};

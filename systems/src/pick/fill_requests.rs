@@ -16,7 +16,7 @@ use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
 use super::active::{Opened, PieceRows};
-use super::motion::{End, Motion, Partials, Search};
+use super::motion::{End, Motion, Scratch, Search};
 use super::policy::Offer;
 use crate::receive::request_of;
 
@@ -59,8 +59,7 @@ pub(super) struct Tables<'w, 's> {
     wake: ResMut<'w, Wake>,
     outbox: ResMut<'w, PortOutbox>,
     commands: Commands<'w, 's>,
-    /// Room for what one filling looks at, kept for the next one.
-    partials: Local<'s, Partials>,
+    scratch: Local<'s, Scratch>,
 }
 
 /// A peer's turn to be asked for something.
@@ -203,7 +202,7 @@ impl Tables<'_, '_> {
             rows: &mut self.pieces,
             budget: &mut self.budget,
             commands: &mut self.commands,
-            search: Search::new(&mut self.partials, deadlines.0.as_ref()),
+            search: Search::new(&mut self.scratch, deadlines.0.as_ref()),
         };
         while requests.room() > 0 {
             if let Some(until) = lacking(self.now.0, BLOCK_BYTES.into(), &mut rates) {

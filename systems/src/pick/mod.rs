@@ -9,10 +9,10 @@
 //!
 //! What it costs, whatever peers say and do. A request within the piece that a peer is at: a constant. Each
 //! time that a queue is filled, at most: one walk over the pieces in motion that hold a block which nobody
-//! is asked for, of which there are as many as the memory budget admits; and for each piece that is
-//! opened, 256 steps in the order of rarity, one step for each 64 pieces of the torrent (up to 32,768), and
-//! 1,024 pieces that are compared. Peers that have everything, rarest first or sequential, pay the first
-//! step alone.
+//! is asked for, of which there are as many as the memory budget admits; 256 steps in the order of rarity for
+//! each piece that is opened; and for each 1,024 of those, one step for each 64 pieces of the torrent, up to
+//! 32,768, and 1,024 pieces that are put in order. Round-robin goes round once as well. Peers that have
+//! everything, rarest first or sequential, pay the first step alone.
 
 mod active;
 mod fill_requests;

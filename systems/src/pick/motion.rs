@@ -13,7 +13,7 @@ use dunlin_components::torrent::{
 use dunlin_components::world::MemoryBudget;
 
 use super::active::{Opened, PieceRows, Taken, take_block};
-use super::policy::{Offer, choose, partials_max};
+use super::policy::{Offer, Seen, choose, partials_max};
 
 /// What ended the filling of a queue before it was full.
 pub(super) enum End {
@@ -27,7 +27,14 @@ pub(super) enum End {
 }
 
 /// Pieces in motion that a peer can add to, the one first that comes first.
-pub(super) type Partials = BinaryHeap<Reverse<(Option<PieceRank>, PieceIndex)>>;
+type Partials = BinaryHeap<Reverse<(Option<PieceRank>, PieceIndex)>>;
+
+/// Room for what one filling looks at, kept for the next one.
+#[derive(Default)]
+pub(super) struct Scratch {
+    partials: Partials,
+    seen: Seen,
+}
 
 /// How far the filling of one peer's queue has come. Nothing gets free while it runs: neither a block nor
 /// a piece comes back, and no copies are counted. So what was found to have nothing for the peer is not
@@ -36,6 +43,8 @@ pub(super) type Partials = BinaryHeap<Reverse<(Option<PieceRank>, PieceIndex)>>;
 pub(super) struct Search<'a> {
     /// The pieces to add to that are left.
     partials: &'a mut Partials,
+    /// What of the order was looked at.
+    seen: &'a mut Seen,
     /// Whether `partials` was filled.
     is_filled: bool,
     /// The rarest piece to open, if that was looked for since the last one was opened.
@@ -48,10 +57,13 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(partials: &'a mut Partials, reader: Option<&Range<u32>>) -> Self {
+    pub(super) fn new(scratch: &'a mut Scratch, reader: Option<&Range<u32>>) -> Self {
+        let Scratch { partials, seen } = scratch;
         partials.clear();
+        seen.clear();
         Self {
             partials,
+            seen,
             is_filled: false,
             new: None,
             reader: reader.cloned().unwrap_or_default(),
@@ -104,11 +116,11 @@ impl Motion<'_, '_, '_> {
         if !rarer_first {
             new = match offer.rarest_first() {
                 true => self.rarest(offer, luck),
-                false => choose(self.order, offer, luck),
+                false => choose(self.order, offer, self.search.seen, luck),
             };
         }
         let piece = new.ok_or(self.search.narrow.map_or(End::Exhausted, End::NoMemory))?;
-        self.open(piece)?;
+        self.open(piece, offer)?;
         self.take(piece, peer).ok_or(End::Exhausted)
     }
 
@@ -128,7 +140,7 @@ impl Motion<'_, '_, '_> {
                 break;
             };
             if unopened == Some(piece) {
-                self.open(piece)?;
+                self.open(piece, offer)?;
             }
             if let Some(found) = self.take(piece, peer) {
                 self.search.reader.start = piece.0;
@@ -142,11 +154,9 @@ impl Motion<'_, '_, '_> {
 
     /// The piece to open where rarity decides.
     fn rarest(&mut self, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
+        let Search { new, seen, .. } = &mut self.search;
         let order = &*self.order;
-        *self
-            .search
-            .new
-            .get_or_insert_with(|| choose(order, offer, luck))
+        *new.get_or_insert_with(|| choose(order, offer, seen, luck))
     }
 
     /// Whether there are so few pieces in motion that another may be begun before they are whole.
@@ -208,12 +218,13 @@ impl Motion<'_, '_, '_> {
         }
     }
 
-    fn open(&mut self, piece: PieceIndex) -> Result<(), End> {
+    fn open(&mut self, piece: PieceIndex, offer: &Offer<'_>) -> Result<(), End> {
         let blocks = self.content.0.geometry().block_count(piece);
         let Some(window) = self.budget.reserve(blocks) else {
             let least = self.search.narrow.map_or(blocks, |least| least.min(blocks));
             return Err(End::NoMemory(least));
         };
+        self.search.seen.note_opening(self.order, offer, piece);
         let removed = self.order.remove(piece);
         assert!(removed, "only a piece of the order is opened");
         if self.order.count() == 0 {

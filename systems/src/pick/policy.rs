@@ -1,9 +1,11 @@
 //! The pure decisions of picking.
 
+use core::cmp::Reverse;
 use core::ops::Range;
+use std::collections::BinaryHeap;
 
 use dunlin_base::{BLOCK_BYTES, Bitfield, PieceIndex, RngStream};
-use dunlin_components::torrent::PickOrder;
+use dunlin_components::torrent::{PickOrder, PickPlace};
 use dunlin_port::config::PickStrategy;
 
 /// Fewest requests to keep out at a peer that answers.
@@ -79,10 +81,44 @@ impl Offer<'_> {
     }
 }
 
+/// What earlier choices for one peer have seen, while nothing comes into the order, no copies are counted
+/// and the offer stays: what had nothing for it then has nothing now. So all of its choices together look
+/// through the order once.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// What it has of what we lack, where the rarest were not among it; pieces that were opened or changed
+    /// their place since have another place now.
+    rarest: BinaryHeap<Reverse<(PickPlace, PieceIndex)>>,
+    /// Before this index it has nothing of this priority, the most wanted one.
+    top: Option<(u8, u32)>,
+    /// Before this index it has nothing.
+    lowest: u32,
+}
+
+impl Seen {
+    /// Begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.rarest.clear();
+        (self.top, self.lowest) = (None, 0);
+    }
+
+    /// A piece is about to be taken out of the order: another one comes to its place.
+    pub(crate) fn note_opening(&mut self, order: &PickOrder, offer: &Offer<'_>, piece: PieceIndex) {
+        if !self.rarest.is_empty()
+            && let Some(place) = order.place(piece)
+            && let Some(next) = order.successor(piece)
+            && offer.admits(next)
+        {
+            self.rarest.push(Reverse((place, next)));
+        }
+    }
+}
+
 /// The piece to open for a peer.
 pub(crate) fn choose(
     order: &PickOrder,
     offer: &Offer<'_>,
+    seen: &mut Seen,
     luck: &mut RngStream,
 ) -> Option<PieceIndex> {
     if let Some(only) = offer.only {
@@ -96,9 +132,9 @@ pub(crate) fn choose(
             .or(first);
     }
     match offer.strategy {
-        PickStrategy::RarestFirst if offer.random_first => random(order, offer, luck),
-        PickStrategy::RarestFirst => rarest(order, offer),
-        PickStrategy::Sequential => sequential(order, offer, 0),
+        PickStrategy::RarestFirst if offer.random_first => random(order, offer, seen, luck),
+        PickStrategy::RarestFirst => rarest(order, offer, seen),
+        PickStrategy::Sequential => from_first(order, offer, seen),
         PickStrategy::RoundRobin => {
             let next = order.last_opened.map_or(0, |piece| piece.0 + 1);
             sequential(order, offer, next).or_else(|| sequential(order, offer, 0))
@@ -108,14 +144,19 @@ pub(crate) fn choose(
 
 /// BEP 3: the first pieces are chosen at random, since a rare piece comes slowly and there is
 /// nothing to trade before one is complete.
-fn random(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
+fn random(
+    order: &PickOrder,
+    offer: &Offer<'_>,
+    seen: &mut Seen,
+    luck: &mut RngStream,
+) -> Option<PieceIndex> {
     for _ in 0..RANDOM_PROBES {
         let piece = order.nth(luck.below(u64::from(order.count())) as usize)?;
         if offer.admits(piece) && order.is_of_top_priority(piece) {
             return Some(piece);
         }
     }
-    rarest(order, offer)
+    rarest(order, offer, seen)
 }
 
 /// The first of the order that the peer has. What only those have who have everything comes first in
@@ -126,25 +167,66 @@ fn random(order: &PickOrder, offer: &Offer<'_>, luck: &mut RngStream) -> Option<
 /// same piece, unless these are more than [`SAMPLE_PIECES`]: then it is the rarest of so many of them,
 /// those that follow the piece that was opened last. Hardly one of the rarest is among them, or the
 /// first steps had found it.
-fn rarest(order: &PickOrder, offer: &Offer<'_>) -> Option<PieceIndex> {
+fn rarest(order: &PickOrder, offer: &Offer<'_>, seen: &mut Seen) -> Option<PieceIndex> {
     if offer.remote.is_full() {
         return order.iter().next();
+    }
+    if let Some(piece) = rarest_seen(order, seen) {
+        return Some(piece);
     }
     let steps = (offer.remote.len() / u64::BITS).clamp(STEPS_MIN, STEPS_MAX);
     let first = order
         .iter_with_copies()
         .take(steps as usize)
         .find(|piece| offer.remote.has(*piece));
-    first.or_else(|| order.rarest_in(offer.remote, SAMPLE_PIECES))
+    first.or_else(|| {
+        let sample = order.sample_in(offer.remote, SAMPLE_PIECES);
+        seen.rarest.extend(sample.map(Reverse));
+        rarest_seen(order, seen)
+    })
+}
+
+/// The first of those that were seen and are where they were.
+fn rarest_seen(order: &PickOrder, seen: &mut Seen) -> Option<PieceIndex> {
+    while let Some(&Reverse((place, piece))) = seen.rarest.peek() {
+        if order.place(piece) == Some(place) {
+            return Some(piece);
+        }
+        seen.rarest.pop();
+    }
+    None
+}
+
+/// As [`sequential`] from the first piece on, but past what was seen.
+fn from_first(order: &PickOrder, offer: &Offer<'_>, seen: &mut Seen) -> Option<PieceIndex> {
+    let top = order.top_priority()?;
+    let behind = seen.top.filter(|(priority, _)| *priority == top);
+    let of_top = order.lowest_of_top_in(offer.remote, behind.map_or(0, |(_, from)| from));
+    let found = of_top.or_else(|| {
+        let lowest = order.lowest_in(offer.remote, seen.lowest);
+        seen.lowest = lowest.map_or(offer.remote.len(), |piece| piece.0);
+        lowest
+    });
+    let end = offer.remote.len();
+    seen.top = Some((top, of_top.map_or(end, |piece| piece.0)));
+    served(found, offer)
 }
 
 /// The lowest index from `from` on, of the highest priority that the peer can serve.
 fn sequential(order: &PickOrder, offer: &Offer<'_>, from: u32) -> Option<PieceIndex> {
     let of_top = order.lowest_of_top_in(offer.remote, from);
     let found = of_top.or_else(|| order.lowest_in(offer.remote, from));
-    #[cfg(feature = "planted-bugs")]
-    let found = found.filter(|piece| {
-        piece.0 + 1 < offer.remote.len() || !crate::planted::is(crate::planted::Bug::Picking)
-    });
+    served(found, offer)
+}
+
+/// The piece that was found, but for a planted bug.
+#[cfg(feature = "planted-bugs")]
+fn served(found: Option<PieceIndex>, offer: &Offer<'_>) -> Option<PieceIndex> {
+    let is_planted = crate::planted::is(crate::planted::Bug::Picking);
+    found.filter(|piece| piece.0 + 1 < offer.remote.len() || !is_planted)
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+const fn served(found: Option<PieceIndex>, _: &Offer<'_>) -> Option<PieceIndex> {
     found
 }

@@ -6,8 +6,9 @@ use dunlin_base::{Bitfield, NodeKey, PieceIndex, RngStream, StreamName};
 use dunlin_components::torrent::{PickOrder, PieceRank};
 use dunlin_port::config::PickStrategy::{self, RarestFirst, RoundRobin, Sequential};
 use dunlin_port::user::FilePriority::{self, High, Low, Normal};
+use proptest::prelude::*;
 
-use crate::pick::policy::{Offer, choose, partials_max, pipeline};
+use crate::pick::policy::{Offer, Seen, choose, partials_max, pipeline};
 
 #[test]
 fn a_pipeline_is_as_long_as_the_rate_fills() {
@@ -210,7 +211,7 @@ fn the_piece_to_open_follows_strategy_and_priority() {
             strategy: case.strategy,
             random_first: false,
         };
-        let chosen = choose(&order, &offer, &mut luck()).map(|piece| piece.0);
+        let chosen = choose(&order, &offer, &mut Seen::default(), &mut luck()).map(|piece| piece.0);
         assert_eq!(chosen, case.expect, "{}", case.what);
     }
 }
@@ -230,7 +231,7 @@ fn the_first_pieces_are_random_among_those_of_the_best_priority() {
     };
     let mut luck = luck();
     let chosen: BTreeSet<_> = (0..100)
-        .filter_map(|_| choose(&order, &offer, &mut luck))
+        .filter_map(|_| choose(&order, &offer, &mut Seen::default(), &mut luck))
         .collect();
     assert!(chosen.len() > 10, "{chosen:?}");
     assert!(chosen.iter().all(|piece| piece.0 < 20), "{chosen:?}");
@@ -248,7 +249,52 @@ fn a_peer_with_one_piece_of_many_is_asked_for_it_among_the_first_too() {
         random_first: true,
     };
     assert_eq!(
-        choose(&order(&ranks), &offer, &mut luck()),
+        choose(&order(&ranks), &offer, &mut Seen::default(), &mut luck()),
         Some(PieceIndex(1234))
     );
+}
+
+/// The rule without any means to be quick.
+fn plain(order: &PickOrder, offer: &Offer<'_>) -> Option<PieceIndex> {
+    let mut admitted = order.iter().filter(|piece| offer.admits(*piece));
+    if offer.strategy == RarestFirst {
+        return admitted.next();
+    }
+    let of_top = admitted.filter(|piece| order.is_of_top_priority(*piece));
+    of_top
+        .min()
+        .or_else(|| order.iter().filter(|piece| offer.admits(*piece)).min())
+}
+
+proptest! {
+    /// Choice after choice of one filling, with what the earlier ones have seen, against the plain
+    /// rule.
+    #[test]
+    fn what_was_seen_changes_no_choice(
+        pieces in prop::collection::vec((0..3_u8, 1..6_u16, 0..4_u8), 1..300),
+        share in 1..5_u8,
+        rarest in any::<bool>(),
+    ) {
+        let ranks: Vec<_> = pieces
+            .iter()
+            .map(|&(priority, copies, _)| Some(([High, Normal, Low][usize::from(priority)], copies)))
+            .collect();
+        let mut order = order(&ranks);
+        let mut remote = Bitfield::empty(pieces.len() as u32);
+        for (piece, (.., has)) in (0..).zip(&pieces) {
+            if *has < share {
+                remote.set(PieceIndex(piece));
+            }
+        }
+        let strategy = if rarest { RarestFirst } else { Sequential };
+        let offer = Offer { remote: &remote, only: None, strategy, random_first: false };
+        let mut seen = Seen::default();
+        loop {
+            let chosen = choose(&order, &offer, &mut seen, &mut luck());
+            prop_assert_eq!(chosen, plain(&order, &offer));
+            let Some(piece) = chosen else { break };
+            seen.note_opening(&order, &offer, piece);
+            order.remove(piece);
+        }
+    }
 }
