@@ -10,7 +10,7 @@ use dunlin_scenarios::run::{Observer, run_observed};
 use dunlin_scenarios::schema::{Micros, Scenario, Stop};
 use dunlin_systems::Relation;
 
-use super::run;
+use super::{run, simulate};
 
 fn parse(classes: &str) -> Scenario {
     let text = format!(
@@ -44,6 +44,28 @@ fn who_is_left_alone_finds_others() {
         "#,
     ));
     assert_eq!(completed(&record), 4, "{:#?}", record.nodes);
+}
+
+/// Leechers with as many neighbours as they may have, all of the same pieces, look for others: the seed has
+/// the rest, and nobody of them knows it. Those who stay, and those who take their pieces along.
+#[test]
+fn who_knows_only_its_like_finds_others() {
+    for (connections, stay) in [(4, "Forever"), (9, "LeaveOnComplete")] {
+        let (connections, stay) = (
+            format!("strategy.connections={connections}"),
+            format!("classes.leech.stay={stay}"),
+        );
+        let overrides = ["expect=[]", "classes.leech.count=40", &connections, &stay];
+        let (_, record) = simulate("minimal.ron", &overrides);
+        assert_eq!(completed(&record), 40, "{connections}, {stay}");
+        // The tracker is asked again after half an hour.
+        let ends = record.nodes.iter().filter_map(|node| node.completed_us);
+        let last_secs = ends.max().map(|us| us / 1_000_000);
+        assert!(
+            last_secs < Some(600),
+            "{connections}, {stay}: {last_secs:?} s"
+        );
+    }
 }
 
 /// A seed and two leechers, some behind NAT. A seed that has to call comes when there is whom to.
