@@ -124,6 +124,12 @@ impl Geometry {
         u64::from(piece.0) * u64::from(self.piece_bytes)
     }
 
+    /// Number of blocks of a piece that is as long as all but the last; of a torrent without content too.
+    #[must_use]
+    pub const fn blocks_per_piece(&self) -> u32 {
+        self.piece_bytes.div_ceil(BLOCK_BYTES)
+    }
+
     /// Number of blocks of a piece.
     #[must_use]
     pub fn block_count(&self, piece: PieceIndex) -> u32 {

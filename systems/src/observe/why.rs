@@ -4,7 +4,7 @@
 //! holds the torrent up now; those behind it would hold it up next, or explain it.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{BLOCK_BYTES, EngineTime, PieceIndex, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, TokenBucket};
 use dunlin_components::node::NodeBuckets;
 use dunlin_components::peer::PeerTraffic;
 use dunlin_components::piece::PieceState;
@@ -186,7 +186,7 @@ pub(super) fn gather(world: &World, torrent: Entity, attempts: u32) -> Option<Fa
         up_cap: None,
         memory_full: budget.zip(content).is_some_and(|(budget, content)| {
             let geometry = content.0.geometry();
-            !budget.admits(geometry.block_count(PieceIndex(0)))
+            !budget.admits(geometry.blocks_per_piece())
         }),
         writing_bytes,
         hashing_bytes,

@@ -163,7 +163,7 @@ impl Motion<'_, '_, '_> {
     fn may_open_more(&self) -> bool {
         let in_motion = self.active.0.len() as u32;
         in_motion < partials_max(self.peers, self.order.count())
-            && (self.budget).admits(self.content.0.geometry().block_count(PieceIndex(0)))
+            && (self.budget).admits(self.content.0.geometry().blocks_per_piece())
     }
 
     /// A block of the piece in motion that a peer can add to: the first one, or, where rarity decides, the
