@@ -47,6 +47,18 @@ fn uplinks_are_used_whatever_the_size_of_the_swarm() {
     uplinks_are_used(100, 200);
 }
 
+/// What is lost while a swarm gets going is lost once, whatever the content: more pieces lose less. How
+/// much less differs from the law, see the crate's docs.
+#[test]
+fn ramp_up_costs_less_of_more_pieces() {
+    let with = |pieces: u32| {
+        let size = format!("content.size={}KiB", pieces * 256);
+        used(&["classes.leech.count=60", "classes.seed.up=6Mbit", &size])
+    };
+    let (few, many) = (with(150), with(300));
+    assert!(few < many, "{few} {many}");
+}
+
 /// Uplinks idle behind a seed that is slower than a few leechers; above that its speed is no matter.
 fn a_slow_seed_starves_the_swarm(count: &str) {
     let with = |up| used(&[count, &format!("classes.seed.up={up}")]);
@@ -62,6 +74,10 @@ fn a_slow_seed_starves_the_swarm(count: &str) {
         "{half} {same} {twice} {five}"
     );
     assert!(half <= 0.3, "{half}");
+    // As long as the seed binds, so many copies must leave it: twice its speed is half the time.
+    let steep = same / half;
+    assert!((1.5..=2.5).contains(&steep), "{half}, then {same}");
+    assert!((fifteen - five).abs() <= 0.05, "{five}, then {fifteen}");
     assert!(five >= 0.83 && fifteen >= 0.83, "{five} {fifteen}");
 }
 
@@ -105,6 +121,20 @@ fn neighbours_saturate(count: &str) {
 #[test]
 fn neighbours_saturate_in_a_small_swarm() {
     neighbours_saturate("classes.leech.count=100");
+}
+
+/// Where the seed has no more neighbours than the leechers, seven are too few, and what twenty gain on them
+/// is more than what forty gain on twenty. In smaller swarms forty are nearly everybody.
+#[test]
+fn seven_neighbours_are_too_few_where_the_seed_has_no_more() {
+    let with = |degree: u32| {
+        let want = format!("overlay.tracker_want={degree}");
+        let most = format!("strategy.connections={degree}");
+        used(&["classes.leech.count=100", &want, &most])
+    };
+    let (seven, twenty, forty) = (with(7), with(20), with(40));
+    assert!(seven < twenty - 0.05, "{seven} {twenty}");
+    assert!(forty - twenty < twenty - seven, "{seven} {twenty} {forty}");
 }
 
 /// Behind a seed twice as fast as a leecher, what it sends twice decides how long it takes: the
