@@ -154,6 +154,50 @@ fn what_was_tuned_is_what_a_real_session_follows() {
     a_real_session_follows(dir.path(), &profile, &given);
 }
 
+/// A profile that is worse than no profile is none.
+#[test]
+fn what_is_no_better_is_not_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().display().to_string();
+    let tune = |vary: &str, more: &[&str]| {
+        let args = "tune scenarios/minimal.ron --objective median --evaluations 2 --seeds 1";
+        let set = [
+            "--set",
+            "classes.leech.count=20",
+            "--vary",
+            vary,
+            "--out",
+            &out,
+        ];
+        let args: Vec<&str> = args.split(' ').chain(set).collect();
+        sim(&[&args[..], more].concat())
+    };
+    let slots = "strategy.slots=[Fixed(9), Fixed(12)]";
+    let worse = tune(slots, &[]);
+    assert_eq!(worse.status.code(), Some(1));
+    let words = text(&worse.stdout);
+    assert!(words.contains("no profile is written"), "{words}");
+    let worse = tune(slots, &["--json"]);
+    assert_eq!(worse.status.code(), Some(1));
+    let worse: serde_json::Value = serde_json::from_slice(&worse.stdout).expect("one object");
+    assert!(
+        worse["best"].as_f64() > worse["as_it_is"].as_f64(),
+        "{worse}"
+    );
+    assert_eq!(
+        (&worse["better"], worse["profile"].is_null()),
+        (&false.into(), true)
+    );
+    assert!(dir.path().join("tune.csv").exists());
+    assert!(!dir.path().join("profile.toml").exists());
+    // The scenario as it is, once more, is no better than itself.
+    assert_eq!(
+        tune("strategy.pick=[RarestFirst]", &[]).status.code(),
+        Some(1)
+    );
+    assert!(!dir.path().join("profile.toml").exists());
+}
+
 /// The settings that a session records are those of the profile; one that is none is refused.
 fn a_real_session_follows(dir: &Path, profile: &str, given: &str) {
     std::fs::write(dir.join("payload"), [7; 40_000]).expect("a file");
