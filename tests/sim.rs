@@ -51,6 +51,34 @@ fn a_run_says_what_came_out_and_repeats_in_another_process() {
 }
 
 #[test]
+fn a_check_of_nothing_says_so() {
+    let run = |expect: &str| {
+        let set = format!("expect={expect}");
+        let output = sim(&["run", "scenarios/minimal.ron", "--check", "--set", &set]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, words) = run("[]");
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("nothing was checked"), "{words}");
+    let (code, words) = run("[AllComplete]");
+    assert_eq!(
+        (code, words.trim()),
+        (Some(0), "met: 4 of 4 leechers complete")
+    );
+    let crash = "faults=[(at: \"1s\", what: Crash(class: \"leech\", share: 1.0))]";
+    let expect = "expect=[AllComplete]";
+    let args = "run scenarios/minimal.ron --check --set";
+    let args: Vec<&str> = args.split(' ').chain([expect, "--set", crash]).collect();
+    let output = sim(&args);
+    let words = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains("0 of 4 leechers complete, gone before: 4 of leech crashed"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_sweep_in_shards_goes_on_where_it_was_and_makes_a_report() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().to_str().expect("a plain path");

@@ -200,3 +200,30 @@ fn expectations_are_judged() {
         "Last completion of leech over the Kumar-Ross bound is 2.250, expected 1 to 2"
     );
 }
+
+#[test]
+fn where_nobody_is_complete_not_all_are() {
+    let (mut record, mut scenario) = record();
+    scenario.expect = vec![Expectation::AllComplete];
+    let judged = |record: &RunRecord| {
+        let all = Summary::new(record, &scenario).verdicts(record, &scenario);
+        (all[0].met, all[0].text.clone())
+    };
+    let said = "3 of 4 leechers complete, gone before: 1 of leech crashed";
+    assert_eq!(judged(&record), (true, said.to_owned()));
+    for node in &mut record.nodes[2..4] {
+        node.completed_us = None;
+        node.left_us = Some(9 * SECOND);
+    }
+    let said = "1 of 4 leechers complete, gone before: 1 of leech crashed, 2 of leech left";
+    assert_eq!(judged(&record), (true, said.to_owned()));
+    record.nodes[3].left_us = None;
+    assert!(!judged(&record).0, "it is there and not complete");
+    record.nodes[3].left_us = Some(9 * SECOND);
+    record.nodes[1].completed_us = None;
+    record.nodes[1].left_us = Some(9 * SECOND);
+    assert!(!judged(&record).0, "all are gone");
+    record.nodes.truncate(1);
+    let said = "0 of 0 leechers complete";
+    assert_eq!(judged(&record), (false, said.to_owned()), "none came");
+}
