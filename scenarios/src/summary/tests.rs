@@ -92,9 +92,11 @@ fn a_run_in_a_few_numbers() {
     near(summary.times.p95, 40.0);
     near(summary.times.last, 45.0);
     near(summary.utilisation, 0.425);
-    near(summary.utilisation_busy, 0.8);
-    // Three in four are nine in ten of four; the row of 50 s is later.
-    near(summary.utilisation_most, 1700.0 / 3000.0);
+    // From 2.25 s to 40.5 s: most of the second row, the third, a twentieth of the last.
+    let busy = (900.0 * 17.75 / 19.0 + 700.0) / (1000.0 * (17.75 / 19.0 + 1.05));
+    near(summary.utilisation_busy, busy);
+    // Three in four are nine in ten of four: until 45 s, half of the last row.
+    near(summary.utilisation_most, 1700.0 / 3500.0);
     near(summary.bound_s, 20.0);
     // Rates as 4 : 2 : 1, share ratios as 1 : 2 : 3 : 4.
     near(summary.jain_rates, 49.0 / (3.0 * 21.0));

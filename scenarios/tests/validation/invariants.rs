@@ -2,6 +2,7 @@
 
 use dunlin_scenarios::outcome::{NodeOutcome, RunRecord};
 use dunlin_scenarios::schema::{Behaviour, Scenario};
+use dunlin_scenarios::summary::Summary;
 
 use super::{load, run, simulate};
 
@@ -83,6 +84,33 @@ fn a_client_keeps_to_its_own_limits() {
             "{model}: {last:?} us"
         );
     }
+}
+
+/// Lines carry no more than they can, whoever comes and leaves between two rows, and their use is no
+/// matter of how many rows there are.
+#[test]
+fn use_of_uplinks_is_at_most_all_and_does_not_depend_on_the_rows() {
+    let used = |every: &str| {
+        let every = format!("record.series_every={every}");
+        let small = [
+            "classes.fast.count=20",
+            "classes.slow.count=20",
+            "content.size=16MiB",
+            "expect=[]",
+            &every,
+        ];
+        let (scenario, record) = simulate("mb-two-class.ron", &small);
+        // A block is sent when its last byte is, so each node may have begun one in the row before.
+        let begun = record.nodes.len() as u64 * u64::from(dunlin_base::BLOCK_BYTES);
+        for row in &record.series {
+            assert!(row.up_bytes <= row.up_capacity_bytes + begun, "{row:?}");
+        }
+        let summary = Summary::new(&record, &scenario);
+        summary.utilisation_busy.expect("they send")
+    };
+    let (fine, coarse) = (used("1s"), used("30s"));
+    println!("{fine:.3} of the uplinks used by rows of 1 s, {coarse:.3} by rows of 30 s");
+    assert!((fine - coarse).abs() <= 0.02, "{fine} {coarse}");
 }
 
 #[test]
