@@ -335,6 +335,10 @@ fn what_is_wrong_with_a_scenario_is_said_with_its_place() {
     assert!(unknown.contains("bad.ron:8:"), "{unknown}");
     let range = run(&good.replace("down: \"2Mbit\"", "down: \"0bit\""));
     assert!(range.contains("classes[0].down"), "{range}");
+    let limit = "down: \"2Mbit\", down_limit: \"1Mbit\"";
+    let ignored = run(&good.replace("down: \"2Mbit\"", limit));
+    let place = "bad.ron:8:86: classes[0].down_limit is set";
+    assert!(ignored.contains(place), "{ignored}");
     let none = sim(&[
         "run",
         "scenarios/minimal.ron",
