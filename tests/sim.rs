@@ -403,6 +403,14 @@ fn a_recorded_run_is_played_again_and_compared() {
         "{}",
         text(&words.stdout)
     );
+    std::fs::write(&second, &whole[..1000]).expect("a file");
+    let none = sim(&["replay", &second]);
+    assert_eq!(none.status.code(), Some(1));
+    let words = text(&none.stderr);
+    assert!(
+        words.contains("before the end of its first tick"),
+        "{words}"
+    );
     std::fs::write(&second, &whole[7..]).expect("a file");
     let none = sim(&["replay", &second]);
     assert_eq!(none.status.code(), Some(1));
