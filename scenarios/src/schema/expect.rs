@@ -67,6 +67,15 @@ pub enum Expectation {
         /// At most.
         max: Permille,
     },
+    /// How often playback stopped, in the mean of the nodes of a class that streams.
+    Stalls {
+        /// Which.
+        class: String,
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
     /// What leechers send grows exponentially, from 2 % to 50 % of the capacity of all lines, row by
     /// row of the time series.
     Growth {

@@ -48,6 +48,15 @@ impl Summary {
                     *max,
                 )
             }
+            Expectation::Stalls { class, min, max } => {
+                let found = self.classes.iter().find(|known| known.name == *class);
+                within(
+                    &format!("stalls of a {class}"),
+                    found.and_then(|class| super::ratio(class.stalls, class.nodes)),
+                    *min,
+                    *max,
+                )
+            }
             Expectation::SeedCopies { min, max } => within(
                 "copies that seeds sent until the first completion",
                 seed_copies(record, scenario),

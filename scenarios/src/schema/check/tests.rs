@@ -4,7 +4,7 @@ use crate::schema::tests::MINIMAL;
 use crate::schema::{Override, Scenario};
 
 /// Overrides that break the minimal scenario, and what is said of them.
-const BROKEN: [(&[&str], &str); 50] = [
+const BROKEN: [(&[&str], &str); 51] = [
     (&["name="], "name is \"\""),
     (&["name=\"a b\""], "name is \"a b\""),
     (&["about=\" \""], "about is empty"),
@@ -144,6 +144,10 @@ const BROKEN: [(&[&str], &str); 50] = [
     (
         &["strategies={\"lazy\": ()}"],
         "strategies.lazy is the strategy of no class",
+    ),
+    (
+        &["expect=[Stalls(class: \"leech\", min: 0, max: 1)]"],
+        "expect[0].class is a class that plays nothing",
     ),
     (&["overlay.tracker_want=0"], "overlay.tracker_want is 0"),
 ];
