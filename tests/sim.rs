@@ -51,6 +51,34 @@ fn a_run_says_what_came_out_and_repeats_in_another_process() {
 }
 
 #[test]
+fn a_check_of_nothing_says_so() {
+    let run = |expect: &str| {
+        let set = format!("expect={expect}");
+        let output = sim(&["run", "scenarios/minimal.ron", "--check", "--set", &set]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, words) = run("[]");
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("nothing was checked"), "{words}");
+    let (code, words) = run("[AllComplete]");
+    assert_eq!(
+        (code, words.trim()),
+        (Some(0), "met: 4 of 4 leechers complete")
+    );
+    let crash = "faults=[(at: \"1s\", what: Crash(class: \"leech\", share: 1.0))]";
+    let expect = "expect=[AllComplete]";
+    let args = "run scenarios/minimal.ron --check --set";
+    let args: Vec<&str> = args.split(' ').chain([expect, "--set", crash]).collect();
+    let output = sim(&args);
+    let words = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains("0 of 4 leechers complete, gone before: 4 of leech crashed"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_sweep_in_shards_goes_on_where_it_was_and_makes_a_report() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().to_str().expect("a plain path");
@@ -152,6 +180,50 @@ fn what_was_tuned_is_what_a_real_session_follows() {
     let slots = slots.trim_start_matches("Fixed(").trim_end_matches(')');
     let given = format!("[engine.choke.slots]\nfixed = {slots}\n");
     a_real_session_follows(dir.path(), &profile, &given);
+}
+
+/// A profile that is worse than no profile is none.
+#[test]
+fn what_is_no_better_is_not_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().display().to_string();
+    let tune = |vary: &str, more: &[&str]| {
+        let args = "tune scenarios/minimal.ron --objective median --evaluations 2 --seeds 1";
+        let set = [
+            "--set",
+            "classes.leech.count=20",
+            "--vary",
+            vary,
+            "--out",
+            &out,
+        ];
+        let args: Vec<&str> = args.split(' ').chain(set).collect();
+        sim(&[&args[..], more].concat())
+    };
+    let slots = "strategy.slots=[Fixed(9), Fixed(12)]";
+    let worse = tune(slots, &[]);
+    assert_eq!(worse.status.code(), Some(1));
+    let words = text(&worse.stdout);
+    assert!(words.contains("no profile is written"), "{words}");
+    let worse = tune(slots, &["--json"]);
+    assert_eq!(worse.status.code(), Some(1));
+    let worse: serde_json::Value = serde_json::from_slice(&worse.stdout).expect("one object");
+    assert!(
+        worse["best"].as_f64() > worse["as_it_is"].as_f64(),
+        "{worse}"
+    );
+    assert_eq!(
+        (&worse["better"], worse["profile"].is_null()),
+        (&false.into(), true)
+    );
+    assert!(dir.path().join("tune.csv").exists());
+    assert!(!dir.path().join("profile.toml").exists());
+    // The scenario as it is, once more, is no better than itself.
+    assert_eq!(
+        tune("strategy.pick=[RarestFirst]", &[]).status.code(),
+        Some(1)
+    );
+    assert!(!dir.path().join("profile.toml").exists());
 }
 
 /// The settings that a session records are those of the profile; one that is none is refused.
@@ -263,6 +335,10 @@ fn what_is_wrong_with_a_scenario_is_said_with_its_place() {
     assert!(unknown.contains("bad.ron:8:"), "{unknown}");
     let range = run(&good.replace("down: \"2Mbit\"", "down: \"0bit\""));
     assert!(range.contains("classes[0].down"), "{range}");
+    let limit = "down: \"2Mbit\", down_limit: \"1Mbit\"";
+    let ignored = run(&good.replace("down: \"2Mbit\"", limit));
+    let place = "bad.ron:8:86: classes[0].down_limit is set";
+    assert!(ignored.contains(place), "{ignored}");
     let none = sim(&[
         "run",
         "scenarios/minimal.ron",
@@ -326,6 +402,14 @@ fn a_recorded_run_is_played_again_and_compared() {
         text(&words.stdout).contains("cut off"),
         "{}",
         text(&words.stdout)
+    );
+    std::fs::write(&second, &whole[..1000]).expect("a file");
+    let none = sim(&["replay", &second]);
+    assert_eq!(none.status.code(), Some(1));
+    let words = text(&none.stderr);
+    assert!(
+        words.contains("before the end of its first tick"),
+        "{words}"
     );
     std::fs::write(&second, &whole[7..]).expect("a file");
     let none = sim(&["replay", &second]);

@@ -82,7 +82,7 @@
 //! | super-seeding (BEP 16) | `super-seeding` | copies 1 to 1.15, of a plain seed 1.3 to 2.5 | 1.09; 1.41 of a plain seed of 1.5 leechers |
 //! | open swarms (Qiu and Srikant 2004) | `steady-state` | uplinks busy for at least 0.95; a download takes F / u less the seeding time, within 12 %; 59 leechers, 54 seeds, within 10 % | 0.98 with one arrival in 20 s; 302 s, 62 leechers and 58 seeds |
 //! | the same, downlinks bind | `qs-download-limited` | F / d = 141 s, 28 leechers, 215 seeds, within 10 % | 143 s, 31, 207 |
-//! | the same, some give up | `qs-abort` | 35 leechers and 65 % complete in the fluid model; 54, 385 s and 46 % complete for a content with a size, within 10 % | 53; 353 s of those who become complete, 49 % |
+//! | the same, some give up | `qs-abort` | 35 leechers and 65 % complete in the fluid model; 54 and 385 s for a content with a size, within 10 %, and 46 % complete, which is not asserted | 53; 353 s of those who become complete, 49 % |
 //! | pipelining (Cohen 2003) | `pipelining` | five requests carry 80 KiB a round trip, within 3 % | 1.4 % less at 100 ms, 2.1 % at 400 ms |
 //! | overhead (Cohen 2003) | `kr-upload-bound` | haves less than 0.15 % at forty neighbours, endgame less than 1 % | 0.16 % at 64 neighbours, 0.10 % by forty; 0.87 % |
 //! | endgame (Cohen 2003) | `mb-two-class` | the last hundredth takes at least 30 % less than without, at the 99th percentile | 15.6 s, without 30.9 s; 0.5 % of what comes is wasted |

@@ -83,7 +83,7 @@ pub struct SeriesRow {
     pub up_bytes: u64,
     /// Of that, what nodes sent that came with everything.
     pub seed_up_bytes: u64,
-    /// What the lines of the nodes present could have sent.
+    /// What the lines of the nodes could have sent, each for as long as it was present since the row before.
     pub up_capacity_bytes: u64,
     /// Payload received by all nodes.
     pub down_bytes: u64,

@@ -86,7 +86,7 @@ impl<R: Read> Player<R> {
     /// Plays the next tick; `None` at the end.
     ///
     /// # Errors
-    /// When the recording is damaged.
+    /// When the recording is damaged or has no whole tick.
     pub fn play(&mut self) -> Result<Option<Played>, RecordingError> {
         self.given.clear();
         loop {
@@ -95,15 +95,23 @@ impl<R: Read> Player<R> {
             match entry {
                 Some(Entry::Node(settings)) => self.add(settings)?,
                 Some(Entry::Given(given)) => return self.tick(given).map(Some),
-                Some(Entry::End(ticks)) if ticks == self.ticks => return Ok(None),
+                Some(Entry::End(ticks)) if ticks == self.ticks => return self.end(),
                 Some(Entry::End(ticks)) => {
                     return Err(self.wrong("as many ticks as it has", ticks.to_string()));
                 }
                 Some(Entry::After(_)) => {
                     return Err(self.wrong("what a tick is given", "digests".to_owned()));
                 }
-                None => return Ok(None),
+                None => return self.end(),
             }
+        }
+    }
+
+    /// The end, unless there was nothing: then nothing is as it was recorded either.
+    fn end(&self) -> Result<Option<Played>, RecordingError> {
+        match self.ticks {
+            0 => Err(self.reader.error(RecordingErrorKind::NoTick)),
+            _ => Ok(None),
         }
     }
 
@@ -138,6 +146,8 @@ impl<R: Read> Player<R> {
         let mismatch = match self.reader.next()? {
             Some(Entry::After(recorded)) => self.compare(&recorded, &digests)?,
             Some(_) => return Err(self.wrong("digests", "something else".to_owned())),
+            // Of the last tick of many that is no matter; of the only one it is all there is.
+            None if self.ticks == 1 => return Err(self.reader.error(RecordingErrorKind::NoTick)),
             None => Vec::new(),
         };
         Ok(Played {
@@ -195,7 +205,7 @@ impl<R: Read> Player<R> {
 /// sees every tick and may end it.
 ///
 /// # Errors
-/// When it is no recording or is damaged.
+/// When it is no recording, is damaged, or has no whole tick.
 pub fn replay(
     source: impl Read,
     watch: &mut dyn FnMut(&Played) -> ControlFlow<()>,

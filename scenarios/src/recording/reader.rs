@@ -34,6 +34,9 @@ pub enum RecordingErrorKind {
     /// Its bytes are not as they were written.
     #[error("it is damaged: the check sum is another")]
     Damaged,
+    /// It ends before a tick was recorded and what came of it, so that there is nothing to compare with.
+    #[error("it ends before the end of its first tick")]
+    NoTick,
     /// An entry says what cannot be.
     #[error("expected {expected}, got {got}")]
     Malformed {

@@ -1,11 +1,30 @@
 //! What is to happen at which instant: arrivals, departures, faults, rows of the time series.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
-use super::driver::LOOK_EVERY;
+use dunlin_base::EngineTime;
+
 use super::members::Member;
 use crate::arrivals::OnComplete;
 use crate::schema::Scenario;
+
+/// Time between looks at share ratios and players.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When somebody last looked.
+#[derive(Default)]
+pub(super) struct LookedAt(EngineTime);
+
+impl LookedAt {
+    pub(super) fn elapsed_to(&mut self, now: EngineTime) -> bool {
+        let due = now - self.0 >= LOOK_EVERY;
+        if due {
+            self.0 = now;
+        }
+        due
+    }
+}
 
 /// Something that is to happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

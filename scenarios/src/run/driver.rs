@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use dunlin_base::{EngineTime, NodeKey, PeerId, PieceIndex, TorrentKey};
+use dunlin_base::{NodeKey, PeerId, PieceIndex, TorrentKey};
 use dunlin_net::sim::{SimPorts, SimSettings, addr_of};
 use dunlin_port::config::{EngineConfig, Preallocation};
 use dunlin_port::disk::Check;
@@ -15,7 +15,8 @@ use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
 use dunlin_protocol::metainfo::Info;
 use dunlin_systems::{Engine, NodeSettings};
 
-use super::actions::{Action, Agenda, agenda};
+use super::actions::{Action, Agenda, LOOK_EVERY, LookedAt, agenda};
+use super::capacity::Capacity;
 use super::members::{Copies, Member, Presence};
 use super::observer::Observer;
 use super::playback::Playback;
@@ -32,9 +33,6 @@ const MEMORY_BYTES_PER_NODE: u64 = 64 << 20;
 
 /// Rounds of answers within one step; what is left comes with the next.
 const ROUNDS_MAX: u32 = 1000;
-
-/// Time between looks at share ratios and players.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs a checked scenario with its seed. `watch` is called every second of virtual time and may
 /// end the run.
@@ -86,20 +84,6 @@ fn memory(nodes: usize) -> u64 {
     MEMORY_BYTES_PER_NODE * (nodes as u64).max(1)
 }
 
-/// When somebody last looked.
-#[derive(Default)]
-struct LookedAt(EngineTime);
-
-impl LookedAt {
-    fn elapsed_to(&mut self, now: EngineTime) -> bool {
-        let due = now - self.0 >= LOOK_EVERY;
-        if due {
-            self.0 = now;
-        }
-        due
-    }
-}
-
 struct Run<'a> {
     scenario: &'a Scenario,
     info: Arc<Info>,
@@ -110,6 +94,7 @@ struct Run<'a> {
     configs: Vec<EngineConfig>,
     seeds: Vec<NodeKey>,
     copies: Copies,
+    capacity: Capacity,
     agenda: Agenda,
     series: Vec<SeriesRow>,
     /// Payload of all nodes, sent and received, and sent by seeds, at the last row.
@@ -164,6 +149,7 @@ impl<'a> Run<'a> {
                 .collect(),
             seeds,
             copies: Copies::new(pieces),
+            capacity: Capacity::new(members.len()),
             agenda: agenda(scenario, &members, tick.0),
             series: Vec::new(),
             at_last_row: (0, 0, 0),
@@ -333,6 +319,7 @@ impl<'a> Run<'a> {
             limits: TorrentLimits::default(),
             peers,
         })));
+        self.count_uplink(node);
     }
 
     fn leave(&mut self, node: u32) {
@@ -373,7 +360,17 @@ impl<'a> Run<'a> {
         if !member.plan.seed && !member.have.is_full() {
             self.unfinished -= 1;
         }
+        self.count_uplink(node);
         true
+    }
+
+    /// Notes what a node can send from now on.
+    fn count_uplink(&mut self, node: u32) {
+        let member = &self.members[node as usize];
+        let class = &self.scenario.classes[usize::from(member.plan.class)];
+        let line = self.ports.line(NodeKey(node)).up_bytes_per_sec;
+        let rate = line.min(class.up_bytes_per_sec()) * u64::from(member.is_present());
+        self.capacity.set(self.now_us(), node, rate);
     }
 
     fn waste_of(&mut self, node: u32) -> u64 {
@@ -456,21 +453,23 @@ impl<'a> Run<'a> {
     }
 
     fn set_uplinks(&mut self, class: &str, up: impl Fn(&Class) -> u64) {
-        for member in &self.members {
-            let of = &self.scenario.classes[usize::from(member.plan.class)];
+        for node in 0..self.members.len() as u32 {
+            let of = usize::from(self.members[node as usize].plan.class);
+            let of = &self.scenario.classes[of];
             if of.name == class {
-                let key = NodeKey(member.plan.node);
-                let mut line = self.ports.line(key);
+                let mut line = self.ports.line(NodeKey(node));
                 line.up_bytes_per_sec = up(of);
-                self.ports.set_line(key, line);
+                self.ports.set_line(NodeKey(node), line);
+                self.count_uplink(node);
             }
         }
     }
 
     fn sample(&mut self) {
-        let every_us = self.scenario.record.series_every.0;
+        let now_us = self.now_us();
         let mut row = SeriesRow {
-            at_us: self.now_us(),
+            at_us: now_us,
+            up_capacity_bytes: self.capacity.take(now_us),
             ..SeriesRow::default()
         };
         let (mut up, mut down, mut seed_up) = (0, 0, 0);
@@ -488,10 +487,6 @@ impl<'a> Run<'a> {
             } else {
                 row.leechers += 1;
             }
-            let line = self.ports.line(key).up_bytes_per_sec;
-            let class = &self.scenario.classes[usize::from(member.plan.class)];
-            let rate = u128::from(line.min(class.up_bytes_per_sec()));
-            row.up_capacity_bytes += (rate * u128::from(every_us) / 1_000_000) as u64;
         }
         row.connections = (self.engine.connections() / 2) as u32;
         row.up_bytes = up - self.at_last_row.0;

@@ -5,6 +5,7 @@
 //! nothing can happen are skipped. Nothing but the scenario and its seed decides what comes out.
 
 mod actions;
+mod capacity;
 mod driver;
 mod members;
 mod observer;

@@ -22,7 +22,7 @@ pub struct Class {
     /// worth at once. The engine's own limiter keeps it. Default no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_limit: Option<Rate>,
-    /// What the client lets itself receive, as `up_limit`.
+    /// What the client lets itself receive, as `up_limit`. An error for seeds, which receive nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_limit: Option<Rate>,
     /// Where the nodes are; needed with [`super::Rtt::Regions`], an error without it.
@@ -75,6 +75,15 @@ impl Class {
     #[must_use]
     pub fn up_bytes_per_sec(&self) -> u64 {
         self.up.min(self.up_limit.unwrap_or(self.up)).0
+    }
+
+    /// Whether its strategy is the one of this name.
+    pub(super) fn names(&self, strategy: &str) -> bool {
+        matches!(&self.strategy, Some(StrategyChoice::Named(name)) if name == strategy)
+    }
+
+    pub(super) fn is_free_rider(&self) -> bool {
+        self.behaviour == Behaviour::FreeRider
     }
 
     /// Bytes per second that a node can receive, by its line and its limit.
@@ -177,7 +186,7 @@ pub enum Behaviour {
     /// By the rules.
     #[default]
     Honest,
-    /// Never unchokes anybody.
+    /// Never unchokes anybody. An error where its strategy sets `slots`.
     FreeRider,
     /// Serves false data in some of the blocks.
     Poisoner {

@@ -8,7 +8,8 @@ use super::{Micros, Permille};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Expectation {
-    /// Every leecher that did not give up or crash is complete.
+    /// Every leecher that came is complete, except those that gave up, left or crashed before; and there
+    /// is one that is complete.
     AllComplete,
     /// A completion time, as a multiple of something.
     Ratio {
@@ -61,6 +62,15 @@ pub enum Expectation {
         by: String,
         /// Who is unchoked.
         of: String,
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
+    /// How often playback stopped, in the mean of the nodes of a class that streams.
+    Stalls {
+        /// Which.
+        class: String,
         /// At least.
         min: Permille,
         /// At most.

@@ -1,6 +1,6 @@
 //! A whole scenario, and its parts that are not about classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dunlin_port::config::ByteSize;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct Scenario {
     /// The rules of every class that names no others. Default the engine's defaults.
     #[serde(default)]
     pub strategy: Strategy,
-    /// Rules that classes can name.
+    /// Rules that classes name. An error where no class does, unless an override took it from the last one.
     #[serde(default)]
     pub strategies: BTreeMap<String, Strategy>,
     /// How nodes find each other.
@@ -228,6 +228,15 @@ impl Scenario {
             Some(StrategyChoice::Inline(strategy)) => strategy,
             None => &self.strategy,
         }
+    }
+
+    /// The names of strategies that classes say.
+    pub(super) fn strategy_names(&self) -> BTreeSet<String> {
+        let name = |class: &Class| match &class.strategy {
+            Some(StrategyChoice::Named(name)) => Some(name.clone()),
+            Some(StrategyChoice::Inline(_)) | None => None,
+        };
+        self.classes.iter().filter_map(name).collect()
     }
 
     /// Number of pieces, the last one counted.

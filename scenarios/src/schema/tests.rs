@@ -103,6 +103,27 @@ fn everything_reads_back_as_it_was() {
     );
 }
 
+/// Both what is unused as it is written and what no override uses are mistakes; what an override made
+/// unused is not, and is left out.
+#[test]
+fn a_strategy_that_an_override_replaces_is_left_out() {
+    let lazy = [
+        "strategies={\"lazy\": (choke_interval: \"60s\", slots: Fixed(3))}",
+        "classes.seed.strategy=lazy",
+    ];
+    let base = parsed(&lazy).unwrap();
+    let own: Override = "classes.seed.strategy=(slots: Fixed(5))".parse().unwrap();
+    let other = base.with(&[own]).unwrap();
+    assert!(other.strategies.is_empty(), "{other:?}");
+    assert_eq!(other.with(&[]).unwrap(), other);
+    // Slots that an honest class has too are no mistake.
+    let shared = [
+        "classes.leech.strategy=lazy",
+        "classes.leech.behaviour=FreeRider",
+    ];
+    assert!(parsed(&[&lazy[..], &shared].concat()).is_ok());
+}
+
 #[test]
 fn overrides_go_by_number_and_by_name() {
     let scenario = parsed(&[

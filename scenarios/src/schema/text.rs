@@ -155,12 +155,17 @@ impl Scenario {
             column: error.span.start.col,
             message: explained(&error.code),
         })?;
+        let named = scenario.strategy_names();
         for one in overrides {
             scenario = overridden(&scenario, one).map_err(|message| ScenarioError::Override {
                 text: one.to_string(),
                 message,
             })?;
         }
+        // A strategy that an override put another in the place of is no mistake of the file's.
+        let still = scenario.strategy_names();
+        let strategies = &mut scenario.strategies;
+        strategies.retain(|name, _| still.contains(name) || !named.contains(name));
         let faults = scenario.check();
         if faults.is_empty() {
             return Ok(scenario);

@@ -220,18 +220,20 @@ fn most_complete(leechers: &[&NodeOutcome]) -> Option<u64> {
     complete.get(last).copied()
 }
 
-/// Bytes sent as a share of capacity, in the rows after `from` and up to `until`.
+/// Bytes sent as a share of capacity after `from` and up to `until`, microseconds. A row that is partly
+/// outside counts for the part of its time that is inside.
 fn utilisation(record: &RunRecord, from: u64, until: u64) -> Option<f64> {
-    let rows = || {
-        record
-            .series
-            .iter()
-            .filter(|row| row.at_us > from && row.at_us <= until)
-    };
-    ratio(
-        rows().map(|row| row.up_bytes).sum(),
-        rows().map(|row| row.up_capacity_bytes).sum(),
-    )
+    let (mut sent, mut capacity, mut start) = (0.0, 0.0, 0);
+    for row in &record.series {
+        let inside = row.at_us.min(until).saturating_sub(from.max(start));
+        if inside > 0 {
+            let part = inside as f64 / (row.at_us - start) as f64;
+            sent += row.up_bytes as f64 * part;
+            capacity += row.up_capacity_bytes as f64 * part;
+        }
+        start = row.at_us;
+    }
+    (capacity > 0.0).then(|| sent / capacity)
 }
 
 impl Times {

@@ -92,9 +92,11 @@ fn a_run_in_a_few_numbers() {
     near(summary.times.p95, 40.0);
     near(summary.times.last, 45.0);
     near(summary.utilisation, 0.425);
-    near(summary.utilisation_busy, 0.8);
-    // Three in four are nine in ten of four; the row of 50 s is later.
-    near(summary.utilisation_most, 1700.0 / 3000.0);
+    // From 2.25 s to 40.5 s: most of the second row, the third, a twentieth of the last.
+    let busy = (900.0 * 17.75 / 19.0 + 700.0) / (1000.0 * (17.75 / 19.0 + 1.05));
+    near(summary.utilisation_busy, busy);
+    // Three in four are nine in ten of four: until 45 s, half of the last row.
+    near(summary.utilisation_most, 1700.0 / 3500.0);
     near(summary.bound_s, 20.0);
     // Rates as 4 : 2 : 1, share ratios as 1 : 2 : 3 : 4.
     near(summary.jain_rates, 49.0 / (3.0 * 21.0));
@@ -199,4 +201,31 @@ fn expectations_are_judged() {
         verdicts[2].text,
         "Last completion of leech over the Kumar-Ross bound is 2.250, expected 1 to 2"
     );
+}
+
+#[test]
+fn where_nobody_is_complete_not_all_are() {
+    let (mut record, mut scenario) = record();
+    scenario.expect = vec![Expectation::AllComplete];
+    let judged = |record: &RunRecord| {
+        let all = Summary::new(record, &scenario).verdicts(record, &scenario);
+        (all[0].met, all[0].text.clone())
+    };
+    let said = "3 of 4 leechers complete, gone before: 1 of leech crashed";
+    assert_eq!(judged(&record), (true, said.to_owned()));
+    for node in &mut record.nodes[2..4] {
+        node.completed_us = None;
+        node.left_us = Some(9 * SECOND);
+    }
+    let said = "1 of 4 leechers complete, gone before: 1 of leech crashed, 2 of leech left";
+    assert_eq!(judged(&record), (true, said.to_owned()));
+    record.nodes[3].left_us = None;
+    assert!(!judged(&record).0, "it is there and not complete");
+    record.nodes[3].left_us = Some(9 * SECOND);
+    record.nodes[1].completed_us = None;
+    record.nodes[1].left_us = Some(9 * SECOND);
+    assert!(!judged(&record).0, "all are gone");
+    record.nodes.truncate(1);
+    let said = "0 of 0 leechers complete";
+    assert_eq!(judged(&record), (false, said.to_owned()), "none came");
 }

@@ -3,7 +3,7 @@
 use super::growth::growth;
 use super::{Summary, Times};
 use crate::outcome::{NodeOutcome, RunRecord, SeriesRow};
-use crate::schema::{Completion, Expectation, Micros, Permille, Scenario, Yardstick};
+use crate::schema::{Completion, Expectation, Micros, Permille, Role, Scenario, Yardstick};
 
 /// One expectation and how it came out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,7 +25,7 @@ impl Summary {
     fn judge(&self, expectation: &Expectation, record: &RunRecord, scenario: &Scenario) -> Verdict {
         let nothing = Permille(0);
         match expectation {
-            Expectation::AllComplete => self.all_complete(),
+            Expectation::AllComplete => self.all_complete(record, scenario),
             Expectation::Ratio {
                 of,
                 class,
@@ -44,6 +44,15 @@ impl Summary {
                 within(
                     &format!("share ratio of {class}"),
                     found.and_then(|class| class.share_ratio),
+                    *min,
+                    *max,
+                )
+            }
+            Expectation::Stalls { class, min, max } => {
+                let found = self.classes.iter().find(|known| known.name == *class);
+                within(
+                    &format!("stalls of a {class}"),
+                    found.and_then(|class| super::ratio(class.stalls, class.nodes)),
                     *min,
                     *max,
                 )
@@ -111,18 +120,43 @@ impl Summary {
         found.map(|class| &class.times)
     }
 
-    fn all_complete(&self) -> Verdict {
+    fn all_complete(&self, record: &RunRecord, scenario: &Scenario) -> Verdict {
         let Times {
             leechers,
             completed,
             gone,
             ..
         } = self.times;
+        let of_them = match gone {
+            0 => String::new(),
+            _ => format!(", gone before: {}", gone_before(record, scenario)),
+        };
         Verdict {
-            met: completed + gone == leechers,
-            text: format!("{completed} of {leechers} leechers complete, {gone} gone before"),
+            // Where nobody became complete nothing was shown, whoever else is gone.
+            met: completed > 0 && completed + gone == leechers,
+            text: format!("{completed} of {leechers} leechers complete{of_them}"),
         }
     }
+}
+
+/// The leechers that were gone before they were complete: how many of which class, and how they went.
+fn gone_before(record: &RunRecord, scenario: &Scenario) -> String {
+    let mut parts = Vec::new();
+    for (at, class) in scenario.classes.iter().enumerate() {
+        let gone = |crashed: bool| {
+            let is_meant = |node: &&NodeOutcome| {
+                usize::from(node.class) == at && super::is_gone(node) && node.crashed == crashed
+            };
+            record.nodes.iter().filter(is_meant).count()
+        };
+        let ways = [(gone(true), "crashed"), (gone(false), "left")];
+        for (count, way) in ways.into_iter().filter(|_| class.role == Role::Leech) {
+            if count > 0 {
+                parts.push(format!("{count} of {} {way}", class.name));
+            }
+        }
+    }
+    parts.join(", ")
 }
 
 impl Times {

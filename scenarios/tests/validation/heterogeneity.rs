@@ -106,7 +106,8 @@ fn rarity_matters_behind_a_slow_seed_of_a_small_swarm() {
     rarity_matters_behind_a_slow_seed("classes.leech.count=100");
 }
 
-/// Seven neighbours are too few, twenty are enough.
+/// Seven neighbours are too few, twenty are enough. Published are 0.78 with seven and 0.93 with more; here who is
+/// left alone finds others, and a fifth of that difference is what has to be there.
 fn neighbours_saturate(count: &str) {
     let with = |degree: u32| {
         let want = format!("overlay.tracker_want={degree}");
@@ -114,7 +115,8 @@ fn neighbours_saturate(count: &str) {
         used(&[count, &want, &most])
     };
     let (seven, twenty, forty) = (with(7), with(20), with(40));
-    assert!(seven <= twenty + 0.01, "{seven} {twenty}");
+    assert!(seven <= forty - (0.93 - 0.78) / 5.0, "{seven} {forty}");
+    assert!(seven < twenty, "{seven} {twenty}");
     assert!((forty - twenty).abs() <= 0.05, "{twenty} {forty}");
 }
 
@@ -153,8 +155,8 @@ fn seed_choking_dominates(count: &str) {
     let plain = with("slots: Fixed(5)");
     let few = with("slots: Fixed(2)");
     let posing = with("slots: Fixed(5), super_seed: true");
-    assert!(few <= plain, "{few} {plain}");
-    assert!(posing <= plain, "{posing} {plain}");
+    assert!(few < plain, "{few} {plain}");
+    assert!(posing < plain, "{posing} {plain}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Whole runs of the engine in simulated surroundings.
 
 use dunlin_scenarios::outcome::{NodeOutcome, RunRecord};
-use dunlin_scenarios::schema::{Behaviour, Scenario};
+use dunlin_scenarios::schema::{Behaviour, Role, Scenario};
+use dunlin_scenarios::summary::Summary;
 
-use super::{load, run, simulate};
+use super::{load, meets, run, simulate};
 
 /// What holds in every run: payload that was received was sent, nobody is faster than its line, and
 /// a closed swarm is not faster than the bound.
@@ -85,6 +86,33 @@ fn a_client_keeps_to_its_own_limits() {
     }
 }
 
+/// Lines carry no more than they can, whoever comes and leaves between two rows, and their use is no
+/// matter of how many rows there are.
+#[test]
+fn use_of_uplinks_is_at_most_all_and_does_not_depend_on_the_rows() {
+    let used = |every: &str| {
+        let every = format!("record.series_every={every}");
+        let small = [
+            "classes.fast.count=20",
+            "classes.slow.count=20",
+            "content.size=16MiB",
+            "expect=[]",
+            &every,
+        ];
+        let (scenario, record) = simulate("mb-two-class.ron", &small);
+        // A block is sent when its last byte is, so each node may have begun one in the row before.
+        let begun = record.nodes.len() as u64 * u64::from(dunlin_base::BLOCK_BYTES);
+        for row in &record.series {
+            assert!(row.up_bytes <= row.up_capacity_bytes + begun, "{row:?}");
+        }
+        let summary = Summary::new(&record, &scenario);
+        summary.utilisation_busy.expect("they send")
+    };
+    let (fine, coarse) = (used("1s"), used("30s"));
+    println!("{fine:.3} of the uplinks used by rows of 1 s, {coarse:.3} by rows of 30 s");
+    assert!((fine - coarse).abs() <= 0.02, "{fine} {coarse}");
+}
+
 #[test]
 fn poisoners_are_found_and_the_swarm_completes() {
     let (scenario, record) = simulate("poisoners.ron", &["content.size=8MiB"]);
@@ -113,11 +141,38 @@ fn free_riders_give_nothing() {
     }
 }
 
+/// Whoever plays stalls where lines carry less than is played, and hardly where they carry twice that.
+#[test]
+fn viewers_stall_for_want_of_capacity_alone() {
+    meets("streaming.ron");
+    let few = "classes.viewer.up=100kbit";
+    let (scenario, record) = simulate("streaming.ron", &[few]);
+    let verdicts = Summary::new(&record, &scenario).verdicts(&record, &scenario);
+    let met: Vec<bool> = verdicts.iter().map(|verdict| verdict.met).collect();
+    assert_eq!(met, [true, false], "{verdicts:#?}");
+}
+
 /// Nodes come and go, give up and crash; the others complete.
 #[test]
 fn churn_leaves_nobody_behind() {
     let (scenario, record) = simulate("churn.ron", &["content.size=8MiB"]);
     check(&scenario, &record);
-    assert!(record.nodes.iter().any(|node| node.left_us.is_some()));
-    assert!(record.nodes.iter().any(|node| node.completed_us.is_some()));
+    let leechers = record.nodes.iter().filter(|node| {
+        let class = &scenario.classes[usize::from(node.class)];
+        class.role == Role::Leech
+    });
+    let leechers: Vec<&NodeOutcome> = leechers.collect();
+    let before = |node: &&&NodeOutcome| node.completed_us.is_none() && node.left_us.is_some();
+    let gone: Vec<&&NodeOutcome> = leechers.iter().filter(before).collect();
+    let crashed = gone.iter().filter(|node| node.crashed).count();
+    assert!(crashed > 0 && crashed < gone.len(), "{gone:#?}");
+    let completed = leechers.iter().filter(|node| node.completed_us.is_some());
+    let (completed, all) = (completed.count(), leechers.len());
+    println!(
+        "{completed} of {all} complete, {} gone before, {crashed} of them crashed",
+        gone.len()
+    );
+    assert_eq!(completed + gone.len(), all, "somebody is left behind");
+    // With less to download few give up, are struck or crash before they are complete.
+    assert!(completed * 5 >= all * 4, "{completed} of {all}");
 }

@@ -17,8 +17,8 @@ use super::super::{Exit, Failure, Outcome};
 /// Gives an engine what a recording says that another was given, and compares the tables.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0: every tick came out as it was recorded. 1: one did not, or the recording is damaged.
-A recording that was cut off is played up to the cut.
+    after_help = "Exit code 0: every tick came out as it was recorded. 1: one did not, or the recording is damaged
+or has no whole tick. A recording that was cut off is played up to the cut.
 
 Examples:
   dunlin get debian.torrent --record get.rec; dunlin sim replay get.rec

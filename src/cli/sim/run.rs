@@ -34,7 +34,7 @@ pub(super) struct RunArgs {
     /// Writes all that happens into FILE, for `dunlin sim replay` and `dunlin sim diff`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Fails unless the run comes out as the scenario expects
+    /// Fails unless the run comes out as the scenario expects; says so where it expects nothing
     #[arg(long)]
     check: bool,
     /// Prints one JSON object
@@ -67,6 +67,10 @@ impl RunArgs {
             return Ok(Exit::Done);
         }
         let verdicts = summary.verdicts(&record, &scenario);
+        if verdicts.is_empty() {
+            let file = self.file.display();
+            eprintln!("nothing was checked: {file} expects nothing, its `expect` is empty");
+        }
         for verdict in &verdicts {
             let word = if verdict.met { "met" } else { "NOT MET" };
             if !self.json || !verdict.met {

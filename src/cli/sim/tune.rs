@@ -28,6 +28,9 @@ The profile holds the parameters of the client that were varied, for `dunlin get
 `dunlin seed --profile`. DIR also gets tune.csv, a row for each trial, and can be shown by
 `dunlin sim report`.
 
+Exit code 0: something better than the scenario as it is was found. 1: nothing was, so that no
+profile is written, or a run failed.
+
 Objectives: mean, median, p95 and last are completion times of all leechers, median:CLASS of one
 class; utilisation is that of the uplinks.
 
@@ -132,18 +135,20 @@ impl TuneArgs {
         else {
             return Ok(Exit::Interrupted);
         };
-        let paths = self.paths();
-        let table = history(trials, &paths, &self.objective);
+        let table = history(trials, &self.paths(), &self.objective);
         table
             .write_csv(&self.out.join("tune.csv"))
             .map_err(Failure::failed)?;
-        let scenario = tuning
-            .sweep
-            .base()
-            .with(&best.overrides)
-            .map_err(Failure::failed)?;
-        let profile = Profile::new(&scenario, &paths).map_err(Failure::usage)?;
-        let file = self.write_profile(&profile, &scenario, as_it_is, best)?;
+        let is_better = self.objective.cost(best.value()) < self.objective.cost(as_it_is.value());
+        let file = match is_better {
+            true => self.write_profile(tuning, as_it_is, best)?,
+            false => None,
+        };
+        // Who waits for a profile must not go on without one.
+        let exit = match is_better {
+            true => Exit::Done,
+            false => Exit::Failed,
+        };
         let (ran, there) = tuning.pool.counts();
         if self.json {
             let values: serde_json::Map<String, serde_json::Value> = best
@@ -155,9 +160,9 @@ impl TuneArgs {
                 "objective": self.objective.to_string(), "evaluations": tried.len(),
                 "seeds": self.seeds, "ran": ran, "were_there": there,
                 "as_it_is": as_it_is.value(), "best": best.value(), "values": values,
-                "profile": file,
+                "better": is_better, "profile": file,
             }))?;
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
         print(format_args!(
             "{} tried, {ran} run, {there} were there already",
@@ -169,17 +174,23 @@ impl TuneArgs {
             "as the scenario has it",
             shown(as_it_is)
         ))?;
-        print(format_args!("{:<24} {}", "best", shown(best)))?;
+        print(format_args!(
+            "{:<24} {}",
+            "best that was tried",
+            shown(best)
+        ))?;
         for Override { path, value } in &best.overrides {
             print(format_args!("  {path} = {value}"))?;
         }
-        if self.objective.cost(as_it_is.value()) <= self.objective.cost(best.value()) {
-            print("nothing that was tried is better than the scenario as it is")?;
+        if !is_better {
+            print(
+                "nothing that was tried is better than the scenario as it is: no profile is written",
+            )?;
         }
         if let Some(file) = file {
             print(format_args!("written to {}", file.display()))?;
         }
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
     fn shown(&self, value: f64) -> String {
@@ -189,14 +200,16 @@ impl TuneArgs {
         }
     }
 
-    /// Writes the profile, unless nothing of it is a client's; returns its file.
+    /// Writes the profile of the best, unless nothing of it is a client's; returns its file.
     fn write_profile(
         &self,
-        profile: &Profile,
-        scenario: &Scenario,
+        tuning: &Tuning<'_>,
         as_it_is: &Trial,
         best: &Trial,
     ) -> Result<Option<PathBuf>, Failure> {
+        let scenario = tuning.sweep.base().with(&best.overrides);
+        let scenario = scenario.map_err(Failure::failed)?;
+        let profile = Profile::new(&scenario, &self.paths()).map_err(Failure::usage)?;
         let settings = profile.strategy.to_profile();
         if settings.is_empty() {
             return Ok(None);

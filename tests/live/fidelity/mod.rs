@@ -9,7 +9,7 @@ mod compare;
 mod real;
 
 use dunlin_scenarios::run::run;
-use dunlin_scenarios::schema::{Class, Micros, Model, Override, Scenario};
+use dunlin_scenarios::schema::{Class, Micros, Model, Override, Role, Scenario};
 
 use compare::{Outcome, Times, error_percent, rank_correlation};
 use real::{LINE_MAX, run_for_real};
@@ -148,7 +148,8 @@ impl Case {
             match self.shaping {
                 Shaping::OwnLimits => {
                     class.up_limit = Some(std::mem::replace(&mut class.up, LINE_MAX));
-                    class.down_limit = Some(std::mem::replace(&mut class.down, LINE_MAX));
+                    let down = std::mem::replace(&mut class.down, LINE_MAX);
+                    class.down_limit = (class.role == Role::Leech).then_some(down);
                 }
                 Shaping::Lines => class.buffer = Some(LINE_BUFFER),
             }

@@ -13,6 +13,9 @@ const RATE_MIN: Rate = Rate(125);
 /// Fastest line: 1 Tbit/s.
 const RATE_MAX: Rate = Rate(125_000_000_000);
 
+/// What is wrong with slots of those who never unchoke.
+const NO_SLOTS: &str = "is set, but a FreeRider has no slots";
+
 impl Scenario {
     pub(super) fn check_classes(&self, faults: &mut Faults) {
         faults.range("classes", self.classes.len(), 1, CLASSES_MAX);
@@ -60,6 +63,9 @@ impl Scenario {
                 }
                 Some(StrategyChoice::Inline(strategy)) => {
                     check_strategy(strategy, &format!("{path}.strategy"), faults);
+                    if strategy.slots.is_some() && class.is_free_rider() {
+                        faults.add(format!("{path}.strategy.slots"), NO_SLOTS);
+                    }
                 }
                 _ => {}
             }
@@ -69,8 +75,15 @@ impl Scenario {
     pub(super) fn check_strategies(&self, faults: &mut Faults) {
         check_strategy(&self.strategy, "strategy", faults);
         for (name, strategy) in &self.strategies {
-            faults.name(format!("strategies.{name}"), name);
-            check_strategy(strategy, &format!("strategies.{name}"), faults);
+            let path = format!("strategies.{name}");
+            faults.name(path.clone(), name);
+            check_strategy(strategy, &path, faults);
+            let mut users = self.classes.iter().filter(|class| class.names(name));
+            if !self.strategy_names().contains(name) {
+                faults.add(path, "is the strategy of no class");
+            } else if strategy.slots.is_some() && users.all(Class::is_free_rider) {
+                faults.add(format!("{path}.slots"), NO_SLOTS);
+            }
         }
     }
 
@@ -85,6 +98,12 @@ impl Scenario {
             if let Some(limit) = limit {
                 faults.range(format!("{path}.{name}"), limit, RATE_MIN, RATE_MAX);
             }
+        }
+        if class.role == Role::Seed && class.down_limit.is_some() {
+            faults.add(
+                format!("{path}.down_limit"),
+                "is set, but a seed downloads nothing",
+            );
         }
         faults.range(
             format!("{path}.access_delay"),

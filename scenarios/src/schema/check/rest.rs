@@ -109,6 +109,14 @@ impl Scenario {
                 self.check_class_name(class, path, faults);
                 span(faults, *min, *max);
             }
+            Expectation::Stalls { class, min, max } => {
+                self.check_class_name(class, path, faults);
+                let class = self.classes.iter().find(|known| known.name == *class);
+                if class.is_some_and(|class| class.streaming.is_none()) {
+                    faults.add(format!("{path}.class"), "is a class that plays nothing");
+                }
+                span(faults, *min, *max);
+            }
             Expectation::DownloadTime { from, min, max } => {
                 faults.range(format!("{path}.from"), *from, Micros(0), self.at_most);
                 faults.range(format!("{path}.min"), *min, Micros(1), *max);

@@ -4,7 +4,7 @@ use crate::schema::tests::MINIMAL;
 use crate::schema::{Override, Scenario};
 
 /// Overrides that break the minimal scenario, and what is said of them.
-const BROKEN: [(&[&str], &str); 46] = [
+const BROKEN: [(&[&str], &str); 51] = [
     (&["name="], "name is \"\""),
     (&["name=\"a b\""], "name is \"a b\""),
     (&["about=\" \""], "about is empty"),
@@ -121,6 +121,33 @@ const BROKEN: [(&[&str], &str); 46] = [
             "expect=[Ratio(of: Mean, to: KumarRoss, min: 1, max: 2)]",
         ],
         "no bound",
+    ),
+    (
+        &["classes.0.down_limit=1Mbit"],
+        "classes[0].down_limit is set, but a seed downloads nothing",
+    ),
+    (
+        &[
+            "classes.1.behaviour=FreeRider",
+            "classes.1.strategy=(slots: Fixed(3))",
+        ],
+        "classes[1].strategy.slots is set, but a FreeRider has no slots",
+    ),
+    (
+        &[
+            "strategies={\"lazy\": (slots: Fixed(3))}",
+            "classes.1.behaviour=FreeRider",
+            "classes.1.strategy=lazy",
+        ],
+        "strategies.lazy.slots is set, but a FreeRider has no slots",
+    ),
+    (
+        &["strategies={\"lazy\": ()}"],
+        "strategies.lazy is the strategy of no class",
+    ),
+    (
+        &["expect=[Stalls(class: \"leech\", min: 0, max: 1)]"],
+        "expect[0].class is a class that plays nothing",
     ),
     (&["overlay.tracker_want=0"], "overlay.tracker_want is 0"),
 ];
