@@ -114,6 +114,7 @@
 //! | `classes.leech.count=1000` | 0.923 | 0.928 | 0.858 | 0.901 |
 //! | `classes.leech.count=50` | 0.917 | 0.918 | 0.890 | 0.935 |
 //! | `classes.leech.count=100` | 0.908 | 0.904 | 0.882 | 0.926 |
+//! | `classes.leech.count=500` | 0.878 | 0.870 | 0.820 | 0.861 |
 //! | `classes.seed.up=200kbit` (0.5 leechers) | 0.117 | | 0.153 | 0.161 |
 //! | `classes.seed.up=400kbit` | 0.237 | | 0.473 | 0.497 |
 //! | `classes.seed.up=800kbit` | 0.436 | | 0.817 | 0.858 |
