@@ -23,7 +23,7 @@ pub struct Scenario {
     pub rng_seed: u64,
     /// What is shared.
     pub content: Content,
-    /// Round-trip times.
+    /// Round-trip times. By flows they are rounded up to steps: see [`Model::Flow`].
     pub rtt: Rtt,
     /// Who takes part.
     pub classes: Vec<Class>,
@@ -60,7 +60,10 @@ fn one() -> u64 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Model {
-    /// Rates of flows by max-min fairness over access lines, step by step.
+    /// Rates of flows by max-min fairness over access lines, step by step. A message is there at the first
+    /// step that its delay has passed by, and at the earliest at the next one, so a round trip takes two
+    /// steps at least: distances below that make no difference. Where they decide, as for a fixed number of
+    /// requests out, steps have to be a twentieth of them (`pipelining.ron`).
     Flow {
         /// Length of a step, 1 ms to 1 s.
         tick: Micros,
