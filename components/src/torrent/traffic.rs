@@ -75,7 +75,13 @@ impl TorrentBuckets {
         self.0.as_mut().map(|limited| &mut limited.up)
     }
 
-    /// The limits as they were set, for the peers' own buckets and the connection count.
+    /// Most connections of the torrent, where others of its node have `per_torrent`.
+    #[must_use]
+    pub fn connections_max(&self, per_torrent: u32) -> u32 {
+        self.limits().connections.unwrap_or(per_torrent)
+    }
+
+    /// The limits as they were set, for the peers' own buckets too.
     #[must_use]
     pub fn limits(&self) -> TorrentLimits {
         self.0

@@ -105,9 +105,10 @@ pub(super) fn admit(
         return Err(Drop::never_again("it is banned"));
     }
     let peers = world.get::<Peers>(torrent).ok_or(Drop::fault("no peers"))?;
-    let own_limit = world
+    let per_torrent = limits.connections_per_torrent;
+    let torrent_max = world
         .get::<TorrentBuckets>(torrent)
-        .and_then(|buckets| buckets.limits().connections);
+        .map_or(per_torrent, |buckets| buckets.connections_max(per_torrent));
     let ip = remote.addr.ip();
     let mut gives_way = None;
     for (&other, &entity) in &peers.0 {
@@ -125,8 +126,7 @@ pub(super) fn admit(
             return Err(Drop::useless("it is connected already"));
         }
     }
-    let limit = own_limit.unwrap_or(limits.connections_per_torrent);
-    if gives_way.is_none() && peers.0.len() as u32 >= limit {
+    if gives_way.is_none() && peers.0.len() as u32 >= torrent_max {
         return Err(Drop::useless("the torrent has enough connections"));
     }
     Ok(gives_way)

@@ -55,10 +55,7 @@ pub(super) fn connect_candidates(
             continue;
         }
         let limits = &rules.0.limits;
-        let torrent_max = buckets
-            .limits()
-            .connections
-            .unwrap_or(limits.connections_per_torrent);
+        let torrent_max = buckets.connections_max(limits.connections_per_torrent);
         let in_use = candidates
             .0
             .values()

@@ -112,12 +112,12 @@ fn has_room(world: &World, torrent: Entity) -> bool {
         return false;
     };
     let limits = &rules.0.limits;
-    let own = world
+    let per_torrent = limits.connections_per_torrent;
+    let torrent_max = world
         .get::<TorrentBuckets>(torrent)
-        .and_then(|buckets| buckets.limits().connections);
-    let torrent_max = own.unwrap_or(limits.connections_per_torrent) as usize;
+        .map_or(per_torrent, |buckets| buckets.connections_max(per_torrent));
     let connected = world.get::<Peers>(torrent).map_or(0, |peers| peers.0.len());
-    connected < torrent_max && all.total < limits.connections
+    connected < torrent_max as usize && all.total < limits.connections
 }
 
 /// Whether an address can be tried that is not connected.

@@ -91,8 +91,10 @@ impl RowItem<'_, '_> {
 
 /// Connections of a torrent, and how many it may have.
 fn connections(row: &RowItem<'_, '_>, rules: &Rules) -> (u32, u32) {
-    let own_limit = row.buckets.and_then(|buckets| buckets.limits().connections);
-    let connections_max = own_limit.unwrap_or(rules.0.limits.connections_per_torrent);
+    let per_torrent = rules.0.limits.connections_per_torrent;
+    let connections_max = row
+        .buckets
+        .map_or(per_torrent, |buckets| buckets.connections_max(per_torrent));
     let connected = u32::try_from(row.peers.0.len()).unwrap_or(u32::MAX);
     (connected, connections_max)
 }

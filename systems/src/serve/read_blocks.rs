@@ -73,10 +73,10 @@ pub(super) fn read_blocks(
         let Ok((rules, mut node_buckets)) = nodes.get_mut(node.0) else {
             continue;
         };
-        // Only as long as there is something to buy.
-        let buys =
-            rules.0.choke.leech == LeechChoke::BitTyrant && *lifecycle == Lifecycle::Downloading;
-        let mut bargain = bargain.filter(|_| buys);
+        // Only as long as there is something to buy; most peers have no bargain, and nothing is looked at.
+        let mut bargain = bargain.filter(|_| {
+            rules.0.choke.leech == LeechChoke::BitTyrant && *lifecycle == Lifecycle::Downloading
+        });
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
         while in_flight < in_flight_max

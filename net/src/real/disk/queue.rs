@@ -3,9 +3,9 @@
 //! Inside a torrent, a write and reads run side by side; a read of a piece waits for its write, and
 //! a write for the one before it: they would wait for each other inside the system, at the price of
 //! a thread that spins, and what gathers meanwhile is written with one call. Reads pass writes that
-//! wait. A spill is a write of a part of a piece, and hashing what was spilled a read of it,
-//! beside which no commit runs. A commit waits for the writes before it, and lets later ones pass. Everything else (opening, checking, selecting,
-//! moving, closing) runs alone. Torrents take turns.
+//! wait. A spill is a write of a part of a piece, and hashing what was spilled a read of it, beside which no
+//! commit runs. A commit waits for the writes before it, and lets later ones pass. Everything else (opening,
+//! checking, selecting, moving, closing) runs alone. Torrents take turns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
