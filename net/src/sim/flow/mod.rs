@@ -1,14 +1,13 @@
 //! Who may send how much in a tick: max-min fairness over access lines, in integers.
 //!
 //! Interior links are never the bottleneck; each flow is bounded by the sender's line, the
-//! receiver's line and its own cap. The shares are found by a fixed number of passes, so a tick
-//! costs the same whatever the loads are: senders split their lines over what they have to send,
-//! receivers clip what is too much for theirs, senders hand what was clipped to their other flows.
-//! With a single bottleneck for each flow that is exact; where lines at both ends bind in turn it is
-//! off by what a further relaxation would move. Tests compare with the exact ones.
+//! receiver's line and its own cap. Senders split their lines over what they have to send; where that is
+//! more than receivers can take, those whom it concerns are settled line by line, the narrowest first
+//! ([progressive filling](settle)). Tests compare with shares that rise byte by byte.
 
 #[cfg(test)]
 mod exact;
+mod settle;
 mod share;
 mod turns;
 

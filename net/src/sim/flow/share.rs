@@ -1,5 +1,7 @@
 //! The shares of one tick.
 
+use super::settle::Settling;
+
 /// Something that wants to be sent in this tick. Lines are numbered by the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::sim) struct Flow {
@@ -13,104 +15,39 @@ pub(in crate::sim) struct Flow {
     pub(in crate::sim) share: u64,
 }
 
-/// What is left of a line in this tick.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Inbound {
-    left: u64,
-    offered: u64,
-}
-
 /// Computes shares; keeps its scratch memory from tick to tick.
 #[derive(Default)]
 pub(in crate::sim) struct Shares {
-    inbound: Vec<Inbound>,
+    /// What is offered to each line.
+    offered: Vec<u64>,
     crowded: Vec<u32>,
     order: Vec<(u64, u32)>,
+    settling: Settling,
 }
 
 impl Shares {
-    /// Sets the share of every flow. Flows of one sender stand side by side. `up` and `down` are the
-    /// bytes that each line can carry in this tick.
+    /// Sets the share of every flow, max-min fair but for bytes that do not divide. Flows of one sender
+    /// stand side by side. `up` and `down` are the bytes that each line can carry in this tick.
     ///
     /// No line carries more than it can, no flow gets more than it wants, and the result depends
     /// on nothing but the arguments.
     pub(in crate::sim) fn compute(&mut self, flows: &mut [Flow], up: &[u64], down: &[u64]) {
-        self.inbound.clear();
-        self.inbound
-            .extend(down.iter().map(|&left| Inbound { left, offered: 0 }));
+        self.offered.clear();
+        self.offered.resize(down.len(), 0);
         for sender in flows.chunk_by_mut(|a, b| a.from == b.from) {
             let budget = up[sender[0].from as usize];
             fill(&mut self.order, sender, budget);
             for flow in sender {
-                self.inbound[flow.to as usize].offered += flow.share;
+                self.offered[flow.to as usize] += flow.share;
             }
         }
         self.crowded.clear();
-        let crowded = (0..)
-            .zip(&self.inbound)
-            .filter(|(_, line)| line.offered > line.left);
+        let lines = (0..).zip(self.offered.iter().zip(down));
+        let crowded = lines.filter(|(_, (offered, down))| offered > down);
         self.crowded.extend(crowded.map(|(line, _)| line));
-        if self.crowded.is_empty() {
-            // Nothing was clipped, so nothing is left to hand on.
-            return;
-        }
-        self.clip(flows);
-        self.hand_on(flows, up);
-    }
-
-    /// Receivers that are offered too much take equal parts of what their lines carry.
-    fn clip(&mut self, flows: &mut [Flow]) {
-        let mut offers: Vec<(u32, u32)> = (0..)
-            .zip(&*flows)
-            .filter(|(_, flow)| self.crowded.binary_search(&flow.to).is_ok())
-            .map(|(at, flow)| (flow.to, at))
-            .collect();
-        offers.sort_unstable();
-        for receiver in offers.chunk_by(|a, b| a.0 == b.0) {
-            let line = self.inbound[receiver[0].0 as usize];
-            let wants = receiver.iter().map(|&(_, at)| flows[at as usize].share);
-            self.order.clear();
-            self.order.extend(wants.zip(0..));
-            water_fill(&mut self.order, line.left, |at, share| {
-                flows[receiver[at as usize].1 as usize].share = share;
-            });
-        }
-        for line in &mut self.inbound {
-            line.left = line.left.saturating_sub(line.offered);
-        }
-        for &line in &self.crowded {
-            self.inbound[line as usize].left = 0;
-        }
-    }
-
-    /// What receivers did not take goes to the sender's other flows, as far as their lines carry it.
-    fn hand_on(&mut self, flows: &mut [Flow], up: &[u64]) {
-        for sender in flows.chunk_by_mut(|a, b| a.from == b.from) {
-            let used: u64 = sender.iter().map(|flow| flow.share).sum();
-            let mut spare = up[sender[0].from as usize] - used;
-            let hungry = |flow: &Flow, inbound: &[Inbound]| {
-                flow.share < flow.want && inbound[flow.to as usize].left > 0
-            };
-            let mut count = sender
-                .iter()
-                .filter(|flow| hungry(flow, &self.inbound))
-                .count() as u64;
-            for flow in sender {
-                if spare == 0 || count == 0 {
-                    break;
-                }
-                if !hungry(flow, &self.inbound) {
-                    continue;
-                }
-                let left = &mut self.inbound[flow.to as usize].left;
-                let more = (flow.want - flow.share)
-                    .min(*left)
-                    .min(spare.div_ceil(count));
-                flow.share += more;
-                *left -= more;
-                spare -= more;
-                count -= 1;
-            }
+        // If receivers take all that senders can give, it is the senders' lines alone that decide.
+        if !self.crowded.is_empty() {
+            self.settling.settle(flows, &self.crowded, up, down);
         }
     }
 }
@@ -216,19 +153,21 @@ mod tests {
         }
     }
 
-    /// The bytes that all move are within two percent of the true max-min shares on average.
+    /// Every share is the true max-min one, whatever lines bind, but for bytes that do not divide.
     #[test]
-    fn shares_are_near_the_exact_ones() {
+    fn shares_are_the_exact_ones() {
         let mut rng = dunlin_base::RngStream::new(
             1,
             dunlin_base::NodeKey(0),
             dunlin_base::StreamName::Connect,
         );
-        let (mut error, mut total) = (0_u64, 0_u64);
-        for _ in 0..500 {
-            let lines = 3 + rng.below(8) as usize;
+        let mut crowded = 0;
+        for round in 0..2000 {
+            let lines = 3 + rng.below(12) as usize;
             let up: Vec<u64> = (0..lines).map(|_| 1000 + rng.below(20_000)).collect();
-            let down: Vec<u64> = up.iter().map(|up| up * (1 + rng.below(8))).collect();
+            // Down as up, twice as wide, or much wider.
+            let wide = [1, 2, 8][round % 3];
+            let down: Vec<u64> = up.iter().map(|up| up * (1 + rng.below(wide))).collect();
             let mut list = Vec::new();
             for from in 0..lines as u32 {
                 for _ in 0..rng.below(6) {
@@ -243,11 +182,20 @@ mod tests {
             }
             let ours = compute(&list, &up, &down);
             let exact = exact_shares(&ours, &up, &down);
+            // Each line may have one byte less than it has flows left over, which another then has more.
+            let slack = 2 * list.len() as u64;
             for (ours, exact) in ours.iter().zip(exact) {
-                error += ours.share.abs_diff(exact);
-                total += exact;
+                assert!(
+                    ours.share.abs_diff(exact) <= slack,
+                    "{exact} bytes for {ours:?} of {list:?}, {up:?} up, {down:?} down"
+                );
             }
+            let full = |line: &usize| {
+                let to = ours.iter().filter(|flow| flow.to as usize == *line);
+                to.map(|flow| flow.share).sum::<u64>() + slack > down[*line]
+            };
+            crowded += (0..lines).filter(full).count();
         }
-        assert!(error * 50 < total, "off by {error} of {total} bytes");
+        assert!(crowded > 3000, "only {crowded} receivers were full");
     }
 }

@@ -124,10 +124,10 @@ mod tests {
         assert_eq!(compute(&both, &[None, Some(50)], &up, &full), [300, 700]);
     }
 
-    /// On random small graphs: no line carries more than it can, and the bytes that all move are within
-    /// two percent of those of exact turns on average, for each kind of flow.
+    /// On random small graphs: no line carries more than it can, and the bytes that all move are
+    /// those of exact turns, for each kind of flow, but for what does not divide.
     #[test]
-    fn turns_are_near_the_exact_ones() {
+    fn turns_are_the_exact_ones() {
         let mut rng = RngStream::new(2, NodeKey(0), StreamName::Connect);
         let (mut error, mut total) = ([0_u64; 2], [0_u64; 2]);
         for _ in 0..500 {
@@ -160,7 +160,7 @@ mod tests {
         }
         for kind in 0..2 {
             assert!(
-                error[kind] * 50 < total[kind],
+                error[kind] * 1000 < total[kind],
                 "off by {error:?} of {total:?} bytes"
             );
         }
