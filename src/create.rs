@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
@@ -17,6 +18,7 @@ use dunlin_hash::{Sha1Lanes, sha1_striped};
 use dunlin_protocol::metainfo::{
     FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
 };
+use dunlin_storage::{Pieces, StripeRoom};
 
 use listing::{Listing, Source};
 
@@ -281,7 +283,7 @@ fn read_error(path: &Path, source: io::Error) -> CreateError {
 }
 
 /// Open files by their number.
-type OpenFiles = BTreeMap<usize, File>;
+type OpenFiles = BTreeMap<usize, Arc<File>>;
 
 /// One batch: its first piece, and the digests.
 type Batch = (usize, Vec<[u8; 20]>);
@@ -345,7 +347,7 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run(&self, sender: &SyncSender<Result<Batch, CreateError>>) {
         let pieces = self.geometry.piece_count() as usize;
-        let (mut open, mut room) = (BTreeMap::new(), Vec::new());
+        let (mut open, mut room) = (BTreeMap::new(), StripeRoom::new());
         while !self.stop.load(Ordering::Relaxed) {
             let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
             if first >= pieces {
@@ -363,7 +365,7 @@ impl Worker<'_> {
         &self,
         first: usize,
         count: usize,
-        room: &mut Vec<u8>,
+        room: &mut StripeRoom,
         open: &mut OpenFiles,
     ) -> Result<Vec<[u8; 20]>, CreateError> {
         let piece_bytes = u64::from(self.geometry.piece_bytes());
@@ -381,74 +383,100 @@ impl Worker<'_> {
             ),
         ] {
             if count > 0 {
-                let read = |piece: usize, begin: usize, part: &mut [u8]| {
-                    self.read(
-                        start + piece as u64 * piece_bytes + begin as u64,
-                        part,
-                        open,
-                    )
+                let (files, len) = (self.files, len as usize);
+                let mut run = Run {
+                    files,
+                    start,
+                    piece_bytes,
+                    open,
                 };
-                digests.extend(sha1_striped(count, len as usize, room, read)?);
+                let hashed = room.look(count, len, &mut run, |stripes| {
+                    sha1_striped(count, len, stripes)
+                });
+                digests.extend(hashed?);
             }
         }
         Ok(digests)
     }
+}
 
-    /// Fills `buffer` from the byte `start` of the torrent; keeps files open for next time.
-    fn read(
-        &self,
-        start: u64,
-        mut buffer: &mut [u8],
-        open: &mut OpenFiles,
-    ) -> Result<(), CreateError> {
-        let mut at = start;
-        let begins = self
-            .files
-            .partition_point(|file| file.offset + file.length <= start);
-        for (number, file) in self.files.iter().enumerate().skip(begins) {
-            if buffer.is_empty() {
-                break;
-            }
-            // No more than the buffer's length, which fits.
-            let take = (file.offset + file.length - at).min(buffer.len() as u64) as usize;
-            if take == 0 {
-                continue;
-            }
-            let (part, others) = buffer.split_at_mut(take);
-            file.read(number, at - file.offset, part, open)?;
-            buffer = others;
-            at += take as u64;
+/// Pieces that are hashed side by side.
+struct Run<'a> {
+    files: &'a [Source],
+    /// Where in the torrent they begin.
+    start: u64,
+    piece_bytes: u64,
+    /// Files that stay open for the next run.
+    open: &'a mut OpenFiles,
+}
+
+impl Run<'_> {
+    /// Where in the torrent a part of a piece begins.
+    fn at(&self, n: usize, begin: usize) -> u64 {
+        self.start + n as u64 * self.piece_bytes + begin as u64
+    }
+
+    /// The number of the first file that has anything behind a byte of the torrent.
+    fn first_behind(&self, at: u64) -> usize {
+        self.files
+            .partition_point(|file| file.offset + file.length <= at)
+    }
+
+    fn open(&mut self, number: usize) -> Result<Arc<File>, CreateError> {
+        if let Some(file) = self.open.get(&number) {
+            return Ok(Arc::clone(file));
         }
-        Ok(())
+        let path = &self.files[number].path;
+        let file = File::open(path).map_err(|source| read_error(path, source))?;
+        // Pieces are read in order, so the first file is the one that is done with.
+        if self.open.len() >= OPEN_FILES_MAX {
+            self.open.pop_first();
+        }
+        let file = Arc::new(file);
+        self.open.insert(number, Arc::clone(&file));
+        Ok(file)
     }
 }
 
-impl Source {
-    fn read(
-        &self,
-        number: usize,
-        begin: u64,
-        part: &mut [u8],
-        open: &mut OpenFiles,
-    ) -> Result<(), CreateError> {
-        let mut file = match open.remove(&number) {
-            Some(file) => file,
-            None => File::open(&self.path).map_err(|source| read_error(&self.path, source))?,
-        };
-        let read = file
-            .seek(SeekFrom::Start(begin))
-            .and_then(|_| file.read_exact(part));
-        read.map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => CreateError::Changed {
-                path: self.path.clone(),
-            },
-            _ => read_error(&self.path, source),
-        })?;
-        // Pieces are read in order, so the first file is the one that is done with.
-        if open.len() >= OPEN_FILES_MAX {
-            open.pop_first();
+impl Pieces for Run<'_> {
+    type Error = CreateError;
+
+    fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)> {
+        let at = self.at(n, begin);
+        let number = self.first_behind(at);
+        let source = self.files.get(number)?;
+        let offset = at - source.offset;
+        let is_all = offset + len as u64 <= source.length;
+        is_all
+            .then(|| self.open(number).ok())?
+            .map(|file| (file, offset))
+    }
+
+    fn copy(&mut self, n: usize, begin: usize, mut into: &mut [u8]) -> Result<(), CreateError> {
+        let mut at = self.at(n, begin);
+        let files = self.files;
+        for (number, source) in files.iter().enumerate().skip(self.first_behind(at)) {
+            // No more than the buffer's length, which fits.
+            let take = (source.offset + source.length - at).min(into.len() as u64) as usize;
+            if take == 0 {
+                continue;
+            }
+            let (part, others) = into.split_at_mut(take);
+            let mut file = &*self.open(number)?;
+            let read = file
+                .seek(SeekFrom::Start(at - source.offset))
+                .and_then(|_| file.read_exact(part));
+            read.map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => CreateError::Changed {
+                    path: source.path.clone(),
+                },
+                _ => read_error(&source.path, error),
+            })?;
+            (into, at) = (others, at + take as u64);
+            if into.is_empty() {
+                break;
+            }
         }
-        open.insert(number, file);
         Ok(())
     }
 }

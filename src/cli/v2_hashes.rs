@@ -2,9 +2,9 @@
 
 use dunlin_base::{BLOCK_BYTES, PieceIndex};
 use dunlin_hash::merkle::{hash_leaves, piece_root, root_of_layer};
-use dunlin_hash::{STRIPE_BYTES, Sha256Digest};
+use dunlin_hash::{STRIPE_BYTES, Sha256Digest, Stripes};
 use dunlin_protocol::metainfo::Metainfo;
-use dunlin_storage::{Halt, PieceHashes, ReadPiece};
+use dunlin_storage::{Halt, PieceHashes};
 
 const BLOCK: usize = BLOCK_BYTES as usize;
 
@@ -67,24 +67,19 @@ impl PieceHashes for V2Hashes {
         &self,
         pieces: &[PieceIndex],
         len: usize,
-        room: &mut Vec<u8>,
-        read: &mut ReadPiece<'_>,
+        stripes: &mut dyn Stripes<Error = Halt>,
     ) -> Result<Vec<bool>, Halt> {
         let pieces: Vec<Piece> = pieces
             .iter()
             .map(|piece| self.pieces[piece.0 as usize])
             .collect();
         let mut leaves = vec![Vec::new(); pieces.len()];
-        room.resize(pieces.len() * STRIPE_BYTES, 0);
         for begin in (0..len).step_by(STRIPE_BYTES) {
-            let stripes = room.chunks_mut(STRIPE_BYTES);
             let now = STRIPE_BYTES.min(len - begin);
-            for (n, stripe) in stripes.enumerate() {
-                read(n, begin, &mut stripe[..now])?;
-            }
+            let seen = stripes.stripes(begin..begin + now)?;
             let mut blocks = Vec::with_capacity(pieces.len() * STRIPE_BYTES / BLOCK);
-            for (piece, stripe) in pieces.iter().zip(room.chunks(STRIPE_BYTES)) {
-                blocks.extend(piece.blocks(begin, &stripe[..now]));
+            for (piece, stripe) in pieces.iter().zip(seen) {
+                blocks.extend(piece.blocks(begin, stripe));
             }
             let mut hashes = vec![[0; 32]; blocks.len()];
             hash_leaves(&blocks, &mut hashes);

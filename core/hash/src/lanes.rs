@@ -1,5 +1,7 @@
 //! Messages of equal length whose bytes come a stripe at a time.
 
+use core::ops::Range;
+
 use crate::{
     Sha1Digest,
     algorithm::{Algorithm, LANES_MAX, Sha1, States},
@@ -107,37 +109,43 @@ impl Sha1Lanes {
     }
 }
 
-/// Bytes of each message that [`sha1_striped`] reads at a time: those of all lanes together fit
-/// into the cache nearest to a core.
+/// Bytes of each message that are hashed at a time: those of all lanes together fit into a core's own
+/// cache.
 pub const STRIPE_BYTES: usize = 32 * 1024;
 
-/// SHA-1 of `messages` messages of `len` bytes each, at most [`Sha1Lanes::MAX`], which `read` brings
-/// in stripes: it fills the buffer with bytes of a message from an offset on. `room` is scratch
-/// space, to be given again.
+/// Messages side by side, of which a stripe each is to be had at a time.
+pub trait Stripes {
+    /// What can go wrong.
+    type Error;
+
+    /// `range` of each message, one after the other; behind them anything. It is at most
+    /// [`STRIPE_BYTES`] long, and the ranges follow each other.
+    ///
+    /// # Errors
+    /// When the bytes cannot be had.
+    fn stripes(&mut self, range: Range<usize>) -> Result<[&[u8]; Sha1Lanes::MAX], Self::Error>;
+}
+
+/// SHA-1 of `messages` messages of `len` bytes each, at most [`Sha1Lanes::MAX`].
 ///
 /// # Errors
-/// The first that `read` returns.
+/// The first that `source` returns.
 ///
 /// # Panics
 /// When there are too many messages.
-pub fn sha1_striped<E>(
+pub fn sha1_striped<S: Stripes + ?Sized>(
     messages: usize,
     len: usize,
-    room: &mut Vec<u8>,
-    mut read: impl FnMut(usize, usize, &mut [u8]) -> Result<(), E>,
-) -> Result<Vec<Sha1Digest>, E> {
+    source: &mut S,
+) -> Result<Vec<Sha1Digest>, S::Error> {
     let mut lanes = Sha1Lanes::new(messages);
-    let stripe = len.clamp(1, STRIPE_BYTES);
-    room.resize(messages * stripe, 0);
-    for begin in (0..len).step_by(stripe) {
-        let now = stripe.min(len - begin);
-        for (message, part) in room.chunks_mut(stripe).enumerate() {
-            read(message, begin, &mut part[..now])?;
-        }
+    for begin in (0..len).step_by(STRIPE_BYTES) {
+        let now = STRIPE_BYTES.min(len - begin);
+        let stripes = source.stripes(begin..begin + now)?;
         let whole = now - now % SHA_BLOCK_BYTES;
-        let parts = |range: core::ops::Range<usize>| {
+        let parts = |range: Range<usize>| {
             let mut parts: [&[u8]; LANES_MAX] = [&[]; LANES_MAX];
-            for (part, stripe) in parts.iter_mut().zip(room.chunks(stripe)) {
+            for (part, stripe) in parts[..messages].iter_mut().zip(stripes) {
                 *part = &stripe[range.clone()];
             }
             parts
@@ -197,13 +205,12 @@ mod tests {
         ] {
             for count in [1, 5, 16] {
                 let byte = |message: usize, at: usize| (at as u8).wrapping_mul(7) ^ message as u8;
-                let read = |message: usize, begin: usize, buffer: &mut [u8]| {
-                    for (at, slot) in buffer.iter_mut().enumerate() {
-                        *slot = byte(message, begin + at);
-                    }
-                    Ok::<_, ()>(())
+                let mut source = Made {
+                    room: Vec::new(),
+                    count,
+                    byte,
                 };
-                let digests = sha1_striped(count, len, &mut Vec::new(), read).unwrap();
+                let digests = sha1_striped(count, len, &mut source).unwrap();
                 for (message, digest) in digests.iter().enumerate() {
                     let whole: Vec<u8> = (0..len).map(|at| byte(message, at)).collect();
                     assert_eq!(
@@ -214,11 +221,40 @@ mod tests {
                 }
             }
         }
-        let failed = sha1_striped(2, 10, &mut Vec::new(), |message, _, _| match message {
-            0 => Ok(()),
-            _ => Err("broken"),
-        });
-        assert_eq!(failed, Err("broken"));
+        struct Broken;
+        impl Stripes for Broken {
+            type Error = &'static str;
+            fn stripes(&mut self, _: Range<usize>) -> Result<[&[u8]; LANES_MAX], &'static str> {
+                Err("broken")
+            }
+        }
+        assert_eq!(sha1_striped(2, 10, &mut Broken), Err("broken"));
+    }
+
+    /// Messages that are made up as they are asked for.
+    struct Made<F> {
+        room: Vec<u8>,
+        count: usize,
+        byte: F,
+    }
+
+    impl<F: Fn(usize, usize) -> u8> Stripes for Made<F> {
+        type Error = ();
+
+        fn stripes(&mut self, range: Range<usize>) -> Result<[&[u8]; LANES_MAX], ()> {
+            self.room.clear();
+            for message in 0..self.count {
+                let bytes = range.clone().map(|at| (self.byte)(message, at));
+                self.room.extend(bytes);
+            }
+            let mut stripes: [&[u8]; LANES_MAX] = [&[]; LANES_MAX];
+            let each = self.room.chunks(range.len());
+            stripes
+                .iter_mut()
+                .zip(each)
+                .for_each(|(stripe, made)| *stripe = made);
+            Ok(stripes)
+        }
     }
 
     #[test]

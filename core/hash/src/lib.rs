@@ -50,7 +50,7 @@ mod stream;
 
 pub use batch::{sha1_batch, sha1_batch_with, sha256_batch, sha256_batch_with};
 pub use kernel::{Kernel, sha1_kernel_for, sha256_kernel_for};
-pub use lanes::{STRIPE_BYTES, Sha1Lanes, sha1_striped};
+pub use lanes::{STRIPE_BYTES, Sha1Lanes, Stripes, sha1_striped};
 pub use stream::{Sha1Stream, Sha256Stream, sha1, sha256};
 
 /// The 20 bytes of a SHA-1 digest.

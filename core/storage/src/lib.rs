@@ -14,20 +14,23 @@
 mod error;
 mod files;
 mod layout;
+mod mapping;
 mod memory;
 mod ranges;
 mod recheck;
 mod resume;
 mod stat;
 mod storage;
+mod stripes;
 
 pub use error::{ErrorKind, Operation, StorageError};
 pub use files::{FilePool, MoveProgress, Preallocation, TorrentFiles};
 pub use layout::{FileIndex, FileLayout, FileSpec, LayoutError, Span};
 pub use memory::{Faults, MemoryFiles};
 pub use recheck::{
-    Halt, PieceHashes, ReadPiece, RecheckError, RecheckProgress, Rechecked, recheck, recheck_pieces,
+    Halt, PieceHashes, RecheckError, RecheckProgress, Rechecked, recheck, recheck_pieces,
 };
 pub use resume::{Commit, Listed, RecordError, ResumeDb, ResumeError, ResumeRecord, TorrentState};
 pub use stat::{FileStat, StatSnapshot, pieces_of_changed_files};
 pub use storage::{Flushed, Storage};
+pub use stripes::{Pieces, StripeRoom};

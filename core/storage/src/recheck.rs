@@ -1,27 +1,26 @@
 //! Hashes what is on disk: all pieces of a torrent, or those in doubt.
 //!
 //! Each of a few threads takes as many pieces as the widest hasher has lanes, and reads and hashes
-//! them side by side, a stripe of each at a time: what is hashed was just read and is in the core's
-//! cache still, and a check takes a megabyte a thread however large the pieces are.
+//! them side by side, a stripe of each at a time, mapped or just read and in the core's cache still. A
+//! check takes half a megabyte a thread, and windows of four, however large the pieces are.
 
+use std::fs::File;
 use std::io::IoSliceMut;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use dunlin_base::{Bitfield, PieceIndex};
-use dunlin_hash::{STRIPE_BYTES, Sha1Digest, Sha1Lanes, sha1_striped};
+use dunlin_hash::{STRIPE_BYTES, Sha1Digest, Sha1Lanes, Stripes, sha1_striped};
 
-use crate::{ErrorKind, Flushed, Storage, StorageError};
+use crate::{ErrorKind, Flushed, Pieces, Storage, StorageError, StripeRoom};
 
 /// Threads that one check takes at most.
 const THREADS_MAX: usize = 4;
 /// Bytes of a piece that the disk is told of before they are read, so that it reads them in a row.
 const AHEAD_BYTES: usize = 1 << 20;
-
-/// Fills a buffer with the bytes of the n-th of some pieces from an offset on.
-pub type ReadPiece<'a> = dyn FnMut(usize, usize, &mut [u8]) -> Result<(), Halt> + 'a;
 
 /// Why pieces are not read on.
 #[derive(Debug)]
@@ -35,16 +34,15 @@ pub enum Halt {
 /// What the pieces of a torrent should hash to.
 pub trait PieceHashes: Sync {
     /// Says for each of `pieces`, which are of `len` bytes and at most [`Sha1Lanes::MAX`], whether
-    /// it is good. `room` is scratch space.
+    /// it is good.
     ///
     /// # Errors
-    /// What `read` returns.
+    /// What `stripes` returns.
     fn judge(
         &self,
         pieces: &[PieceIndex],
         len: usize,
-        room: &mut Vec<u8>,
-        read: &mut ReadPiece<'_>,
+        stripes: &mut dyn Stripes<Error = Halt>,
     ) -> Result<Vec<bool>, Halt>;
 }
 
@@ -54,10 +52,9 @@ impl PieceHashes for [Sha1Digest] {
         &self,
         pieces: &[PieceIndex],
         len: usize,
-        room: &mut Vec<u8>,
-        read: &mut ReadPiece<'_>,
+        stripes: &mut dyn Stripes<Error = Halt>,
     ) -> Result<Vec<bool>, Halt> {
-        let digests = sha1_striped(pieces.len(), len, room, read)?;
+        let digests = sha1_striped(pieces.len(), len, stripes)?;
         let good = |(piece, digest): (&PieceIndex, _)| self[piece.0 as usize] == digest;
         Ok(pieces.iter().zip(digests).map(good).collect())
     }
@@ -147,7 +144,7 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
         }
     };
     if check.threads() <= 1 {
-        let mut room = Vec::new();
+        let mut room = StripeRoom::new();
         while let Some(verdicts) = check.next(&mut room) {
             take(verdicts?)?;
         }
@@ -219,7 +216,7 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
     }
 
     fn work(&self, sender: &SyncSender<Result<Verdicts, StorageError>>) {
-        let mut room = Vec::new();
+        let mut room = StripeRoom::new();
         while let Some(verdicts) = self.next(&mut room) {
             let failed = verdicts.is_err();
             if sender.send(verdicts).is_err() || failed {
@@ -229,7 +226,7 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
     }
 
     /// Judges the next pieces that nobody has taken.
-    fn next(&self, room: &mut Vec<u8>) -> Option<Result<Verdicts, StorageError>> {
+    fn next(&self, room: &mut StripeRoom) -> Option<Result<Verdicts, StorageError>> {
         let taken = |at: usize| (at < self.pieces.len()).then(|| self.group_at(at).end);
         let begin = self
             .next
@@ -248,42 +245,101 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
         }
     }
 
-    fn judge(&self, pieces: &[PieceIndex], room: &mut Vec<u8>) -> Result<Verdicts, StorageError> {
+    fn judge(
+        &self,
+        pieces: &[PieceIndex],
+        room: &mut StripeRoom,
+    ) -> Result<Verdicts, StorageError> {
         let geometry = self.storage.layout().geometry();
         let len = geometry.piece_len(pieces[0]) as usize;
-        let mut there = vec![true; pieces.len()];
-        let mut read = |n: usize, begin: usize, buffer: &mut [u8]| {
-            let start = geometry.piece_start(pieces[n]);
-            let in_parts = pieces.len() > 1 || len > STRIPE_BYTES;
-            if in_parts && n == 0 && begin.is_multiple_of(AHEAD_BYTES) {
-                let ahead = AHEAD_BYTES.min(len - begin) as u64;
-                for piece in pieces {
-                    let offset = geometry.piece_start(*piece) + begin as u64;
-                    self.storage.will_read(offset, ahead);
-                }
-            }
-            if there[n] {
-                let part = &mut [IoSliceMut::new(buffer)];
-                match self.storage.read_vectored_at(start + begin as u64, part) {
-                    Ok(()) => return Ok(()),
-                    Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => {
-                        there[n] = false;
-                    }
-                    Err(error) => return Err(Halt::Storage(error)),
-                }
-            }
-            match there.contains(&true) {
-                true => Ok(()),
-                false => Err(Halt::NothingThere),
-            }
+        let starts: Vec<u64> = pieces
+            .iter()
+            .map(|&piece| geometry.piece_start(piece))
+            .collect();
+        let mut group = Group {
+            storage: self.storage,
+            there: vec![true; pieces.len()],
+            starts,
+            len,
+            told: 0,
         };
-        let good = match self.hashes.judge(pieces, len, room, &mut read) {
+        let judged = room.look(pieces.len(), len, &mut group, |stripes| {
+            self.hashes.judge(pieces, len, stripes)
+        });
+        let good = match judged {
             Ok(good) => good,
             Err(Halt::NothingThere) => vec![false; pieces.len()],
             Err(Halt::Storage(error)) => return Err(error),
         };
         let verdict = |((piece, good), there): ((&PieceIndex, bool), bool)| (*piece, good && there);
-        Ok(pieces.iter().zip(good).zip(there).map(verdict).collect())
+        Ok(pieces
+            .iter()
+            .zip(good)
+            .zip(group.there)
+            .map(verdict)
+            .collect())
+    }
+}
+
+/// Pieces that are judged together.
+struct Group<'a> {
+    storage: &'a dyn Storage,
+    /// Where in the torrent each begins.
+    starts: Vec<u64>,
+    len: usize,
+    /// Whether each is there, as far as was seen.
+    there: Vec<bool>,
+    /// Up to where in each piece the disk was told what comes.
+    told: usize,
+}
+
+impl Group<'_> {
+    /// Tells the disk what will be read, when something is about to be that it was not told of.
+    fn tell(&mut self, begin: usize) {
+        let in_parts = self.starts.len() > 1 || self.len > STRIPE_BYTES;
+        if !in_parts || (begin > 0 && begin < self.told) {
+            return;
+        }
+        self.told = self.len.min(begin + AHEAD_BYTES);
+        for start in &self.starts {
+            let len = (self.told - begin) as u64;
+            self.storage.will_read(start + begin as u64, len);
+        }
+    }
+}
+
+impl Pieces for Group<'_> {
+    type Error = Halt;
+
+    fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)> {
+        if n == 0 {
+            self.tell(begin);
+        }
+        self.storage
+            .file_at(self.starts[n] + begin as u64, len as u64)
+    }
+
+    fn copy(&mut self, n: usize, begin: usize, into: &mut [u8]) -> Result<(), Halt> {
+        if n == 0 {
+            self.tell(begin);
+        }
+        if self.there[n] {
+            let part = &mut [IoSliceMut::new(into)];
+            match self
+                .storage
+                .read_vectored_at(self.starts[n] + begin as u64, part)
+            {
+                Ok(()) => return Ok(()),
+                Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => {
+                    self.there[n] = false;
+                }
+                Err(error) => return Err(Halt::Storage(error)),
+            }
+        }
+        match self.there.contains(&true) {
+            true => Ok(()),
+            false => Err(Halt::NothingThere),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the engine needs of one torrent's files, on disk or in memory.
 
+use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
+use std::sync::Arc;
 
 use dunlin_base::{Geometry, InfoHash, PieceIndex};
 
@@ -55,6 +57,12 @@ pub trait Storage: Send + Sync {
     /// Says that `len` bytes from `offset` will be read soon and in small parts, so that a disk can
     /// fetch them in a row. A hint: nothing is told of what cannot be read.
     fn will_read(&self, _offset: u64, _len: u64) {}
+
+    /// The open file that holds `len` bytes from `offset`, and where in it they are, so that they can be
+    /// looked at without being copied; `None` when they are in several files, in none or in memory.
+    fn file_at(&self, _offset: u64, _len: u64) -> Option<(Arc<File>, u64)> {
+        None
+    }
 
     /// Counts `len` bytes from `offset` as written now: they are good by their hash, and parts of them
     /// were written so early that a flush before that has vouched for them. The next flush vouches

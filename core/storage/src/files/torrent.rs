@@ -394,6 +394,15 @@ impl Storage for TorrentFiles {
         }
     }
 
+    fn file_at(&self, offset: u64, len: u64) -> Option<(Arc<File>, u64)> {
+        let place = self.place();
+        let mut spans = self.layout.spans(offset, len);
+        let span = spans.next().filter(|span| !span.pad && span.len == len)?;
+        let (slot, at) = self.locate(&place, &span);
+        let file = self.open_slot(&place, slot, Access::Read).ok()?;
+        Some((file, at))
+    }
+
     fn note_good(&self, offset: u64, len: u64) {
         let place = self.place();
         let spans = self.layout.spans(offset, len).filter(|span| !span.pad);

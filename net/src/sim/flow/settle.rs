@@ -149,7 +149,7 @@ impl Settling {
     /// Flows by a way, settled ones too.
     fn flows_of(&self, way: Way) -> impl Iterator<Item = usize> {
         let line = way / 2;
-        let (span, listed) = if way % 2 == 0 {
+        let (span, listed) = if way.is_multiple_of(2) {
             let (start, end) = self.spans[line];
             (start..end, None)
         } else {

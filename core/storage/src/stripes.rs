@@ -1,0 +1,148 @@
+//! Pieces side by side, a stripe of each at a time: seen through windows where a stripe is in one file, else
+//! copied.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use dunlin_hash::{STRIPE_BYTES, Sha1Lanes, Stripes};
+
+use crate::mapping::Mapping;
+
+/// Bytes of a piece that are mapped at a time: a mapping costs as much as copying some 20 KiB.
+const WINDOW_BYTES: usize = 256 << 10;
+/// What is shorter is copied.
+const WINDOW_BYTES_MIN: usize = 64 << 10;
+
+/// Where pieces of one length are.
+pub trait Pieces {
+    /// What can go wrong.
+    type Error;
+
+    /// The file that holds `len` bytes of the n-th piece from `begin` on, and where in it they are; `None`
+    /// when they are in several, in none, or cannot be had this way. It is asked for all pieces in turn,
+    /// and then for what follows.
+    fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)>;
+
+    /// Copies bytes of the n-th piece from `begin` on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn copy(&mut self, n: usize, begin: usize, into: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+/// What it takes to look at pieces side by side, to be used again.
+#[derive(Debug)]
+pub struct StripeRoom {
+    copied: Vec<u8>,
+    mapping: Option<Mapping>,
+}
+
+impl StripeRoom {
+    /// Room for as many pieces as [`Sha1Lanes`] takes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            copied: Vec::new(),
+            mapping: Mapping::new(Sha1Lanes::MAX, WINDOW_BYTES),
+        }
+    }
+
+    /// Lets `look` see `count` pieces of `len` bytes. When files change so that their bytes are gone while
+    /// they are looked at, it looks once more, at copies.
+    ///
+    /// # Errors
+    /// What `look` returns.
+    ///
+    /// # Panics
+    /// When there are more than [`Sha1Lanes::MAX`] pieces.
+    pub fn look<P: Pieces, T>(
+        &mut self,
+        count: usize,
+        len: usize,
+        pieces: &mut P,
+        mut look: impl FnMut(&mut dyn Stripes<Error = P::Error>) -> Result<T, P::Error>,
+    ) -> Result<T, P::Error> {
+        let StripeRoom { copied, mapping } = self;
+        let mut striped = Striped {
+            copied,
+            mapping: mapping.as_mut(),
+            pieces,
+            count,
+            len,
+            window: 0..0,
+            is_shown: [false; Sha1Lanes::MAX],
+        };
+        let seen = look(&mut striped);
+        let torn = striped.mapping.as_mut().map(|mapping| mapping.take_torn());
+        if torn == Some(true) {
+            striped.mapping = None;
+            return look(&mut striped);
+        }
+        seen
+    }
+}
+
+impl Default for StripeRoom {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+struct Striped<'a, P> {
+    copied: &'a mut Vec<u8>,
+    mapping: Option<&'a mut Mapping>,
+    pieces: &'a mut P,
+    count: usize,
+    len: usize,
+    /// What of each piece the windows show.
+    window: Range<usize>,
+    /// Which of the windows show it.
+    is_shown: [bool; Sha1Lanes::MAX],
+}
+
+impl<P: Pieces> Striped<'_, P> {
+    /// Moves the windows to where a stripe begins.
+    fn show(&mut self, begin: usize) {
+        self.window = begin..self.len.min(begin + WINDOW_BYTES);
+        self.is_shown = [false; Sha1Lanes::MAX];
+        let Some(mapping) = &mut self.mapping else {
+            return;
+        };
+        if self.window.len() < WINDOW_BYTES_MIN {
+            return;
+        }
+        for n in 0..self.count {
+            let file = self.pieces.file(n, begin, self.window.len());
+            self.is_shown[n] = file
+                .is_some_and(|(file, offset)| mapping.show(n, &file, offset, self.window.len()));
+        }
+    }
+}
+
+impl<P: Pieces> Stripes for Striped<'_, P> {
+    type Error = P::Error;
+
+    fn stripes(&mut self, range: Range<usize>) -> Result<[&[u8]; Sha1Lanes::MAX], P::Error> {
+        if range.start == 0 || range.end > self.window.end {
+            self.show(range.start);
+        }
+        let place = |n: usize| n * STRIPE_BYTES..n * STRIPE_BYTES + range.len();
+        for n in (0..self.count).filter(|&n| !self.is_shown[n]) {
+            if self.copied.len() < place(n).end {
+                self.copied.resize(self.count * STRIPE_BYTES, 0);
+            }
+            let copied = &mut self.copied[place(n)];
+            self.pieces.copy(n, range.start, copied)?;
+        }
+        let mut stripes: [&[u8]; Sha1Lanes::MAX] = [&[]; Sha1Lanes::MAX];
+        let from = range.start - self.window.start;
+        for (n, stripe) in stripes[..self.count].iter_mut().enumerate() {
+            *stripe = match (&self.mapping, self.is_shown[n]) {
+                (Some(mapping), true) => &mapping.bytes(n)[from..from + range.len()],
+                _ => &self.copied[place(n)],
+            };
+        }
+        Ok(stripes)
+    }
+}
