@@ -2,7 +2,7 @@
 //!
 //! Each of a few threads takes as many pieces as the widest hasher has lanes, and reads and hashes
 //! them side by side, a stripe of each at a time, mapped or just read and in the core's cache still. A
-//! check takes half a megabyte a thread, and windows of four, however large the pieces are.
+//! check takes half a megabyte a thread, and windows of eight, however large the pieces are.
 
 use std::fs::File;
 use std::io::IoSliceMut;

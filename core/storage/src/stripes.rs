@@ -9,9 +9,10 @@ use dunlin_hash::{STRIPE_BYTES, Sha1Lanes, Stripes};
 
 use crate::mapping::Mapping;
 
-/// Bytes of a piece that are mapped at a time: a mapping costs as much as copying some 20 KiB.
-const WINDOW_BYTES: usize = 256 << 10;
-/// What is shorter is copied.
+/// Bytes of a piece that are mapped at a time. Each mapping, and the end of the one before, costs the other
+/// threads too; and what is mapped counts as resident, sixteen windows for each thread.
+const WINDOW_BYTES: usize = 512 << 10;
+/// What is shorter is copied, which costs no more then.
 const WINDOW_BYTES_MIN: usize = 64 << 10;
 
 /// Where pieces of one length are.
@@ -144,5 +145,90 @@ impl<P: Pieces> Stripes for Striped<'_, P> {
             };
         }
         Ok(stripes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+
+    use dunlin_hash::{sha1, sha1_striped};
+
+    use super::*;
+
+    /// Pieces one behind the other in a file, `lead` bytes behind its begin.
+    struct InFile {
+        file: Arc<File>,
+        len: usize,
+        lead: u64,
+        copied: usize,
+    }
+
+    impl Pieces for InFile {
+        type Error = std::io::Error;
+
+        fn file(&mut self, n: usize, begin: usize, _: usize) -> Option<(Arc<File>, u64)> {
+            // The second of three is in several files.
+            let at = self.lead + (n * self.len + begin) as u64;
+            (n % 3 != 1).then(|| (Arc::clone(&self.file), at))
+        }
+
+        fn copy(&mut self, n: usize, begin: usize, into: &mut [u8]) -> std::io::Result<()> {
+            self.copied += into.len();
+            let mut file = &*self.file;
+            file.seek(SeekFrom::Start(self.lead + (n * self.len + begin) as u64))?;
+            file.read_exact(into)
+        }
+    }
+
+    fn in_file(bytes: &[u8], len: usize, lead: u64) -> InFile {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![0; lead as usize]).unwrap();
+        file.write_all(bytes).unwrap();
+        let file = Arc::new(file);
+        InFile {
+            file,
+            len,
+            lead,
+            copied: 0,
+        }
+    }
+
+    #[test]
+    fn pieces_are_the_same_mapped_and_copied() {
+        let mut room = StripeRoom::new();
+        for (count, len, lead) in [
+            (1, 1, 0),
+            (3, 70_000, 5),
+            (16, 100_000, 4096),
+            (4, 2 * WINDOW_BYTES + 77, 1),
+        ] {
+            let bytes: Vec<u8> = (0..count * len).map(|at| (at / 251) as u8).collect();
+            let mut pieces = in_file(&bytes, len, lead);
+            let digests = room.look(count, len, &mut pieces, |stripes| {
+                sha1_striped(count, len, stripes)
+            });
+            let expected: Vec<_> = bytes.chunks(len).map(sha1).collect();
+            assert_eq!(digests.unwrap(), expected, "{count} of {len}");
+            if cfg!(target_os = "linux") && len >= WINDOW_BYTES_MIN {
+                assert!(pieces.copied < count * len, "some were mapped");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrinks_while_it_is_hashed_is_an_error_of_the_disk() {
+        let len = WINDOW_BYTES;
+        let mut pieces = in_file(&vec![3; len], len, 0);
+        let file = Arc::clone(&pieces.file);
+        let mut looks = 0;
+        let seen = StripeRoom::new().look(1, len, &mut pieces, |stripes| {
+            looks += 1;
+            let seen = stripes.stripes(0..STRIPE_BYTES)?[0];
+            file.set_len(1000).unwrap();
+            Ok(sha1(seen))
+        });
+        assert_eq!(seen.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+        assert_eq!(looks, if cfg!(target_os = "linux") { 2 } else { 1 });
     }
 }

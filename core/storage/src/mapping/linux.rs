@@ -75,7 +75,7 @@ impl Mapping {
         if !is_long_enough {
             return false;
         }
-        let flags = MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE;
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
         // SAFETY: the addresses are of this window, and nobody borrows its bytes while this is borrowed mutably.
         let shown = unsafe {
             let at = self.begin.byte_add(window * self.stride);
