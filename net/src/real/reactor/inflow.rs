@@ -38,6 +38,12 @@ pub(crate) struct Inflow {
     /// Bytes that came but could not be used yet: there was no buffer, or no room in the inbox.
     held: Vec<u8>,
     held_used: usize,
+    /// Requests that were sent, less the blocks that began to come: who sends more blocks than it was ever
+    /// asked for has no reason to, and would take buffers from those who have.
+    owed: u64,
+    /// Blocks that began to come, and how many had when buffers were last short.
+    begun: u64,
+    begun_before: u64,
 }
 
 enum Stage {
@@ -68,8 +74,10 @@ pub(crate) enum Pulled {
     Bytes(usize),
     /// So many bytes came, and that was all.
     Last(usize),
-    /// Nothing can be taken before a buffer is free or the inbox has room.
-    Starved,
+    /// Nothing can be taken before the inbox has room.
+    Full,
+    /// Nothing can be taken before a buffer is free.
+    NoBuffer,
 }
 
 impl Inflow {
@@ -82,7 +90,22 @@ impl Inflow {
             guessed_blocks: 0,
             held: Vec::new(),
             held_used: 0,
+            owed: 0,
+            begun: 0,
+            begun_before: 0,
         }
+    }
+
+    /// Notes that the remote end is asked for a block.
+    pub(crate) fn ask(&mut self) {
+        self.owed += 1;
+    }
+
+    /// Whether it is in the midst of the block that it was at when this was last asked, with a buffer that
+    /// others could use.
+    pub(super) fn clings(&mut self) -> bool {
+        let holds = matches!(&self.stage, Stage::Payload(payload) if payload.buffer.is_some());
+        holds && mem::replace(&mut self.begun_before, self.begun) == self.begun
     }
 
     /// Whether the remote end's handshake is complete.
@@ -101,13 +124,13 @@ impl Inflow {
         inbox: &mut VecDeque<NetEvent>,
     ) -> Result<Pulled, CloseReason> {
         if inbox.len() >= INBOX_EVENTS_MAX || !self.use_held(&mut landing.buffers, inbox)? {
-            return Ok(Pulled::Starved);
+            return Ok(starved(inbox));
         }
         let guess = self.guess();
         let payload = match &mut self.stage {
             Stage::Payload(payload) => {
                 let Some(rest) = payload.rest(&mut landing.buffers) else {
-                    return Ok(Pulled::Starved);
+                    return Ok(Pulled::NoBuffer);
                 };
                 Some(rest)
             }
@@ -134,7 +157,7 @@ impl Inflow {
             self.guessed_blocks = (self.guessed_blocks * 2).min(GUESSED_BLOCKS_MAX);
         }
         Ok(if !self.held.is_empty() {
-            Pulled::Starved
+            starved(inbox)
         } else if filled.short {
             Pulled::Last(filled.bytes)
         } else {
@@ -319,6 +342,13 @@ impl Inflow {
                         max: BLOCK as u32 + PIECE_HEAD_BYTES,
                     }));
                 }
+                let Some(owed) = self.owed.checked_sub(1) else {
+                    return Err(CloseReason::Broken(format!(
+                        "sent a block of piece {piece} though it had sent all that we ever asked for"
+                    )));
+                };
+                self.owed = owed;
+                self.begun += 1;
                 self.stage = Stage::Payload(Payload {
                     piece,
                     begin,
@@ -354,6 +384,14 @@ impl Inflow {
         self.stage = Stage::Head { taken: 0 };
         // From now on this is a stream of blocks, whose next one needs no copy.
         self.guessed_blocks = self.guessed_blocks.max(1);
+    }
+}
+
+/// What is missing when bytes cannot be used.
+fn starved(inbox: &VecDeque<NetEvent>) -> Pulled {
+    match inbox.len() >= INBOX_EVENTS_MAX {
+        true => Pulled::Full,
+        false => Pulled::NoBuffer,
     }
 }
 

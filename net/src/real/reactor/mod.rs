@@ -37,7 +37,7 @@ use dunlin_base::PeerKey;
 use dunlin_port::BlockPool;
 use dunlin_port::config::{LimitsConfig, NetworkConfig};
 use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
-use dunlin_protocol::wire::piece_header;
+use dunlin_protocol::wire::{Message, piece_header};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use admission::Admission;
@@ -89,6 +89,8 @@ pub struct Reactor {
     unborn: Vec<(PeerKey, CloseReason)>,
     /// When to go on with what the last poll left.
     again: Option<Duration>,
+    /// When connections were last looked at for buffers that they keep, because there were none.
+    clinging_at: Option<Instant>,
 }
 
 impl Reactor {
@@ -125,6 +127,7 @@ impl Reactor {
             reports: Vec::new(),
             unborn: Vec::new(),
             again: None,
+            clinging_at: None,
         })
     }
 
@@ -153,6 +156,12 @@ impl Reactor {
                     outflow.push_plain(|plain| plain.extend_from_slice(&handshake.encode()));
                 }),
                 NetCommand::Send { peer, message } => {
+                    if let Message::Request(_) = message
+                        && let Some(slot) = self.peers.get(&peer)
+                        && let Some(connection) = self.slots.get_mut(*slot)
+                    {
+                        connection.inflow.ask();
+                    }
                     self.queue(peer, |outflow| outflow.push_message(&message));
                 }
                 NetCommand::SendBlock {

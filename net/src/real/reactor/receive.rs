@@ -18,6 +18,10 @@ const TURN_BYTES: usize = 512 * 1024;
 /// does not tell; while it is empty the disk is busy, and its wake usually comes first.
 const STARVED_WAIT: Duration = Duration::from_millis(5);
 
+/// While buffers are short, who is in the midst of the same block for so long is closed: 16 KiB in that time
+/// is less than any line has, and a few that stop there would stop all others.
+const CLING_MAX: Duration = Duration::from_secs(20);
+
 impl Reactor {
     /// Gives each connection that may have something its turn to be read.
     pub(super) fn receive_all(&mut self, inbox: &mut VecDeque<NetEvent>) {
@@ -61,18 +65,43 @@ impl Reactor {
             inbox.push_back(NetEvent::Connected { peer });
         }
         match take_turn(connection, &mut self.landing, inbox) {
-            Ok(None) => {
+            Ok(Turn::Over) => {
                 if let Some(reason) = connection.mute.take() {
                     self.fail(slot, reason);
                 }
             }
-            Ok(Some(wait)) => {
+            Ok(Turn::More) => {
                 self.want_turn(slot);
-                self.go_on_within(wait);
+                self.go_on_within(Duration::ZERO);
+            }
+            Ok(Turn::Starved { of_buffers }) => {
+                self.want_turn(slot);
+                self.go_on_within(STARVED_WAIT);
+                if of_buffers {
+                    self.part_with_clinging();
+                }
             }
             Err(reason) => self.fail(slot, reason),
         }
         self.settle_greeting(slot);
+    }
+
+    /// Buffers are short: closes those that keep theirs for too long. They are looked at now and then, and
+    /// who is still at the block at which it was the last time, while they were short too, is closed.
+    fn part_with_clinging(&mut self) {
+        let now = Instant::now();
+        if self.clinging_at.is_some_and(|at| now - at < CLING_MAX) {
+            return;
+        }
+        self.clinging_at = Some(now);
+        for slot in self.slots.numbers() {
+            if let Some(connection) = self.slots.get_mut(slot)
+                && connection.inflow.clings()
+            {
+                let reason = "sent no whole block for 20 s while memory was short";
+                self.fail(slot, CloseReason::Broken(reason.to_owned()));
+            }
+        }
     }
 
     /// Lets a connection whose handshake is complete out of the door.
@@ -89,27 +118,39 @@ impl Reactor {
     }
 }
 
-/// Reads from a connection until it has nothing more or others should have their turn; says how
-/// soon to come back if there is more.
+/// How a turn ended.
+enum Turn {
+    /// The connection has nothing more.
+    Over,
+    /// It has, and others have their turn first.
+    More,
+    /// It has something for which there is no buffer, or else no room in the inbox.
+    Starved { of_buffers: bool },
+}
+
+/// Reads from a connection until it has nothing more or others should have their turn.
 fn take_turn(
     connection: &mut Connection,
     landing: &mut Landing,
     inbox: &mut VecDeque<NetEvent>,
-) -> Result<Option<Duration>, CloseReason> {
+) -> Result<Turn, CloseReason> {
     let mut taken = 0;
     while taken < TURN_BYTES {
         match connection
             .inflow
             .pull(&mut &connection.stream, landing, inbox)?
         {
-            Pulled::Starved => return Ok(Some(STARVED_WAIT)),
-            Pulled::Last(0) => return Ok(None),
+            Pulled::Full => return Ok(Turn::Starved { of_buffers: false }),
+            Pulled::NoBuffer => return Ok(Turn::Starved { of_buffers: true }),
+            Pulled::Last(0) => return Ok(Turn::Over),
             // epoll(7): a short read says that the kernel has no more and that an event will
             // come, except that the end of the stream has no event of its own when it came
             // together with the last bytes.
-            Pulled::Last(_) if cfg!(target_os = "linux") && !connection.ending => return Ok(None),
+            Pulled::Last(_) if cfg!(target_os = "linux") && !connection.ending => {
+                return Ok(Turn::Over);
+            }
             Pulled::Last(bytes) | Pulled::Bytes(bytes) => taken += bytes,
         }
     }
-    Ok(Some(Duration::ZERO))
+    Ok(Turn::More)
 }

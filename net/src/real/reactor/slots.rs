@@ -31,6 +31,11 @@ impl Slots {
         self.entries.get_mut(slot)?.as_deref_mut()
     }
 
+    /// The slots that there are, with connections or without.
+    pub(super) fn numbers(&self) -> core::ops::Range<usize> {
+        0..self.entries.len()
+    }
+
     pub(super) fn remove(&mut self, slot: usize) -> Option<Box<Connection>> {
         let connection = self.entries.get_mut(slot)?.take();
         if connection.is_some() {

@@ -72,6 +72,13 @@ impl Side {
         self.reactor.execute(&mut commands.into_iter().collect());
     }
 
+    /// Has a peer owe blocks, as if it had been asked for them.
+    fn ask(&mut self, peer: PeerKey, blocks: usize) {
+        let slot = self.reactor.peers[&peer];
+        let connection = self.reactor.slots.get_mut(slot).unwrap();
+        (0..blocks).for_each(|_| connection.inflow.ask());
+    }
+
     fn connect(&mut self, number: u64, addr: SocketAddr) -> PeerKey {
         let peer = PeerKey::outgoing(number);
         self.tell([NetCommand::Connect {

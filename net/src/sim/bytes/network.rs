@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use dunlin_base::{EngineTime, NodeKey, PeerKey};
 use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
-use dunlin_protocol::wire::piece_header;
+use dunlin_protocol::wire::{Message, piece_header};
 
 use super::super::{addr_of, node_of};
 use super::hostile::Talk;
@@ -89,9 +89,12 @@ impl BytePorts {
                 end.outflow
                     .push_plain(|plain| plain.extend_from_slice(&bytes));
             }),
-            NetCommand::Send { peer, message } => {
-                self.queue(node, peer, |end| end.outflow.push_message(&message));
-            }
+            NetCommand::Send { peer, message } => self.queue(node, peer, |end| {
+                if let Message::Request(_) = message {
+                    end.inflow.ask();
+                }
+                end.outflow.push_message(&message);
+            }),
             NetCommand::SendBlock {
                 peer,
                 piece,
@@ -437,7 +440,7 @@ impl BytePorts {
             let mut ear = Ear { stream, now, luck };
             let over = loop {
                 match end.inflow.pull(&mut ear, &mut row.landing, inbox) {
-                    Ok(Pulled::Starved | Pulled::Last(0)) => break None,
+                    Ok(Pulled::Full | Pulled::NoBuffer | Pulled::Last(0)) => break None,
                     Ok(Pulled::Last(_) | Pulled::Bytes(_)) => {}
                     Err(reason) => break Some(reason),
                 }

@@ -9,16 +9,16 @@ use super::super::deadlines::Deadlines;
 use super::super::inflow::INBOX_EVENTS_MAX;
 use super::super::send::UNREAD_BYTES_MAX;
 use super::super::socket::Binding;
+use super::loopback::raw_peer;
 use super::*;
 
 #[test]
 fn an_empty_pool_leaves_the_bytes_in_the_kernel() {
     let blocks = 400_u32;
     let mut side = Side::with(&["127.0.0.1:0"], 3 * 16_384, |_, _| {});
-    let addr = side.addresses[0];
+    let (mut raw, peer) = raw_peer(&mut side);
+    side.ask(peer, blocks as usize);
     let writer = thread::spawn(move || {
-        let mut raw = TcpStream::connect(addr).unwrap();
-        raw.write_all(&handshake(9).encode()).unwrap();
         for piece in 0..blocks {
             raw.write_all(&piece_header(piece, 0, 16_384)).unwrap();
             raw.write_all(&[piece as u8; 16_384]).unwrap();

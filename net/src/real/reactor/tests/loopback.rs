@@ -69,6 +69,7 @@ fn exchange(listen: &str) {
     ));
 
     let blocks = 500;
+    b.ask(to_a, blocks as usize);
     b.events.clear();
     for piece in 0..blocks {
         let command = block(&a, to_b, piece);
@@ -117,7 +118,7 @@ fn two_reactors_exchange_over_ipv6() {
 }
 
 /// A raw socket that has greeted a side, and the side's key for it.
-fn raw_peer(side: &mut Side) -> (TcpStream, PeerKey) {
+pub(super) fn raw_peer(side: &mut Side) -> (TcpStream, PeerKey) {
     let mut raw = TcpStream::connect(side.addresses[0]).unwrap();
     raw.write_all(&handshake(9).encode()).unwrap();
     side.step_until(Side::greeted);
@@ -131,9 +132,10 @@ fn dribbled_bytes_mean_the_same() {
         let mut side = Side::with(&["127.0.0.1:0"], 4 << 20, |_, _| {});
         let mut rng = luck(seed);
         let items: Vec<_> = (0..60).map(|_| Item::random(&mut rng, 6)).collect();
-        let mut bytes = handshake(9).encode().to_vec();
+        let mut bytes = Vec::new();
         items.iter().for_each(|item| item.encode(&mut bytes));
-        let mut raw = TcpStream::connect(side.addresses[0]).unwrap();
+        let (mut raw, peer) = raw_peer(&mut side);
+        side.ask(peer, items.len());
         raw.set_nodelay(true).unwrap();
         let writer = thread::spawn(move || {
             let mut rest = &bytes[..];
@@ -307,6 +309,7 @@ fn two_hundred_connections_at_once() {
         served = greeted.count();
         served == count as usize
     });
+    peers.iter().for_each(|&peer| b.ask(peer, 2));
     let from: Vec<_> = (0..count).map(PeerKey::incoming).collect();
     for &peer in &from {
         let commands = [

@@ -69,10 +69,21 @@ fn encode(items: &[Item]) -> Vec<u8> {
 
 /// Pulls a stream to its end, taking events out of the inbox now and then.
 fn receive(stream: Vec<u8>, seed: u64, pool: &BlockPool) -> (Vec<Item>, CloseReason, Dribble) {
+    receive_asked(stream, seed, pool, 1000)
+}
+
+/// As [`receive`] from one that was asked for so many blocks.
+fn receive_asked(
+    stream: Vec<u8>,
+    seed: u64,
+    pool: &BlockPool,
+    asked: u32,
+) -> (Vec<Item>, CloseReason, Dribble) {
     let mut rng = luck(seed ^ 0x1b0c);
     let mut source = Dribble::new(stream, seed);
     let mut landing = Landing::new(pool.clone());
     let mut inflow = Inflow::new(PeerKey::outgoing(seed));
+    (0..asked).for_each(|_| inflow.ask());
     let (mut inbox, mut items, mut greeted) = (VecDeque::new(), Vec::new(), false);
     let mut drain = |inbox: &mut VecDeque<NetEvent>| {
         for event in inbox.drain(..) {
@@ -87,7 +98,7 @@ fn receive(stream: Vec<u8>, seed: u64, pool: &BlockPool) -> (Vec<Item>, CloseRea
     };
     let reason = loop {
         match inflow.pull(&mut source, &mut landing, &mut inbox) {
-            Ok(Pulled::Starved) => drain(&mut inbox),
+            Ok(Pulled::Full | Pulled::NoBuffer) => drain(&mut inbox),
             Ok(Pulled::Bytes(_) | Pulled::Last(_)) => {}
             Err(reason) => break reason,
         }
@@ -198,5 +209,58 @@ fn a_block_that_nobody_can_have_asked_for_breaks_the_protocol() {
     bytes.extend_from_slice(&piece_header(0, 0, 16_385));
     let (_, reason, _) = receive(bytes, 0, &pool);
     assert!(matches!(reason, CloseReason::Protocol(_)), "{reason:?}");
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn more_blocks_than_were_asked_for_end_the_connection_and_take_no_buffer() {
+    let block = |piece| Item::Block {
+        piece,
+        begin: 0,
+        payload: vec![1; 16_384],
+    };
+    let pool = BlockPool::new(1 << 20);
+    let mut bytes = encode(&[block(0), block(1)]);
+    bytes.extend_from_slice(&piece_header(2, 0, 16_384));
+    bytes.push(1);
+    let (got, reason, _) = receive_asked(bytes.clone(), 0, &pool, 3);
+    assert_eq!((got.len(), reason), (2, CloseReason::Remote));
+    let (got, reason, _) = receive_asked(bytes, 0, &pool, 2);
+    assert_eq!(got.len(), 2);
+    assert!(
+        matches!(&reason, CloseReason::Broken(why) if why.contains("piece 2")),
+        "{reason:?}"
+    );
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn who_stays_in_one_block_clings_to_its_buffer() {
+    let pool = BlockPool::new(1 << 20);
+    let mut landing = Landing::new(pool.clone());
+    let mut inflow = Inflow::new(PeerKey::outgoing(0));
+    (0..3).for_each(|_| inflow.ask());
+    let mut inbox = VecDeque::new();
+    let mut send = |inflow: &mut Inflow, bytes: &[u8]| {
+        let mut source = bytes;
+        while !source.is_empty() {
+            inflow.pull(&mut source, &mut landing, &mut inbox).unwrap();
+        }
+        landing.release();
+    };
+    send(&mut inflow, &encode(&[]));
+    assert!(!inflow.clings(), "it holds nothing");
+    let header = piece_header(0, 0, 16_384);
+    send(&mut inflow, &header);
+    send(&mut inflow, &[0; 10]);
+    assert!(!inflow.clings(), "it may have just begun");
+    send(&mut inflow, &[0; 10]);
+    assert!(inflow.clings(), "a few bytes are no block");
+    send(&mut inflow, &[0; 16_364]);
+    send(&mut inflow, &header);
+    send(&mut inflow, &[0; 10]);
+    assert!(!inflow.clings(), "another block");
+    drop(inflow);
+    inbox.clear();
     assert_eq!(pool.in_use(), 0);
 }
