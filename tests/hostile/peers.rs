@@ -144,11 +144,7 @@ fn a_crowd_that_says_nothing_keeps_nobody_out() {
     // half a handshake.
     let crowd: Vec<_> = (0..600_u16)
         .map(|n| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-            let from = SocketAddr::from(([127, 1, (n >> 8) as u8, n as u8 | 1], 0));
-            socket.bind(&from.into()).expect("loopback is all ours");
-            socket.connect(&addr.into()).expect("it listens");
-            let mut stream = TcpStream::from(socket);
+            let mut stream = connect_from([127, 1, (n >> 8) as u8, n as u8 | 1], addr);
             if n % 2 == 0 {
                 // Who came first may be turned out already.
                 drop(stream.write_all(&torrent.handshake(ABLE)[..30]));
@@ -159,6 +155,49 @@ fn a_crowd_that_says_nothing_keeps_nobody_out() {
     fetch(addr, &torrent);
     drop(crowd);
     assert_eq!(program.interrupt(), Some(0));
+}
+
+#[test]
+fn a_crowd_that_begins_blocks_does_not_take_the_memory_of_a_download() {
+    let torrent = Arc::new(Torrent::file("payload", 40 * BYTES));
+    let desk = Desk::new();
+    desk.write("t.torrent", &torrent.metainfo);
+    // Nothing to fetch from as yet.
+    let args =
+        "get t.torrent -o down --state-dir state --no-trackers --listen 127.0.0.1:0 --memory 16M";
+    let mut program = desk.start(&args.split(' ').collect::<Vec<_>>());
+    let addr = program.addr();
+    program.wait_for("checked");
+    // More than there are buffers to spare and fewer than there may be connections, each from an address of
+    // its own.
+    let mut words = torrent.handshake(ABLE).to_vec();
+    words.extend_from_slice(&message(7, &[0; 8 + 16_384])[..14]);
+    let crowd: Vec<_> = (1..=90_u8)
+        .map(|n| {
+            let mut stream = connect_from([127, 2, 0, n], addr);
+            stream.write_all(&words).expect("it reads");
+            stream
+        })
+        .collect();
+    // None of them keeps a connection either.
+    crowd.into_iter().for_each(|stream| drop(rest(stream)));
+    let honest = connect_from([127, 3, 0, 1], addr);
+    let seed = Arc::clone(&torrent);
+    std::thread::spawn(move || drop(seed.offer(honest)));
+    assert_eq!(program.end(), Some(0));
+    let came = std::fs::read(desk.path("down/payload")).expect("a file");
+    assert!(came == torrent.content);
+}
+
+/// Connects from an address of its own.
+fn connect_from(from: [u8; 4], addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let from = SocketAddr::from((from, 0));
+    socket.bind(&from.into()).expect("loopback is all ours");
+    socket.connect(&addr.into()).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+    stream
 }
 
 /// Says that it has everything, lies about all else, and sends what nobody asked for.

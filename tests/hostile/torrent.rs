@@ -110,6 +110,17 @@ impl Torrent {
     fn give(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.read_exact(&mut [0; 68])?;
         stream.write_all(&self.handshake([0; 8]))?;
+        self.answer(stream)
+    }
+
+    /// Dials to somebody and gives all that it is asked for, until it hangs up.
+    pub(crate) fn offer(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.write_all(&self.handshake([0; 8]))?;
+        stream.read_exact(&mut [0; 68])?;
+        self.answer(stream)
+    }
+
+    fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
         let pieces = self.content.len().div_ceil(PIECE);
         let mut bits = vec![0_u8; pieces.div_ceil(8)];
         (0..pieces).for_each(|piece| bits[piece / 8] |= 0x80 >> (piece % 8));
