@@ -3,6 +3,7 @@
 mod availability;
 mod candidates;
 mod free_blocks;
+mod last_blocks;
 mod lifecycle;
 mod metadata;
 mod pick_order;
@@ -25,6 +26,7 @@ use dunlin_protocol::metainfo::Info;
 pub use availability::Availability;
 pub use candidates::{Candidate, CandidateState, Candidates};
 pub use free_blocks::FreeBlocks;
+pub use last_blocks::LastBlocks;
 pub use lifecycle::Lifecycle;
 pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, MetadataPart};
 pub use pick_order::{PickOrder, PickPlace, PieceRank};
