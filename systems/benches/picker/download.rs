@@ -34,7 +34,7 @@ pub(crate) struct Swarm {
     pub(crate) what: &'static str,
     pub(crate) strategy: PickStrategy,
     pub(crate) peers: u32,
-    /// The first so many of them answer nothing.
+    /// The first so many of them answer nothing any more when every piece was asked for.
     pub(crate) mute: u32,
     /// What the `n`-th of them has.
     pub(crate) has: fn(n: u32, piece: u32, pieces: u32, luck: &mut RngStream) -> bool,
@@ -74,6 +74,8 @@ pub(crate) struct Download {
     turn: PeerKey,
     /// The first peer that answers.
     first: PeerKey,
+    /// Requests so far.
+    requests: u32,
 }
 
 impl Download {
@@ -95,13 +97,21 @@ impl Download {
             pool: BlockPool::new(1 << 30),
             asked: BTreeMap::new(),
             turn: PeerKey::incoming(0),
-            first: PeerKey::incoming(swarm.mute.into()),
+            first: PeerKey::incoming(0),
+            requests: 0,
         };
         download.add(info, swarm.strategy);
         for (n, bits) in (0..).zip(peers) {
             download.join(n, info.info_hash(), bits);
         }
         download.tick();
+        if swarm.mute > 0 {
+            // Queues grow while they are answered.
+            while download.requests < info.geometry().piece_count() {
+                download.round();
+            }
+            download.first = PeerKey::incoming(swarm.mute.into());
+        }
         download
     }
 
@@ -183,6 +193,7 @@ impl Download {
             if let NetCommand::Send { peer, message } = command
                 && let Message::Request(request) = message
             {
+                self.requests += 1;
                 self.asked.entry(peer).or_default().push(request);
             }
         }

@@ -70,8 +70,8 @@ const SWARMS: [Swarm; 7] = [
     },
 ];
 
-/// Whole endgames of torrents of so many pieces: peers that say nothing are asked for all of them, and four
-/// others are asked for some of these once more.
+/// Pieces that are in motion when the endgame begins: then all peers fall silent but four, which are asked for
+/// what the others were asked for.
 const ENDGAMES: [u32; 2] = [1_024, 8_192];
 
 fn order(pieces: u32, luck: &mut RngStream) -> PickOrder {
@@ -121,40 +121,47 @@ fn whole(criterion: &mut Criterion) {
     for pieces in WHOLE_PIECES {
         let info = torrent(pieces);
         for swarm in &SWARMS {
-            requests(&mut group, swarm, &info, pieces);
+            let peers = peers_of(swarm, pieces);
+            // Behind that the endgame comes, and peers that have nothing more.
+            let most = pieces_of(&peers, pieces) / 2;
+            requests(&mut group, swarm, (&info, pieces), (&peers, most));
         }
     }
     for pieces in ENDGAMES {
-        let mute = pieces / QUEUE as u32;
+        let seeds = pieces / QUEUE as u32;
         let swarm = Swarm {
-            what: "endgame, all pieces in motion",
-            peers: mute + 4,
-            mute,
+            what: "endgame",
+            peers: seeds,
+            mute: seeds - 4,
             ..SEEDS
         };
-        requests(&mut group, &swarm, &torrent(pieces), pieces);
+        let all = 4 * pieces;
+        let (info, peers) = (torrent(all), peers_of(&swarm, all));
+        requests(
+            &mut group,
+            &swarm,
+            (&info, pieces),
+            (&peers, pieces as usize / 2),
+        );
     }
     group.finish();
 }
 
-/// What a request costs while half of what there is comes.
+/// What a request costs until `most` were answered.
 fn requests(
     group: &mut BenchmarkGroup<'_, WallTime>,
     swarm: &Swarm,
-    info: &Arc<Info>,
-    pieces: u32,
+    (info, pieces): (&Arc<Info>, u32),
+    (peers, most): (&[Bitfield], usize),
 ) {
-    let peers = peers_of(swarm, pieces);
-    // Behind that the endgame comes, and peers that have nothing more.
-    let most = pieces_of(&peers, pieces) / 2;
-    let mut download = Download::new(info, swarm, &peers);
+    let mut download = Download::new(info, swarm, peers);
     let mut given = 0;
     group.bench_function(BenchmarkId::new(swarm.what, pieces), |bencher| {
         bencher.iter_custom(|requests| {
             let (mut took, mut asked) = (Duration::ZERO, 0);
             while asked < requests {
                 if given >= most {
-                    download = Download::new(info, swarm, &peers);
+                    download = Download::new(info, swarm, peers);
                     given = 0;
                 }
                 let (tick, filled) = download.round();
