@@ -125,12 +125,13 @@ pub struct Commit {
     pub opened: bool,
     /// Whether something was written since the last commit was asked for.
     pub dirty: bool,
-    /// Whether a commit is under way.
-    pub under_way: bool,
+    /// How many commits are under way: one at a time, but the last one of a torrent that is closed
+    /// follows the one before it.
+    pub under_way: u8,
     /// When the last commit was asked for.
     pub asked_at: EngineTime,
     /// Whether the next commit holds the last wanted piece.
     pub completes: bool,
-    /// Whether the one under way does.
+    /// Whether one under way does.
     pub under_way_completes: bool,
 }

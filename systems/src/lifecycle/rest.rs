@@ -323,7 +323,7 @@ pub(super) fn close(world: &mut World, entity: Entity, keep: Keep) {
     );
     leave(world, entity);
     if keep == Keep::All && !opening {
-        super::commit::commit_now(world, entity, torrent);
+        super::commit::commit_behind(world, entity, torrent);
     }
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Closing;
