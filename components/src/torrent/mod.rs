@@ -38,16 +38,7 @@ pub use traffic::{TorrentBuckets, Traffic};
 /// What makes an entity a torrent.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
-#[require(
-    Peers,
-    ActivePieces,
-    FreeBlocks,
-    Candidates,
-    Suspects,
-    Traffic,
-    Commit,
-    Deadlines
-)]
+#[require(Peers, ActivePieces, Candidates, Suspects, Traffic, Commit, Deadlines)]
 pub struct Torrent(pub TorrentKey);
 
 /// The node that a torrent belongs to.

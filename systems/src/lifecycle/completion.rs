@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_components::torrent::{
-    Availability, Commit, LastBlocks, Lifecycle, Neighbours, Peers, PickOrder,
+    Availability, Commit, FreeBlocks, LastBlocks, Lifecycle, Neighbours, Peers, PickOrder,
 };
 use dunlin_components::world::{TorrentIndex, Work};
 
@@ -23,9 +23,13 @@ pub(crate) fn settle_completion(world: &mut World) {
             (Lifecycle::Downloading, false) => {
                 *lifecycle = Lifecycle::Seeding;
                 crate::discover::completed(world, entity);
-                world
-                    .entity_mut(entity)
-                    .remove::<(PickOrder, LastBlocks, Availability, Neighbours)>();
+                world.entity_mut(entity).remove::<(
+                    PickOrder,
+                    FreeBlocks,
+                    LastBlocks,
+                    Availability,
+                    Neighbours,
+                )>();
                 complete(world, entity, key);
             }
             // Complete from the start: say so, but there is nothing new to announce.

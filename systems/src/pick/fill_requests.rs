@@ -36,8 +36,7 @@ type TorrentRow<'a> = (
     &'a Deadlines,
     &'a mut TorrentBuckets,
     &'a mut ActivePieces,
-    &'a mut FreeBlocks,
-    Option<(&'a mut PickOrder, &'a mut LastBlocks)>,
+    Option<(&'a mut PickOrder, &'a mut FreeBlocks, &'a mut LastBlocks)>,
     Option<&'a Availability>,
     &'a Peers,
 );
@@ -177,8 +176,8 @@ impl Tables<'_, '_> {
         let (of, remote, mut requests, mut own) = self.peers.get_mut(row).ok()?;
         let row = self.torrents.get_mut(of.0).ok()?;
         let (node, lifecycle, content, have, selection, deadlines, ..) = row;
-        let (.., mut buckets, mut active, mut free, order, availability, peers) = row;
-        let (mut order, mut last) = order?;
+        let (.., mut buckets, mut active, order, availability, peers) = row;
+        let (mut order, mut free, mut last) = order?;
         let (rules, mut node_buckets, mut luck) = self.nodes.get_mut(node.0).ok()?;
         if *lifecycle != Lifecycle::Downloading {
             return None;
