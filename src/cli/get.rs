@@ -71,10 +71,10 @@ impl GetArgs {
     pub(crate) fn run(mut self, global: &Global) -> Outcome {
         self.session.first_last_first = self.first_last;
         // Everything that can be wrong with what was typed, before anything starts.
-        let wanted: Vec<Wanted> = self
-            .what
-            .iter()
-            .map(|what| self.read(what))
+        let what = std::mem::take(&mut self.what);
+        let wanted: Vec<Wanted> = what
+            .into_iter()
+            .map(|what| self.read(&what))
             .collect::<Result<_, _>>()?;
         let config = self.session.config(global)?;
         let download_dir = self

@@ -78,7 +78,7 @@ enum Verb {
 
 /// Reads the command line, does what it says, and says how that ended.
 pub(crate) fn main() -> ExitCode {
-    allocator::share_one_arena();
+    allocator::hold_together();
     // Bad usage ends in here, with 2.
     let Cli { global, verb } = Cli::parse();
     let default = match &verb {

@@ -217,6 +217,7 @@ impl Transfer {
             .map(|addition| (addition.new, addition.item))
             .unzip();
         let keys = self.session.add_all(torrents);
+        self.items.reserve_exact(keys.len());
         for (mut item, key) in items.into_iter().zip(keys) {
             match key {
                 Ok(key) => item.key = key,

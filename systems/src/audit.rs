@@ -18,8 +18,8 @@ use dunlin_components::peer::{
 };
 use dunlin_components::piece::{BlockState, Blocks, Piece, PieceOf, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Candidates, Content, FreeBlocks, Have, MetadataFetch, Peers,
-    PickOrder, SuperSeeding, Torrent, Wanted,
+    ActivePieces, Availability, Candidates, Content, FreeBlocks, Have, LastBlocks, MetadataFetch,
+    Peers, PickOrder, SuperSeeding, Torrent, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, PeerIndex, Work};
 
@@ -33,6 +33,7 @@ pub(crate) fn audit(world: &mut World) {
     check_memory(world);
     check_requests(world);
     check_free_blocks(world);
+    check_last_blocks(world);
     check_metadata(world);
     check_told(world);
     check_bounds(world);
@@ -336,6 +337,28 @@ fn check_free_blocks(world: &mut World) {
             "free blocks of {torrent:?} are in {:?}",
             free.pieces()
         );
+    }
+}
+
+/// What endgame looks at of the blocks that are outstanding is what a look at all of them gives.
+fn check_last_blocks(world: &mut World) {
+    let mut torrents = world.query::<(&Torrent, &ActivePieces, &LastBlocks)>();
+    for (torrent, active, last) in torrents.iter(world) {
+        if !last.is_kept() {
+            continue;
+        }
+        let mut all = Vec::new();
+        for (&index, &piece) in &active.0 {
+            let Some(blocks) = world.get::<Blocks>(piece) else {
+                continue;
+            };
+            let blocks = (0..blocks.len()).map(|block| (blocks, BlockIndex(block)));
+            all.extend(blocks.map(|(blocks, block)| (blocks.askers(block), index, block)));
+        }
+        all.retain(|&(askers, ..)| (1..=LastBlocks::ASKERS_MAX).contains(&askers));
+        all.sort_unstable();
+        let kept = last.iter();
+        assert!(kept.eq(all), "blocks that {torrent:?} waits for");
     }
 }
 

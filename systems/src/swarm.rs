@@ -87,6 +87,8 @@ pub(crate) struct Swarm {
     pub(crate) hashers_rest: bool,
     /// Whether the disk does nothing until this is cleared.
     pub(crate) disk_rests: bool,
+    /// Whether commits, and closings behind them, wait until this is cleared.
+    pub(crate) commits_rest: bool,
     /// Torrents whose files cannot be opened.
     pub(crate) locked: BTreeSet<TorrentKey>,
     /// Torrents whose writes fail.
@@ -148,6 +150,7 @@ impl Swarm {
             lines: BTreeMap::new(),
             hashers_rest: false,
             disk_rests: false,
+            commits_rest: false,
             locked: BTreeSet::new(),
             full: BTreeSet::new(),
             dials: Vec::new(),
@@ -314,9 +317,14 @@ impl Swarm {
         outbox.net.into_iter().for_each(|command| self.net(command));
         self.waiting.extend(outbox.disk);
         if !self.disk_rests {
-            core::mem::take(&mut self.waiting)
-                .into_iter()
-                .for_each(|command| self.disk(command));
+            let waits = |command: &DiskCommand| {
+                use DiskCommand::{Close, Commit};
+                self.commits_rest && matches!(command, Commit { .. } | Close { .. })
+            };
+            let commands = core::mem::take(&mut self.waiting);
+            let (waiting, now) = commands.into_iter().partition::<Vec<_>, _>(waits);
+            self.waiting = waiting;
+            now.into_iter().for_each(|command| self.disk(command));
         }
         self.hashing.extend(outbox.hash);
         if !self.hashers_rest {

@@ -192,6 +192,15 @@ impl Blocks {
         &self.blocks[block.0 as usize]
     }
 
+    /// How many peers are asked for a block; none when it is here.
+    #[must_use]
+    pub fn askers(&self, block: BlockIndex) -> usize {
+        match self.state(block) {
+            BlockState::Requested(holders) => holders.count(),
+            BlockState::Free | BlockState::Arrived { .. } | BlockState::Filed { .. } => 0,
+        }
+    }
+
     /// The first block that nobody is asked for.
     #[must_use]
     pub fn first_free(&self) -> Option<BlockIndex> {

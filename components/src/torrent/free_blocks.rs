@@ -8,7 +8,7 @@ use dunlin_base::PieceIndex;
 /// A torrent's pieces in motion that hold a free block, ascending: all that picking has to look at
 /// of them. Most pieces in motion wait for what was asked, so these are few; whoever asks for a block or
 /// gives one back keeps them up to date. What a change moves and a look goes through is at most what the
-/// memory budget admits: a number for each piece in motion.
+/// memory budget admits: a number for each piece in motion. Comes and goes with the pick order.
 #[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
 pub struct FreeBlocks(Vec<PieceIndex>);
 

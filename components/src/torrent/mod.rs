@@ -3,6 +3,7 @@
 mod availability;
 mod candidates;
 mod free_blocks;
+mod last_blocks;
 mod lifecycle;
 mod metadata;
 mod pick_order;
@@ -25,6 +26,7 @@ use dunlin_protocol::metainfo::Info;
 pub use availability::Availability;
 pub use candidates::{Candidate, CandidateState, Candidates};
 pub use free_blocks::FreeBlocks;
+pub use last_blocks::LastBlocks;
 pub use lifecycle::Lifecycle;
 pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, MetadataPart};
 pub use pick_order::{PickOrder, PickPlace, PieceRank};
@@ -36,16 +38,7 @@ pub use traffic::{TorrentBuckets, Traffic};
 /// What makes an entity a torrent.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[component(immutable)]
-#[require(
-    Peers,
-    ActivePieces,
-    FreeBlocks,
-    Candidates,
-    Suspects,
-    Traffic,
-    Commit,
-    Deadlines
-)]
+#[require(Peers, ActivePieces, Candidates, Suspects, Traffic, Commit, Deadlines)]
 pub struct Torrent(pub TorrentKey);
 
 /// The node that a torrent belongs to.
@@ -123,12 +116,13 @@ pub struct Commit {
     pub opened: bool,
     /// Whether something was written since the last commit was asked for.
     pub dirty: bool,
-    /// Whether a commit is under way.
-    pub under_way: bool,
+    /// How many commits are under way: one at a time, but the last one of a torrent that is closed
+    /// follows the one before it.
+    pub under_way: u8,
     /// When the last commit was asked for.
     pub asked_at: EngineTime,
     /// Whether the next commit holds the last wanted piece.
     pub completes: bool,
-    /// Whether the one under way does.
+    /// Whether one under way does.
     pub under_way_completes: bool,
 }

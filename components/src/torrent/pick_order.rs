@@ -6,6 +6,8 @@ use bevy_ecs::prelude::Component;
 use dunlin_base::{Bitfield, PieceIndex, PieceSet, RngStream};
 use dunlin_port::user::FilePriority;
 
+use super::{FreeBlocks, LastBlocks};
+
 /// What a piece is sorted by: priority first, then rarity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PieceRank {
@@ -56,6 +58,7 @@ struct Slot {
 /// has: it changes only when a piece comes or goes, not with its copies.
 /// There is one only while a torrent downloads: twelve bytes a piece, and a bit for each priority.
 #[derive(Component, Clone, Debug)]
+#[require(FreeBlocks, LastBlocks)]
 pub struct PickOrder {
     /// Sorted by rank; none is empty.
     buckets: Vec<(PieceRank, Vec<u32>)>,

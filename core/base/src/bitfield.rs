@@ -166,6 +166,18 @@ impl Bitfield {
         })
     }
 
+    /// The first piece from this one on whose bit is set.
+    #[must_use]
+    pub fn next_from(&self, piece: PieceIndex) -> Option<PieceIndex> {
+        let first = piece.0 / 64;
+        let mut words = (first..self.len.div_ceil(64)).map(|at| {
+            let before = if at == first { piece.0 % 64 } else { 0 };
+            (at, self.word(at) & (u64::MAX >> before))
+        });
+        let (at, word) = words.find(|&(_, word)| word != 0)?;
+        Some(PieceIndex(at * 64 + word.leading_zeros()))
+    }
+
     /// Whether a piece is set here that is clear in `other`.
     ///
     /// # Panics
@@ -249,6 +261,20 @@ mod tests {
                 assert!(one.shares_any_not_in(&full, &others));
                 assert!(!one.shares_any_not_in(&others, &Bitfield::empty(len)));
                 assert!(!full.shares_any_not_in(&one, &one));
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_piece_is_the_first_that_is_not_before() {
+        for len in [0, 1, 64, 65, 200] {
+            let mut bits = Bitfield::empty(len);
+            for piece in (0..len).filter(|piece| piece % 7 == 3 || *piece == 64) {
+                bits.set(PieceIndex(piece));
+            }
+            for from in (0..len + 70).map(PieceIndex) {
+                let next = bits.iter().find(|piece| *piece >= from);
+                assert_eq!(bits.next_from(from), next, "from {from} of {len}");
             }
         }
     }

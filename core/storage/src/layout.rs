@@ -29,8 +29,9 @@ pub struct FileSpec {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileLayout {
     files: Vec<FileSpec>,
-    /// Offset in the torrent of each file's first byte.
-    starts: Vec<u64>,
+    /// Offset in the torrent of each file's first byte but the first's, which is 0: most torrents
+    /// of thousands are one file.
+    starts: Box<[u64]>,
     geometry: Geometry,
 }
 
@@ -82,10 +83,12 @@ impl FileLayout {
             return Err(LayoutError::TooManyFiles(files.len()));
         }
         check_paths(&files)?;
-        let mut starts = Vec::with_capacity(files.len());
+        let mut starts = Vec::with_capacity(files.len().saturating_sub(1));
         let mut end = 0_u64;
-        for file in &files {
-            starts.push(end);
+        for (at, file) in files.iter().enumerate() {
+            if at > 0 {
+                starts.push(end);
+            }
             end = end.saturating_add(file.length);
         }
         if end != geometry.total_bytes() {
@@ -96,7 +99,7 @@ impl FileLayout {
         }
         Ok(Self {
             files,
-            starts,
+            starts: starts.into(),
             geometry,
         })
     }
@@ -133,8 +136,12 @@ impl FileLayout {
     /// When the file is not of this torrent.
     #[must_use]
     pub fn range_of(&self, file: FileIndex) -> Range<u64> {
-        let start = self.starts[file.0 as usize];
+        let start = self.start(file.0 as usize);
         start..start + self.file(file).length
+    }
+
+    fn start(&self, index: usize) -> u64 {
+        index.checked_sub(1).map_or(0, |before| self.starts[before])
     }
 
     /// The pieces that hold any byte of a file; empty for a file without bytes.
@@ -160,17 +167,14 @@ impl FileLayout {
         let end = offset + len;
         // The last file that starts at or before the offset. Files without bytes share their
         // start with the next file, so the last one is the one with bytes.
-        let first = self
-            .starts
-            .partition_point(|&start| start <= offset)
-            .saturating_sub(1);
+        let first = self.starts.partition_point(|&start| start <= offset);
         let mut at = offset;
         (first..self.files.len())
             .map_while(move |index| {
                 if at == end {
                     return None;
                 }
-                let (file, start) = (&self.files[index], self.starts[index]);
+                let (file, start) = (&self.files[index], self.start(index));
                 let span = Span {
                     file: FileIndex(index as u32),
                     file_offset: at - start,

@@ -26,7 +26,7 @@ const TORRENT: TorrentKey = TorrentKey(1);
 /// A block each: every request opens a piece, and as many pieces are in motion as requests are out.
 const PIECE_BYTES: u32 = 16 * 1024;
 /// Requests that are kept out at each peer.
-const QUEUE: usize = 64;
+pub(crate) const QUEUE: usize = 64;
 
 /// What is downloaded from whom.
 #[derive(Clone, Copy)]
@@ -34,6 +34,8 @@ pub(crate) struct Swarm {
     pub(crate) what: &'static str,
     pub(crate) strategy: PickStrategy,
     pub(crate) peers: u32,
+    /// The first so many of them answer nothing any more when every piece was asked for.
+    pub(crate) mute: u32,
     /// What the `n`-th of them has.
     pub(crate) has: fn(n: u32, piece: u32, pieces: u32, luck: &mut RngStream) -> bool,
 }
@@ -70,6 +72,10 @@ pub(crate) struct Download {
     asked: BTreeMap<PeerKey, Vec<BlockRequest>>,
     /// Whose turn it is to answer.
     turn: PeerKey,
+    /// The first peer that answers.
+    first: PeerKey,
+    /// Requests so far.
+    requests: u32,
 }
 
 impl Download {
@@ -91,12 +97,21 @@ impl Download {
             pool: BlockPool::new(1 << 30),
             asked: BTreeMap::new(),
             turn: PeerKey::incoming(0),
+            first: PeerKey::incoming(0),
+            requests: 0,
         };
         download.add(info, swarm.strategy);
         for (n, bits) in (0..).zip(peers) {
             download.join(n, info.info_hash(), bits);
         }
         download.tick();
+        if swarm.mute > 0 {
+            // Queues grow while they are answered.
+            while download.requests < info.geometry().piece_count() {
+                download.round();
+            }
+            download.first = PeerKey::incoming(swarm.mute.into());
+        }
         download
     }
 
@@ -178,6 +193,7 @@ impl Download {
             if let NetCommand::Send { peer, message } = command
                 && let Message::Request(request) = message
             {
+                self.requests += 1;
                 self.asked.entry(peer).or_default().push(request);
             }
         }
@@ -191,8 +207,8 @@ impl Download {
     /// The next peer gives all that it was asked for. Returns how long the tick took that took this in
     /// and filled the peer's queue again, and with how many requests.
     pub(crate) fn round(&mut self) -> (Duration, usize) {
-        let next = self.asked.range(self.turn..).next();
-        let next = next.or_else(|| self.asked.first_key_value());
+        let next = self.asked.range(self.turn.max(self.first)..).next();
+        let next = next.or_else(|| self.asked.range(self.first..).next());
         let Some((&peer, _)) = next else {
             return (Duration::ZERO, 0);
         };

@@ -6,15 +6,18 @@
 mod download;
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use dunlin_base::{Bitfield, NodeKey, PieceIndex, RngStream, StreamName};
 use dunlin_components::torrent::{PickOrder, PieceRank};
 use dunlin_port::config::PickStrategy;
 use dunlin_port::user::FilePriority;
+use dunlin_protocol::metainfo::Info;
 
-use crate::download::{Download, Swarm, peers_of, torrent};
+use crate::download::{Download, QUEUE, Swarm, peers_of, torrent};
 
 const PIECES: [u32; 3] = [1_000, 100_000, 1_000_000];
 /// The hashes of more than 838,000 pieces are longer than metadata may be.
@@ -26,6 +29,7 @@ const SEEDS: Swarm = Swarm {
     what: "4 seeds",
     strategy: PickStrategy::RarestFirst,
     peers: 4,
+    mute: 0,
     has: |_, _, _, _| true,
 };
 /// From 1 to 10 % of all pieces, at random.
@@ -65,6 +69,10 @@ const SWARMS: [Swarm; 7] = [
         ..SEEDS
     },
 ];
+
+/// Pieces that are in motion when the endgame begins: then all peers fall silent but four, which are asked for
+/// what the others were asked for.
+const ENDGAMES: [u32; 2] = [1_024, 8_192];
 
 fn order(pieces: u32, luck: &mut RngStream) -> PickOrder {
     let mut order = PickOrder::new(pieces);
@@ -116,29 +124,56 @@ fn whole(criterion: &mut Criterion) {
             let peers = peers_of(swarm, pieces);
             // Behind that the endgame comes, and peers that have nothing more.
             let most = pieces_of(&peers, pieces) / 2;
-            let mut download = Download::new(&info, swarm, &peers);
-            let mut given = 0;
-            group.bench_function(BenchmarkId::new(swarm.what, pieces), |bencher| {
-                bencher.iter_custom(|requests| {
-                    let (mut took, mut asked) = (Duration::ZERO, 0);
-                    while asked < requests {
-                        if given >= most {
-                            download = Download::new(&info, swarm, &peers);
-                            given = 0;
-                        }
-                        let (tick, filled) = download.round();
-                        given += filled.max(1);
-                        if filled > 0 {
-                            took += tick;
-                            asked += filled as u64;
-                        }
-                    }
-                    took.mul_f64(requests as f64 / asked as f64)
-                });
-            });
+            requests(&mut group, swarm, (&info, pieces), (&peers, most));
         }
     }
+    for pieces in ENDGAMES {
+        let seeds = pieces / QUEUE as u32;
+        let swarm = Swarm {
+            what: "endgame",
+            peers: seeds,
+            mute: seeds - 4,
+            ..SEEDS
+        };
+        let all = 4 * pieces;
+        let (info, peers) = (torrent(all), peers_of(&swarm, all));
+        requests(
+            &mut group,
+            &swarm,
+            (&info, pieces),
+            (&peers, pieces as usize / 2),
+        );
+    }
     group.finish();
+}
+
+/// What a request costs until `most` were answered.
+fn requests(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    swarm: &Swarm,
+    (info, pieces): (&Arc<Info>, u32),
+    (peers, most): (&[Bitfield], usize),
+) {
+    let mut download = Download::new(info, swarm, peers);
+    let mut given = 0;
+    group.bench_function(BenchmarkId::new(swarm.what, pieces), |bencher| {
+        bencher.iter_custom(|requests| {
+            let (mut took, mut asked) = (Duration::ZERO, 0);
+            while asked < requests {
+                if given >= most {
+                    download = Download::new(info, swarm, peers);
+                    given = 0;
+                }
+                let (tick, filled) = download.round();
+                given += filled.max(1);
+                if filled > 0 {
+                    took += tick;
+                    asked += filled as u64;
+                }
+            }
+            took.mul_f64(requests as f64 / asked as f64)
+        });
+    });
 }
 
 criterion_group!(benches, parts, whole);

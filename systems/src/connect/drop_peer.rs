@@ -9,7 +9,7 @@ use dunlin_components::node::{Banned, ChokeRound, Connections};
 use dunlin_components::peer::{PeerOf, PeerTraffic, Phase, Remote, RemoteHave, Requests};
 use dunlin_components::piece::{Blocks, Parole};
 use dunlin_components::torrent::{
-    ActivePieces, CandidateState, Candidates, FreeBlocks, Peers, Torrent,
+    ActivePieces, CandidateState, Candidates, FreeBlocks, LastBlocks, Peers, Torrent,
 };
 use dunlin_components::world::{NodeIndex, Now, PeerIndex, PortOutbox, TimerKind, Timers, Work};
 use dunlin_port::net::NetCommand;
@@ -203,7 +203,11 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
             continue;
         };
         blocks.release(request.block, peer);
-        if blocks.free() > 0
+        let (free, askers) = (blocks.free(), blocks.askers(request.block));
+        if let Some(mut last) = world.get_mut::<LastBlocks>(torrent) {
+            last.note(request.piece, request.block, askers);
+        }
+        if free > 0
             && let Some(mut free) = world.get_mut::<FreeBlocks>(torrent)
         {
             free.note(request.piece, true);

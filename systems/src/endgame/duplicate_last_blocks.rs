@@ -6,14 +6,15 @@ use dunlin_components::node::{NodeBuckets, Rules};
 use dunlin_components::peer::{
     AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
-use dunlin_components::piece::{BlockState, Blocks, HOLDERS_MAX, Parole, PieceState};
+use dunlin_components::piece::{BlockState, Blocks, Parole, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Content, Lifecycle, NodeOf, PickOrder, TorrentBuckets,
+    ActivePieces, Content, LastBlocks, Lifecycle, NodeOf, PickOrder, TorrentBuckets,
 };
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
+use super::policy::candidates;
 use crate::pick::lacking;
 use crate::receive::request_of;
 
@@ -31,8 +32,10 @@ type TorrentRow<'a> = (
     &'a Content,
     &'a ActivePieces,
     &'a PickOrder,
+    &'a mut LastBlocks,
     &'a mut TorrentBuckets,
 );
+type PieceRows<'w, 's> = Query<'w, 's, (&'static mut Blocks, &'static Parole, &'static PieceState)>;
 
 pub(super) fn duplicate_last_blocks(
     now: Res<'_, Now>,
@@ -42,7 +45,7 @@ pub(super) fn duplicate_last_blocks(
     mut peers: Query<'_, '_, PeerRow<'_>>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
     mut nodes: Query<'_, '_, (&Rules, &mut NodeBuckets)>,
-    mut pieces: Query<'_, '_, (&mut Blocks, &Parole, &PieceState)>,
+    mut pieces: PieceRows<'_, '_>,
 ) {
     for peer in work.endgame.take() {
         let Some(entity) = index.get(peer) else {
@@ -52,33 +55,52 @@ pub(super) fn duplicate_last_blocks(
         else {
             continue;
         };
-        let Ok((node, lifecycle, content, active, order, mut buckets)) = torrents.get_mut(of.0)
-        else {
+        let Ok(row) = torrents.get_mut(of.0) else {
             continue;
         };
+        let (node, lifecycle, content, active, order, mut last, mut buckets) = row;
         let Ok((rules, mut node_buckets)) = nodes.get_mut(node.0) else {
             continue;
         };
         // While a piece is left to open, somebody can be asked for something new.
         let over = order.count() > 0 || *lifecycle != Lifecycle::Downloading;
+        if over {
+            last.end();
+        }
         if over || !interested.0 || choking.0 || requests.snubbed {
             continue;
         }
         let most = rules.0.pick.endgame_requests as usize;
         let free = most.saturating_sub(requests.out.len());
         let room = (requests.room() as usize).min(free);
+        if room == 0 {
+            continue;
+        }
+        if !last.is_kept() {
+            last.keep(outstanding(active, &pieces));
+        }
+        let found = candidates(
+            &last,
+            &remote.bits,
+            room,
+            |piece| is_open(active, &pieces, piece),
+            |piece, block| is_asked(active, &pieces, piece, block, peer),
+        );
         let own = own.as_mut().map(|own| &mut own.down);
         let mut rates = [Some(&mut node_buckets.down), buckets.down(), own];
-        for (piece, entity, block) in candidates(active, &pieces, remote, peer, room) {
+        for (piece, block) in found {
             if lacking(now.0, BLOCK_BYTES.into(), &mut rates).is_some() {
                 break;
             }
-            let Ok((mut blocks, ..)) = pieces.get_mut(entity) else {
+            let row = active.0.get(&piece);
+            let row = row.and_then(|row| pieces.get_mut(*row).ok());
+            let Some((mut blocks, ..)) = row else {
                 continue;
             };
             if !blocks.request(block, peer) {
                 continue;
             }
+            last.note(piece, block, blocks.askers(block));
             let request = request_of(content, piece, block);
             for bucket in rates.iter_mut().flatten() {
                 bucket.take(request.len.into());
@@ -92,36 +114,35 @@ pub(super) fn duplicate_last_blocks(
     }
 }
 
-/// Blocks that others are asked for and this peer could send, those with the fewest askers first;
-/// none while any block of a piece that it has is free, since that is to be asked for alone.
-fn candidates(
+/// Blocks that peers are asked for, each with how many these are.
+fn outstanding(
     active: &ActivePieces,
-    pieces: &Query<'_, '_, (&mut Blocks, &Parole, &PieceState)>,
-    remote: &RemoteHave,
+    pieces: &PieceRows<'_, '_>,
+) -> Vec<(PieceIndex, BlockIndex, usize)> {
+    let rows = active.0.iter();
+    let rows = rows.filter_map(|(&piece, &entity)| Some((piece, pieces.get(entity).ok()?.0)));
+    let blocks = rows.flat_map(|(piece, blocks)| {
+        let all = (0..blocks.len()).map(BlockIndex);
+        all.map(move |block| (piece, block, blocks.askers(block)))
+    });
+    blocks.collect()
+}
+
+/// Whether endgame may ask for blocks of a piece: not of one that is on parole, which one peer alone fills.
+fn is_open(active: &ActivePieces, pieces: &PieceRows<'_, '_>, piece: PieceIndex) -> bool {
+    let row = active.0.get(&piece).and_then(|row| pieces.get(*row).ok());
+    row.is_some_and(|(_, parole, state)| *state == PieceState::Fetching && !parole.active)
+}
+
+fn is_asked(
+    active: &ActivePieces,
+    pieces: &PieceRows<'_, '_>,
+    piece: PieceIndex,
+    block: BlockIndex,
     peer: PeerKey,
-    room: usize,
-) -> Vec<(PieceIndex, Entity, BlockIndex)> {
-    let mut found = Vec::new();
-    for (&piece, &entity) in &active.0 {
-        let Ok((blocks, parole, state)) = pieces.get(entity) else {
-            continue;
-        };
-        if *state != PieceState::Fetching || parole.active || !remote.bits.has(piece) {
-            continue;
-        }
-        for block in (0..blocks.len()).map(BlockIndex) {
-            if let BlockState::Requested(holders) = blocks.state(block)
-                && !holders.contains(peer)
-                && holders.count() < HOLDERS_MAX
-            {
-                found.push((holders.count(), piece, entity, block));
-            }
-        }
-    }
-    found.sort_by_key(|&(holders, piece, _, block)| (holders, piece, block));
-    found.truncate(room);
-    found
-        .into_iter()
-        .map(|(_, piece, entity, block)| (piece, entity, block))
-        .collect()
+) -> bool {
+    let row = active.0.get(&piece).and_then(|row| pieces.get(*row).ok());
+    row.is_some_and(|(blocks, ..)| {
+        matches!(blocks.state(block), BlockState::Requested(holders) if holders.contains(peer))
+    })
 }

@@ -30,7 +30,7 @@ pub(super) fn commit_due(world: &mut World) {
             world.get::<Lifecycle>(entity),
             Some(Lifecycle::Opening { .. })
         );
-        if !commit.dirty || commit.under_way || unsure {
+        if !commit.dirty || commit.under_way > 0 || unsure {
             continue;
         }
         if due_at > now && !commit.completes {
@@ -46,6 +46,15 @@ pub(super) fn commit_due(world: &mut World) {
 /// Commits a torrent now, if there is anything to commit. While a commit is under way the next
 /// one waits for its end.
 pub(super) fn commit_now(world: &mut World, entity: Entity, torrent: TorrentKey) {
+    let under_way = world.get::<Commit>(entity).map(|commit| commit.under_way);
+    if under_way == Some(0) {
+        commit_behind(world, entity, torrent);
+    }
+}
+
+/// As above, but the disk carries it out behind the commit that is under way: for a torrent that is closed,
+/// of which there is no later.
+pub(super) fn commit_behind(world: &mut World, entity: Entity, torrent: TorrentKey) {
     let now = world.resource::<Now>().0;
     let (Some(have), Some(traffic), Some(lifecycle)) = (
         world.get::<Have>(entity),
@@ -60,16 +69,15 @@ pub(super) fn commit_now(world: &mut World, entity: Entity, torrent: TorrentKey)
         totals: traffic.totals(),
         paused: *lifecycle == Lifecycle::Paused,
     };
-    let closing = *lifecycle == Lifecycle::Closing;
     let Some(mut commit) = world.get_mut::<Commit>(entity) else {
         return;
     };
-    if !commit.opened || commit.under_way && !closing {
+    if !commit.opened {
         return;
     }
     commit.dirty = false;
-    commit.under_way = true;
-    commit.under_way_completes = core::mem::take(&mut commit.completes);
+    commit.under_way += 1;
+    commit.under_way_completes |= core::mem::take(&mut commit.completes);
     commit.asked_at = now;
     world.resource_mut::<PortOutbox>().0.disk.push(command);
 }

@@ -1,7 +1,9 @@
 //! Whether everything that is wanted is there.
 
 use bevy_ecs::prelude::*;
-use dunlin_components::torrent::{Availability, Commit, Lifecycle, Neighbours, Peers, PickOrder};
+use dunlin_components::torrent::{
+    Availability, Commit, FreeBlocks, LastBlocks, Lifecycle, Neighbours, Peers, PickOrder,
+};
 use dunlin_components::world::{TorrentIndex, Work};
 
 use super::{commit, rest};
@@ -21,9 +23,13 @@ pub(crate) fn settle_completion(world: &mut World) {
             (Lifecycle::Downloading, false) => {
                 *lifecycle = Lifecycle::Seeding;
                 crate::discover::completed(world, entity);
-                world
-                    .entity_mut(entity)
-                    .remove::<(PickOrder, Availability, Neighbours)>();
+                world.entity_mut(entity).remove::<(
+                    PickOrder,
+                    FreeBlocks,
+                    LastBlocks,
+                    Availability,
+                    Neighbours,
+                )>();
                 complete(world, entity, key);
             }
             // Complete from the start: say so, but there is nothing new to announce.

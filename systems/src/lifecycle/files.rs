@@ -171,11 +171,11 @@ fn committed(world: &mut World, torrent: TorrentKey) {
     let Some(mut commit) = world.get_mut::<Commit>(entity) else {
         return;
     };
-    commit.under_way = false;
-    let (completes, dirty) = (
-        core::mem::take(&mut commit.under_way_completes),
-        commit.dirty,
-    );
+    commit.under_way = commit.under_way.saturating_sub(1);
+    // What completes it may be in the one that follows.
+    let is_last = commit.under_way == 0;
+    let completes = is_last && core::mem::take(&mut commit.under_way_completes);
+    let dirty = commit.dirty;
     if completes {
         emit(world, SessionEvent::Completed { torrent });
     }
@@ -202,7 +202,7 @@ fn failed(world: &mut World, torrent: TorrentKey, error: &DiskError) {
     let now = world.resource::<Now>().0;
     if let Some(mut commit) = world.get_mut::<Commit>(entity) {
         // What was to be committed is not: it is tried again when the torrent recovers.
-        commit.under_way = false;
+        commit.under_way = 0;
         commit.dirty = true;
         commit.completes |= core::mem::take(&mut commit.under_way_completes);
     }

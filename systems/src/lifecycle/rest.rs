@@ -8,8 +8,8 @@ use dunlin_components::node::{Node, Rules};
 use dunlin_components::peer::Requests;
 use dunlin_components::piece::{Blocks, Piece, PieceState};
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Candidates, Commit, Content, FreeBlocks, Have, Lifecycle, NodeOf,
-    Peers, SuperSeeding, SwarmHash, Torrent, Trackers, Traffic, Wanted,
+    ActivePieces, Availability, Candidates, Commit, Content, FreeBlocks, Have, LastBlocks,
+    Lifecycle, NodeOf, Peers, SuperSeeding, SwarmHash, Torrent, Trackers, Traffic, Wanted,
 };
 use dunlin_components::world::{MemoryBudget, Now, PortOutbox, TorrentIndex, Wake, Work};
 use dunlin_port::disk::{DiskCommand, Keep};
@@ -235,6 +235,9 @@ pub(crate) fn close_piece(world: &mut World, torrent: Entity, index: PieceIndex,
     if let Some(mut free) = world.get_mut::<FreeBlocks>(torrent) {
         free.note(index, false);
     }
+    if let Some(mut last) = world.get_mut::<LastBlocks>(torrent) {
+        last.forget(index);
+    }
     world.despawn(piece);
     world.resource_mut::<MemoryBudget>().release(window);
     world.resource_mut::<Work>().memory_freed = true;
@@ -320,7 +323,7 @@ pub(super) fn close(world: &mut World, entity: Entity, keep: Keep) {
     );
     leave(world, entity);
     if keep == Keep::All && !opening {
-        super::commit::commit_now(world, entity, torrent);
+        super::commit::commit_behind(world, entity, torrent);
     }
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Closing;

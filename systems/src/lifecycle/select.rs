@@ -6,8 +6,8 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{Bitfield, Geometry, PieceIndex};
 use dunlin_components::node::{Luck, Rules};
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Content, Deadlines, Have, Lifecycle, NodeOf, Peers, PickOrder,
-    PieceRank, Selection, SuperSeeding, Torrent, Wanted,
+    ActivePieces, Availability, Content, Deadlines, FreeBlocks, Have, LastBlocks, Lifecycle,
+    NodeOf, Peers, PickOrder, PieceRank, Selection, SuperSeeding, Torrent, Wanted,
 };
 use dunlin_components::world::{PortOutbox, Work};
 use dunlin_port::disk::DiskCommand;
@@ -163,7 +163,7 @@ fn rebuild_order(
     if !wanted.0.has_any_not_in(&have.0) {
         let shows = world.get::<SuperSeeding>(entity).is_some();
         let mut row = world.entity_mut(entity);
-        row.remove::<PickOrder>();
+        row.remove::<(PickOrder, FreeBlocks, LastBlocks)>();
         if !shows {
             row.remove::<Availability>();
         }
@@ -190,7 +190,8 @@ fn rebuild_order(
         let rank = PieceRank::new(priorities[piece.0 as usize], availability.partial(piece));
         order.insert(piece, rank, &mut luck.pick);
     }
-    world.entity_mut(entity).insert(order);
+    let begun = (order, LastBlocks::default());
+    world.entity_mut(entity).insert(begun);
     if let Some(mut row) = world.get_mut::<Luck>(node) {
         *row = luck;
     }

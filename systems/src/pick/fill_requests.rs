@@ -8,8 +8,8 @@ use dunlin_components::peer::{
     AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
 };
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Content, Deadlines, FreeBlocks, Have, Lifecycle, NodeOf, Peers,
-    PickOrder, Selection, TorrentBuckets,
+    ActivePieces, Availability, Content, Deadlines, FreeBlocks, Have, LastBlocks, Lifecycle,
+    NodeOf, Peers, PickOrder, Selection, TorrentBuckets,
 };
 use dunlin_components::world::{MemoryBudget, Now, PeerIndex, PortOutbox, Starved, Wake, Work};
 use dunlin_port::net::NetCommand;
@@ -36,8 +36,7 @@ type TorrentRow<'a> = (
     &'a Deadlines,
     &'a mut TorrentBuckets,
     &'a mut ActivePieces,
-    &'a mut FreeBlocks,
-    Option<&'a mut PickOrder>,
+    Option<(&'a mut PickOrder, &'a mut FreeBlocks, &'a mut LastBlocks)>,
     Option<&'a Availability>,
     &'a Peers,
 );
@@ -177,7 +176,8 @@ impl Tables<'_, '_> {
         let (of, remote, mut requests, mut own) = self.peers.get_mut(row).ok()?;
         let row = self.torrents.get_mut(of.0).ok()?;
         let (node, lifecycle, content, have, selection, deadlines, ..) = row;
-        let (.., mut buckets, mut active, mut free, order, availability, peers) = row;
+        let (.., mut buckets, mut active, order, availability, peers) = row;
+        let (mut order, mut free, mut last) = order?;
         let (rules, mut node_buckets, mut luck) = self.nodes.get_mut(node.0).ok()?;
         if *lifecycle != Lifecycle::Downloading {
             return None;
@@ -195,7 +195,8 @@ impl Tables<'_, '_> {
             content,
             active: &mut active,
             free: &mut free,
-            order: &mut *order?,
+            last: &mut last,
+            order: &mut order,
             availability: availability?,
             peers: peers.0.len() as u32,
             opened,

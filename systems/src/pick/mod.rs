@@ -1,7 +1,7 @@
 //! Decides what to request of whom.
 //!
 //! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `Deadlines`
-//! Writes:  `Requests`, `Blocks`, `ActivePieces`, `FreeBlocks`, `PickOrder`, `MemoryBudget`, token buckets
+//! Writes:  `Requests`, `Blocks`, `ActivePieces`, `FreeBlocks`, `LastBlocks`, `PickOrder`, `MemoryBudget`, token buckets
 //! Emits:   interested, not interested, requests
 //! Cadence: peers with room in their queue; pipelines and timeouts once a second
 //! Spec:    BEP 3 (rarest first, strict priority of partial pieces), BEP 6 allowed fast; pipelining

@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex, RngStream};
 use dunlin_components::piece::Blocks;
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Content, FreeBlocks, PickOrder, PieceRank,
+    ActivePieces, Availability, Content, FreeBlocks, LastBlocks, PickOrder, PieceRank,
 };
 use dunlin_components::world::MemoryBudget;
 
@@ -78,6 +78,7 @@ pub(super) struct Motion<'a, 'w, 's> {
     pub(super) content: &'a Content,
     pub(super) active: &'a mut ActivePieces,
     pub(super) free: &'a mut FreeBlocks,
+    pub(super) last: &'a mut LastBlocks,
     pub(super) order: &'a mut PickOrder,
     pub(super) availability: &'a Availability,
     pub(super) peers: u32,
@@ -207,6 +208,7 @@ impl Motion<'_, '_, '_> {
                 if was_last {
                     self.free.note(piece, false);
                 }
+                self.last.note(piece, block, 1);
                 Some((piece, block))
             }
             Taken::NoMemory(blocks) => {

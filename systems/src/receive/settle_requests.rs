@@ -7,7 +7,9 @@ use dunlin_components::peer::{
     AllowedFast, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
 };
 use dunlin_components::piece::{Blocks, Parole, PieceState};
-use dunlin_components::torrent::{ActivePieces, Content, FreeBlocks, Peers, Torrent, Traffic};
+use dunlin_components::torrent::{
+    ActivePieces, Content, FreeBlocks, LastBlocks, Peers, Torrent, Traffic,
+};
 use dunlin_components::world::{ChokeFamily, Now, PeerIndex, PortOutbox, RoutedEvents, Work};
 use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
@@ -21,7 +23,12 @@ const UNREQUESTED_MAX: u32 = 2000;
 const ALLOWED_FAST_MAX: usize = 128;
 
 type PeerRow<'a> = (&'a PeerOf, &'a mut Requests, &'a mut PeerTraffic);
-type TorrentRow<'a> = (&'a Content, &'a ActivePieces, &'a mut Traffic);
+type TorrentRow<'a> = (
+    &'a Content,
+    &'a ActivePieces,
+    &'a mut Traffic,
+    Option<&'a mut LastBlocks>,
+);
 
 /// The tables that answers touch. What only the seldom ones need is apart from what every block needs.
 #[derive(bevy_ecs::system::SystemParam)]
@@ -99,7 +106,7 @@ impl Tables<'_, '_> {
         let Ok((of, mut requests, mut rates)) = self.peers.get_mut(entity) else {
             return;
         };
-        let Ok((content, active, mut traffic)) = self.torrents.get_mut(of.0) else {
+        let Ok((content, active, mut traffic, last)) = self.torrents.get_mut(of.0) else {
             return;
         };
         let geometry = content.0.geometry();
@@ -146,6 +153,9 @@ impl Tables<'_, '_> {
         match blocks.arrive(block, peer, payload) {
             Err(_copy) => traffic.wasted_bytes += len,
             Ok(others) => {
+                if let Some(mut last) = last {
+                    last.note(piece, block, 0);
+                }
                 if blocks.is_whole()
                     && let Ok(torrent) = self.keys.get(of.0)
                 {
@@ -206,7 +216,7 @@ impl Tables<'_, '_> {
             .partition(|request| fast && allowed.to_us.contains(&request.piece));
         requests.out = kept.into();
         let of = *of;
-        let Ok((_, active, _)) = self.torrents.get(of.0) else {
+        let Ok((_, active, _, mut last)) = self.torrents.get_mut(of.0) else {
             return;
         };
         for request in &void {
@@ -217,6 +227,9 @@ impl Tables<'_, '_> {
                 && let Ok(mut parole) = self.paroles.get_mut(piece)
             {
                 blocks.release(request.block, peer);
+                if let Some(last) = &mut last {
+                    last.note(request.piece, request.block, blocks.askers(request.block));
+                }
                 if blocks.free() > 0
                     && let Ok(mut free) = self.free.get_mut(of.0)
                 {
@@ -249,7 +262,7 @@ impl Tables<'_, '_> {
             return;
         };
         let of = *of;
-        let Ok((content, active, _)) = self.torrents.get(of.0) else {
+        let Ok((content, active, _, last)) = self.torrents.get_mut(of.0) else {
             return;
         };
         let geometry = content.0.geometry();
@@ -271,6 +284,9 @@ impl Tables<'_, '_> {
             .and_then(|entity| self.pieces.get_mut(*entity).ok());
         if let Some((mut blocks, ..)) = row {
             blocks.release(block, peer);
+            if let Some(mut last) = last {
+                last.note(piece, block, blocks.askers(block));
+            }
             if blocks.free() > 0
                 && let Ok(mut free) = self.free.get_mut(of.0)
             {

@@ -48,7 +48,7 @@ pub(super) fn bring_home(files: &TorrentFiles, place: &mut Place) -> Result<(), 
         folder
             .remove_file(&name)
             .map_err(|error| StorageError::new(Operation::Remove, place.root.join(&name), error))?;
-        files.pending().forget(PART_SLOT);
+        files.change_pending(|pending| pending.forget(PART_SLOT));
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ fn bring_file_home(
         return Ok(());
     }
     target.sync_data().map_err(on(Operation::Flush))?;
-    let folders = files.pending().folders();
+    let folders = files.pending_folders();
     sync_folders(place, &folders)?;
     // Only now is there a second durable copy.
     transfer::erase(&part, range).map_err(on(Operation::Write))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::beneath::{Access, Folder};
-use super::torrent::{Pending, TorrentFiles, look, open_folder};
+use super::torrent::{TorrentFiles, look, open_folder};
 use super::{part, prepare, transfer};
 use crate::{Operation, StorageError};
 
@@ -123,7 +123,7 @@ impl TorrentFiles {
         for path in self.links() {
             remove_link(&folder, &place.root, path)?;
         }
-        *self.pending() = Pending::default();
+        drop(self.take_pending());
         remove_empty(&folder, &folders_of(paths.iter().chain(self.links())));
         Ok(())
     }

@@ -44,8 +44,8 @@ pub struct TorrentFiles {
     /// Read inside every operation, so that moving and selecting wait for those under way. It
     /// holds up no other reader.
     place: RwLock<Place>,
-    /// Written, but not flushed. Never locked during I/O.
-    pending: Mutex<Pending>,
+    /// Written, but not flushed; nothing for most torrents at most times. Never locked during I/O.
+    pending: Mutex<Option<Box<Pending>>>,
 }
 
 /// Where the bytes are.
@@ -171,10 +171,29 @@ impl TorrentFiles {
             .expect("nothing panics with the place locked")
     }
 
-    pub(super) fn pending(&self) -> MutexGuard<'_, Pending> {
+    fn pending(&self) -> MutexGuard<'_, Option<Box<Pending>>> {
         self.pending
             .lock()
             .expect("nothing panics with the pending writes locked")
+    }
+
+    /// Changes what the next flush has to make durable.
+    pub(super) fn change_pending(&self, change: impl FnOnce(&mut Pending)) {
+        change(self.pending().get_or_insert_default());
+    }
+
+    /// Takes what the next flush has to make durable.
+    pub(super) fn take_pending(&self) -> Pending {
+        self.pending()
+            .take()
+            .map_or_else(Pending::default, |pending| *pending)
+    }
+
+    /// The folders that got new entries since the last flush.
+    pub(super) fn pending_folders(&self) -> BTreeSet<PathBuf> {
+        let pending = self.pending();
+        let folders = pending.as_ref().map(|pending| pending.folders.clone());
+        folders.unwrap_or_default()
     }
 
     /// The slot that holds a span, and the offset in its file.
@@ -214,7 +233,7 @@ impl TorrentFiles {
             .map_err(|error| StorageError::new(Operation::Open, place.root.join(&path), error))?;
         if opened.created {
             let folders = path.ancestors().skip(1).map(Path::to_path_buf);
-            self.pending().folders.extend(folders);
+            self.change_pending(|pending| pending.folders.extend(folders));
             if slot != PART_SLOT {
                 let length = self.layout.file(FileIndex(slot)).length;
                 prepare::allocate(&opened.file, length, place.preallocation).map_err(|error| {
@@ -300,9 +319,10 @@ impl TorrentFiles {
         let Some(error) = first_error else {
             return Ok(Flushed::new(self.torrent, batch.ranges));
         };
-        let mut pending = self.pending();
-        pending.folders.append(&mut batch.folders);
-        pending.ranges.merge(&batch.ranges);
+        self.change_pending(|pending| {
+            pending.folders.append(&mut batch.folders);
+            pending.ranges.merge(&batch.ranges);
+        });
         Err(error)
     }
 }
@@ -344,9 +364,10 @@ impl Storage for TorrentFiles {
             slots.insert(slot);
         }
         // Only now: a flush that ran meanwhile must not vouch for them.
-        let mut pending = self.pending();
-        pending.slots.append(&mut slots);
-        pending.ranges.insert(offset..offset + len);
+        self.change_pending(|pending| {
+            pending.slots.append(&mut slots);
+            pending.ranges.insert(offset..offset + len);
+        });
         Ok(())
     }
 
@@ -407,21 +428,22 @@ impl Storage for TorrentFiles {
         let place = self.place();
         let spans = self.layout.spans(offset, len).filter(|span| !span.pad);
         let slots: Vec<u32> = spans.map(|span| self.locate(&place, &span).0).collect();
-        let mut pending = self.pending();
-        pending.slots.extend(slots);
-        pending.ranges.insert(offset..offset + len);
+        self.change_pending(|pending| {
+            pending.slots.extend(slots);
+            pending.ranges.insert(offset..offset + len);
+        });
     }
 
     fn flush(&self) -> Result<Flushed, StorageError> {
         let place = self.place();
-        let batch = mem::take(&mut *self.pending());
+        let batch = self.take_pending();
         self.sync(&place, batch)
     }
 
     fn flush_all(&self) -> Result<Flushed, StorageError> {
         let place = self.place();
         let folder = open_folder(&place.root)?;
-        let mut batch = mem::take(&mut *self.pending());
+        let mut batch = self.take_pending();
         let mut part_len = None;
         for (index, spec) in self.layout.iter() {
             let range = self.layout.range_of(index);
@@ -488,11 +510,6 @@ impl Pending {
     /// Forgets that a slot was written to, when it was made durable or removed on another way.
     pub(super) fn forget(&mut self, slot: u32) {
         self.slots.remove(&slot);
-    }
-
-    /// The folders that got new entries.
-    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
-        self.folders.clone()
     }
 }
 

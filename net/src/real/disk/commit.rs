@@ -70,11 +70,11 @@ pub(super) fn flush(
 }
 
 /// Two flushes in a row vouch for the bytes of both.
-fn merged(earlier: Option<Flushed>, later: Flushed) -> Flushed {
+fn merged(earlier: Option<Box<Flushed>>, later: Flushed) -> Flushed {
     match earlier {
         Some(mut earlier) => {
             earlier.merge(&later);
-            earlier
+            *earlier
         }
         None => later,
     }
@@ -98,9 +98,9 @@ fn settle(records: Option<&Records>, batch: Vec<(TorrentKey, Facts, Then)>) -> V
             // Another flush may have come between.
             let between = ledger.unproven.take();
             let proof = between.map_or(facts.flushed.clone(), |between| {
-                merged(Some(facts.flushed.clone()), between)
+                merged(Some(Box::new(facts.flushed.clone())), *between)
             });
-            ledger.unproven = Some(proof);
+            ledger.unproven = Some(Box::new(proof));
             (key, then, Err(trouble::of_resume(&error)))
         }
     };

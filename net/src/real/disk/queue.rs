@@ -48,7 +48,8 @@ pub(super) struct Job {
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
-/// What a torrent's last opening said of it, whether it succeeded or not.
+/// What a torrent's last opening said of it, whether it succeeded or not; where its files are, when they are
+/// open.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) info_hash: InfoHash,
@@ -88,9 +89,47 @@ struct Lane {
     listed: bool,
 }
 
+/// What is kept of a torrent of which nothing waits and nothing runs: of thousands, that is most.
+enum Resting {
+    Open(Arc<OpenTorrent>),
+    /// It could not be opened.
+    Known(Arc<Known>),
+}
+
+impl Resting {
+    /// `None` for a torrent that is closed.
+    fn of(lane: Lane) -> Option<Self> {
+        let open = lane.torrent.filter(|_| lane.known.is_some());
+        open.map(Self::Open).or(lane.known.map(Self::Known))
+    }
+}
+
+impl From<Resting> for Lane {
+    fn from(resting: Resting) -> Self {
+        let (torrent, known) = match resting {
+            Resting::Open(torrent) => {
+                let known = Arc::new(Known {
+                    info_hash: torrent.info_hash(),
+                    root: torrent.files.root(),
+                });
+                (Some(torrent), known)
+            }
+            Resting::Known(known) => (None, known),
+        };
+        Self {
+            torrent,
+            known: Some(known),
+            ..Self::default()
+        }
+    }
+}
+
 /// All commands that wait or run.
 pub(super) struct Queue {
+    /// Torrents of which something waits or runs.
     lanes: BTreeMap<TorrentKey, Lane>,
+    /// Those that were opened, or that was tried, of which nothing does.
+    resting: BTreeMap<TorrentKey, Resting>,
     /// Torrents whose first command can begin, in the order of their turns.
     ready: VecDeque<TorrentKey>,
     /// Torrents whose first command takes long, while enough such run.
@@ -105,6 +144,7 @@ impl Queue {
     pub(super) fn new(threads: usize) -> Self {
         Self {
             lanes: BTreeMap::new(),
+            resting: BTreeMap::new(),
             ready: VecDeque::new(),
             long_waiting: VecDeque::new(),
             long_running: 0,
@@ -115,7 +155,10 @@ impl Queue {
 
     pub(super) fn push(&mut self, command: DiskCommand) {
         let key = torrent_of(&command);
-        let lane = self.lanes.entry(key).or_default();
+        let lane = self.lanes.entry(key).or_insert_with(|| {
+            let rested = self.resting.remove(&key);
+            rested.map_or_else(Lane::default, Lane::from)
+        });
         if matches!(command, DiskCommand::Close { .. }) {
             lane.cancelled.store(true, Ordering::Relaxed);
         }
@@ -208,10 +251,6 @@ impl Queue {
             return;
         };
         self.running -= 1;
-        if lane.waiting.is_empty() {
-            // Thousands of torrents rest, each with the room of its busiest moment.
-            lane.waiting = VecDeque::new();
-        }
         match ended {
             Ended::Write => lane.writing.clear(),
             Ended::Read => lane.reads -= 1,
@@ -225,10 +264,12 @@ impl Queue {
                 }
             }
         }
-        if lane.known.is_none() && lane.is_quiet() {
-            self.lanes.remove(&key);
-        } else {
+        if !lane.is_quiet() {
             self.list(key);
+        } else if let Some(lane) = self.lanes.remove(&key)
+            && let Some(resting) = Resting::of(lane)
+        {
+            self.resting.insert(key, resting);
         }
     }
 }

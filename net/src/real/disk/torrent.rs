@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     /// The pieces of the last commit that was asked for.
     pub(super) have: Bitfield,
     /// Flushed, but not committed because a commit failed.
-    pub(super) unproven: Option<Flushed>,
+    pub(super) unproven: Option<Box<Flushed>>,
     /// Whether anything was written since the files were last given their final form.
     pub(super) wrote: bool,
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::SessionEvent;
+use dunlin_port::user::UserCommand;
 
 use super::{MINUTES, TORRENT, count, download};
 use crate::swarm::{Sample, Swarm};
@@ -32,6 +33,28 @@ fn commits_come_at_most_once_an_interval_and_at_once_when_complete() {
     );
     assert!(swarm.committed[&TORRENT].is_full());
     assert!((2..=4).contains(&times.len()), "{times:?}");
+}
+
+#[test]
+fn what_came_during_a_commit_is_committed_behind_it_when_the_torrent_is_closed() {
+    let (mut swarm, _) = download();
+    swarm.commits_rest = true;
+    assert!(swarm.run_until(MINUTES, |swarm| swarm.on_disk(1) == 40));
+    swarm.run_for(Duration::from_secs(10));
+    swarm.tell(UserCommand::Stop);
+    swarm.run_for(Duration::from_secs(1));
+    assert!(!swarm.committed.contains_key(&TORRENT));
+    assert!(!swarm.is_complete(1), "it is not safe");
+    swarm.commits_rest = false;
+    swarm.run_for(Duration::from_secs(30));
+    let of = |&&(_, torrent): &&(_, _)| torrent == TORRENT;
+    assert_eq!(swarm.commits.iter().filter(of).count(), 2);
+    assert!(swarm.committed[&TORRENT].is_full());
+    assert_eq!(
+        count(&swarm, &SessionEvent::Completed { torrent: TORRENT }),
+        1
+    );
+    assert_eq!(count(&swarm, &SessionEvent::Stopped), 1);
 }
 
 #[test]
