@@ -185,7 +185,7 @@ impl<'a> Run<'a> {
                 self.note(Err(breach.into()));
             }
             if self.looked_at.elapsed_to(self.ports.now()) {
-                let turn = self.invariants.to_look_at(self.members.len() as u32);
+                let turn = self.invariants.turn(self.members.len() as u32);
                 turn.for_each(|node| self.count_copies(node));
                 stopped = watch(&self.progress).is_break();
             }

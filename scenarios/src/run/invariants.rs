@@ -141,7 +141,7 @@ impl Invariants {
     }
 
     /// The nodes of `all` whose turn it is in this second.
-    pub(super) fn to_look_at(&mut self, all: u32) -> impl Iterator<Item = u32> + use<> {
+    pub(super) fn turn(&mut self, all: u32) -> impl Iterator<Item = u32> + use<> {
         let from = self.next_look;
         self.next_look = (from + all.div_ceil(ROUND_SECS)) % all.max(1);
         let count = all.div_ceil(ROUND_SECS);
@@ -318,7 +318,7 @@ mod tests {
     fn every_node_gets_its_turn_within_ten_minutes() {
         for all in [1, 7, 599, 600, 601, 10_000] {
             let mut run = invariants(1, 1);
-            let turns = (0..ROUND_SECS).flat_map(|_| run.to_look_at(all));
+            let turns = (0..ROUND_SECS).flat_map(|_| run.turn(all));
             let turns: std::collections::BTreeSet<u32> = turns.collect();
             assert!(turns.into_iter().eq(0..all), "{all}");
         }
