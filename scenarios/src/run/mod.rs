@@ -7,7 +7,7 @@
 //! # What holds in every run
 //!
 //! Each run checks itself, and ends with a [`Violation`] that names invariant, tick, node and numbers when
-//! one of these does not hold, to the byte and the microsecond. It costs less than 2 % of the time.
+//! one of these does not hold, to the byte and the microsecond.
 //!
 //! | | | when |
 //! |---|---|---|
