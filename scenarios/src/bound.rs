@@ -37,6 +37,18 @@ pub fn kumar_ross_us(content_bytes: u64, seeds_up: u64, leechers: &[Group]) -> O
 /// would be no bound: nodes come late or without end, give up, crash or are made to.
 #[must_use]
 pub fn of_scenario(scenario: &Scenario) -> Option<u64> {
+    closed(scenario, Class::up_bytes_per_sec, Class::down_bytes_per_sec)
+}
+
+/// As [`of_scenario`], of the lines alone: what not even a client without limits of its own could do, and
+/// none does in a burst.
+#[must_use]
+pub fn of_lines(scenario: &Scenario) -> Option<u64> {
+    closed(scenario, |class| class.up.0, |class| class.down.0)
+}
+
+/// The bound of a closed swarm of nodes that can send and receive so many bytes per second.
+fn closed(scenario: &Scenario, up: fn(&Class) -> u64, down: fn(&Class) -> u64) -> Option<u64> {
     let leaves =
         |fault: &FaultKind| matches!(fault, FaultKind::Leave { .. } | FaultKind::Crash { .. });
     if scenario.faults.iter().any(|fault| leaves(&fault.what)) {
@@ -51,24 +63,24 @@ pub fn of_scenario(scenario: &Scenario) -> Option<u64> {
     }
     let seeds_up = seeds
         .iter()
-        .map(|class| u64::from(class.count) * upload(class))
+        .map(|class| u64::from(class.count) * upload(class, up))
         .sum();
     let groups: Vec<Group> = leechers
         .iter()
         .map(|class| Group {
             count: class.count.into(),
-            up: upload(class),
-            down: class.down_bytes_per_sec(),
+            up: upload(class, up),
+            down: down(class),
         })
         .collect();
     kumar_ross_us(scenario.content.size.0, seeds_up, &groups)
 }
 
 /// What a node of a class is willing to send.
-fn upload(class: &Class) -> u64 {
+fn upload(class: &Class, up: fn(&Class) -> u64) -> u64 {
     match class.behaviour {
         Behaviour::FreeRider => 0,
-        Behaviour::Honest | Behaviour::Poisoner { .. } => class.up_bytes_per_sec(),
+        Behaviour::Honest | Behaviour::Poisoner { .. } => up(class),
     }
 }
 
@@ -207,6 +219,9 @@ mod tests {
             within: Micros(10_000_000),
         };
         assert_eq!(of_scenario(&kr).map(|us| us / 1_000_000), Some(2066));
+        kr.classes[1].up_limit = Some(Rate(25_000));
+        assert_eq!(of_scenario(&kr).map(|us| us / 1_000_000), Some(4072));
+        assert_eq!(of_lines(&kr).map(|us| us / 1_000_000), Some(2066));
         kr.classes[1].behaviour = Behaviour::FreeRider;
         assert_eq!(of_scenario(&kr).map(|us| us / 1_000_000), Some(139_810));
         kr.classes[1].arrival = Arrival::Poisson {

@@ -45,6 +45,7 @@ fn all_are_there_under_their_names() {
         "poisoners",
         "qs-abort",
         "qs-download-limited",
+        "qs-scale",
         "slow-seed",
         "steady-state",
         "streaming",

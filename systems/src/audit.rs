@@ -155,9 +155,55 @@ fn check_connections(world: &mut World) {
     }
 }
 
+/// A number of copies that a torrent's counters have wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Miscount {
+    /// Of which piece, among peers that are counted piece by piece; `None` for the number of those that are
+    /// counted as having everything.
+    pub piece: Option<PieceIndex>,
+    /// What the counter says.
+    pub counted: u32,
+    /// What the bits of the connected peers say.
+    pub there: u32,
+}
+
+/// The first counter of a torrent's availability that is not the sum over the bits of its connected peers.
+/// `None` when all are, or it does not know its pieces yet.
+pub(crate) fn miscount(world: &World, torrent: Entity) -> Option<Miscount> {
+    let peers = world.get::<Peers>(torrent)?;
+    let availability = world.get::<Availability>(torrent)?;
+    let geometry = world.get::<Content>(torrent)?.0.geometry();
+    let mut copies = vec![0_u32; geometry.piece_count() as usize];
+    let mut seeds = 0;
+    for peer in peers.0.values() {
+        let have = world
+            .get::<RemoteHave>(*peer)
+            .expect("an established peer has bits");
+        if have.counted_as_seed && have.bits.is_full() {
+            seeds += 1;
+        } else {
+            for piece in have.bits.iter() {
+                copies[piece.0 as usize] += 1;
+            }
+        }
+    }
+    let all = (None, availability.seeds(), seeds);
+    let each = geometry.pieces().zip(copies);
+    let each = each.map(|(piece, there)| (Some(piece), availability.partial(piece).into(), there));
+    let mut wrong = core::iter::once(all)
+        .chain(each)
+        .filter(|(_, counted, there)| counted != there);
+    wrong.next().map(|(piece, counted, there)| Miscount {
+        piece,
+        counted,
+        there,
+    })
+}
+
 /// Availability is the sum of what the connected peers have, and pieces are ranked by it.
 fn check_copies(world: &mut World) {
     let mut torrents = world.query::<(
+        Entity,
         &Torrent,
         &Content,
         &Peers,
@@ -165,30 +211,8 @@ fn check_copies(world: &mut World) {
         Option<&PickOrder>,
         Option<&SuperSeeding>,
     )>();
-    for (torrent, content, peers, availability, order, seeding) in torrents.iter(world) {
-        let have = |peer: &Entity| {
-            world
-                .get::<RemoteHave>(*peer)
-                .expect("an established peer has bits")
-        };
-        let seeds = peers
-            .0
-            .values()
-            .filter(|peer| have(peer).counted_as_seed)
-            .count();
-        assert_eq!(availability.seeds() as usize, seeds, "seeds of {torrent:?}");
-        for piece in content.0.geometry().pieces() {
-            let copies = peers
-                .0
-                .values()
-                .filter(|peer| have(peer).bits.has(piece))
-                .count();
-            assert_eq!(
-                availability.copies(piece) as usize,
-                copies,
-                "copies of {piece:?} of {torrent:?}"
-            );
-        }
+    for (row, torrent, content, peers, availability, order, seeding) in torrents.iter(world) {
+        assert_eq!(miscount(world, row), None, "copies of {torrent:?}");
         if let Some(seeding) = seeding {
             check_shown(world, content, peers, availability, seeding);
         }

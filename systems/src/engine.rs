@@ -16,6 +16,7 @@ use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::Snapshot;
 use dunlin_port::{Inbox, Outbox};
 
+use crate::audit::Miscount;
 use crate::ingest::Sweep;
 use crate::journal::{self, Told};
 use crate::observe::{Mark, Relation, RowDigest};
@@ -154,6 +155,15 @@ impl Engine {
         Some(traffic.wasted_bytes + traffic.corrupt_bytes)
     }
 
+    /// Payload of a torrent that came in this run from peers that it had, bytes. `None` without such a
+    /// torrent.
+    #[must_use]
+    pub fn received_bytes(&self, torrent: TorrentKey) -> Option<u64> {
+        let row = self.world.resource::<TorrentIndex>().get(torrent)?;
+        let traffic = self.world.get::<Traffic>(row)?;
+        Some(traffic.down.total_bytes())
+    }
+
     /// The pieces of a torrent that are on disk; `None` without such a torrent, or before it is known
     /// which there are.
     #[must_use]
@@ -180,6 +190,14 @@ impl Engine {
     /// When it does not hold: then a rule of ours is wrong.
     pub fn audit(&mut self) {
         crate::audit::audit(&mut self.world);
+    }
+
+    /// The first counter of a torrent's availability that is not the sum over the bits of its connected
+    /// peers: then a rule of ours is wrong. `None` when all are, or without such a torrent.
+    #[must_use]
+    pub fn miscount(&self, torrent: TorrentKey) -> Option<Miscount> {
+        let row = self.world.resource::<TorrentIndex>().get(torrent)?;
+        crate::audit::miscount(&self.world, row)
     }
 
     /// Connections of all nodes, attempts included. One between two nodes of this world is two.

@@ -31,5 +31,6 @@ mod super_seed;
 mod swarm;
 mod verify;
 
+pub use audit::Miscount;
 pub use engine::{Engine, NodeSettings};
 pub use observe::{Mark, Relation, RowDigest, TABLES};

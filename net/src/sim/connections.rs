@@ -60,13 +60,17 @@ impl Item {
         }
     }
 
-    /// Bytes of the stream.
-    pub(super) fn stream_bytes(&self) -> u64 {
-        let payload = match self {
+    /// Bytes of payload.
+    pub(super) fn payload_bytes(&self) -> u64 {
+        match self {
             Self::Block { len, .. } => u64::from(*len),
             Self::Handshake(_) | Self::Message(_) => 0,
-        };
-        self.control_bytes() + payload
+        }
+    }
+
+    /// Bytes of the stream.
+    pub(super) fn stream_bytes(&self) -> u64 {
+        self.control_bytes() + self.payload_bytes()
     }
 
     /// Bytes on the line, headers included.
@@ -173,6 +177,12 @@ impl Pipe {
             .take()
             .or_else(|| self.hurried.pop_front())
             .or_else(|| self.queue.pop_front())
+    }
+
+    /// Payload that waits, bytes; of a block that has begun to leave, all of it.
+    pub(super) fn payload_bytes(&self) -> u64 {
+        let waiting = self.leaving.iter().chain(&self.hurried).chain(&self.queue);
+        waiting.map(Item::payload_bytes).sum()
     }
 
     /// Throws away what waits.

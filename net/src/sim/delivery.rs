@@ -64,6 +64,11 @@ impl<T> Delivery<T> {
         }
     }
 
+    /// All that is under way.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.near.iter().chain(self.far.values()).flatten()
+    }
+
     /// The next tick at which something arrives.
     pub(super) fn next_tick(&self) -> Option<u64> {
         let near = (self.next..)
@@ -92,6 +97,7 @@ mod tests {
             }
             model.sort_unstable();
             prop_assert_eq!(delivery.next_tick(), model.first().map(|first| first.0));
+            prop_assert!(delivery.iter().eq(model.iter().map(|(_, at)| at)));
             let mut came = Vec::new();
             for tick in 0..300 {
                 let mut list = delivery.take(tick).unwrap();

@@ -8,6 +8,7 @@ use dunlin_port::net::{CloseReason, NetCommand, NetEvent};
 use dunlin_port::{BlockBuffer, Inbox};
 use dunlin_protocol::wire::Message;
 
+use super::books::Afloat;
 use super::connections::{Arrival, Connection, End, Item, NEVER, NOWHERE, Pipe};
 use super::line::{Transport, addr_of, loss_cap, node_of};
 use super::ports::SimPorts;
@@ -122,6 +123,9 @@ impl SimPorts {
         }
         self.books
             .note_control(row.nodes[side], item.control_bytes());
+        if let Item::Block { len, .. } = item {
+            self.books.payload_handed(row.nodes[side], len);
+        }
         match item {
             Item::Message(Message::Unchoke) if row.unchoked[side] == NEVER => {
                 row.unchoked[side] = self.tick;
@@ -216,6 +220,13 @@ impl SimPorts {
         let row = &mut self.connections[end.connection as usize];
         let side = usize::from(end.side);
         if !row.open[side] {
+            if let Arrival::Item(item) = arrival {
+                let lost = Afloat {
+                    waiting: 0,
+                    under_way: item.payload_bytes(),
+                };
+                self.books.payload_ended(row.nodes[1 - side], lost);
+            }
             return;
         }
         let peer = row.peers[side];
@@ -283,12 +294,20 @@ impl SimPorts {
 
     /// Throws away what waits at an end.
     fn clear(&mut self, end: End) {
-        self.pipes[end.at()].clear();
+        let pipe = &mut self.pipes[end.at()];
+        let mut ended = Afloat {
+            waiting: pipe.payload_bytes(),
+            under_way: 0,
+        };
+        pipe.clear();
         if let Some(packets) = &mut self.packets {
-            packets.clear(end.at());
+            ended = packets.clear(end.at());
         }
         let row = &self.connections[end.connection as usize];
         let side = usize::from(end.side);
+        if ended != Afloat::default() {
+            self.books.payload_ended(row.nodes[side], ended);
+        }
         if row.places[side] != NOWHERE {
             let busy = &mut self.hosts[row.nodes[side] as usize].busy;
             let sending = &mut busy[row.places[side] as usize];

@@ -84,3 +84,26 @@ impl Host {
         self.debt_tick = tick;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The budgets of any number of ticks together are what the line carries in their time, cut off to
+        /// bytes: no remainder is lost, none is given twice.
+        #[test]
+        fn budgets_add_up_to_what_the_line_carries(
+            rate in prop_oneof![0..10_000_000_u64, Just(u64::MAX / 1000)],
+            tick_nanos in 1..2_000_000_000_u64,
+            ticks in 1..200_u64,
+        ) {
+            let mut line = Rate::new(rate);
+            let sum: u128 = (0..ticks).map(|_| u128::from(line.budget(tick_nanos))).sum();
+            let time = u128::from(tick_nanos) * u128::from(ticks);
+            prop_assert_eq!(sum, u128::from(rate) * time / 1_000_000_000);
+        }
+    }
+}

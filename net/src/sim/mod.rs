@@ -26,6 +26,7 @@
 //! acknowledgements, windows and losses: slow, for small swarms, to see what flows leave out.
 
 mod books;
+mod breach;
 pub mod bytes;
 mod connections;
 mod delivery;
@@ -43,5 +44,6 @@ mod tracker;
 mod transfer;
 
 pub use books::Books;
+pub use breach::{Breach, LineRule};
 pub use line::{Line, Region, Regions, Transport, addr_of, node_of};
 pub use ports::{SimPorts, SimSettings};

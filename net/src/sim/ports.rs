@@ -7,7 +7,8 @@ use dunlin_port::net::CloseReason;
 use dunlin_port::tracker::{TrackerCommand, TrackerEvent};
 use dunlin_port::{Inbox, Outbox};
 
-use super::books::Books;
+use super::books::{Afloat, Books};
+use super::breach::{Breach, Meter};
 use super::connections::{Arrival, Connection, End, NOWHERE, Pipe};
 use super::delivery::Delivery;
 use super::disk::Disks;
@@ -64,6 +65,7 @@ pub struct SimPorts {
     disks: Disks,
     tracker: Tracker,
     pub(super) books: Books,
+    pub(super) meter: Meter,
     /// The packets, where bytes move by them; then there are no flows.
     pub(super) packets: Option<Packets>,
     pub(super) shares: Shares,
@@ -106,6 +108,7 @@ impl SimPorts {
             disks: Disks::default(),
             tracker: Tracker::new(settings.tracker, settings.seed),
             books: Books::new(settings.groups),
+            meter: Meter::default(),
             packets: settings.packets.then(|| Packets::new(luck)),
             shares: Shares::default(),
             turns: Turns::default(),
@@ -203,6 +206,46 @@ impl SimPorts {
     #[must_use]
     pub const fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// The first line that carried more than it could.
+    #[must_use]
+    pub fn overrun(&self) -> Option<Breach> {
+        let packets = self.packets.as_ref();
+        match packets.and_then(Packets::overrun) {
+            Some((rule, node, found, expected)) => Some(Breach {
+                rule,
+                tick: self.tick,
+                node: NodeKey(node),
+                found,
+                expected,
+            }),
+            None => self.meter.breach(),
+        }
+    }
+
+    /// The first node of whose payload bytes are missing or too many: looks at all that is afloat.
+    #[must_use]
+    pub fn astray(&self) -> Option<Breach> {
+        let mut afloat = vec![Afloat::default(); self.hosts.len()];
+        let senders = self.connections.iter().flat_map(|row| row.nodes);
+        for (at, (node, pipe)) in senders.zip(&self.pipes).enumerate() {
+            let packets = self.packets.as_ref();
+            let there = packets.map_or_else(Afloat::default, |packets| packets.afloat(at));
+            // Who was dialed in vain is nobody, and has nothing.
+            if let Some(of) = afloat.get_mut(node as usize) {
+                of.waiting += pipe.payload_bytes() + there.waiting;
+                of.under_way += there.under_way;
+            }
+        }
+        for (end, arrival) in self.under_way.iter() {
+            if let Arrival::Item(item) = arrival {
+                let nodes = self.connections[end.connection as usize].nodes;
+                let from = nodes[usize::from(end.other().side)];
+                afloat[from as usize].under_way += item.payload_bytes();
+            }
+        }
+        self.books.breach(self.tick, &afloat)
     }
 
     /// Says what is on a torrent's disk before the torrent is added; nothing is on others.

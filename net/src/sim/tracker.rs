@@ -38,6 +38,15 @@ impl Tracker {
         self.down_until = until;
     }
 
+    /// What it knows of swarms at this instant.
+    pub(super) fn swarms(&mut self, now: EngineTime) -> &mut Swarms {
+        if now >= self.sweep_at {
+            self.sweep_at = now + SWEEP_INTERVAL;
+            self.swarms.expire(now.since(EngineTime::START));
+        }
+        &mut self.swarms
+    }
+
     /// Answers a command that comes from `from`. What is said goes through the codecs of HTTP
     /// trackers both ways.
     pub(super) fn answer(
@@ -48,10 +57,7 @@ impl Tracker {
     ) -> TrackerEvent {
         let clock = now.since(EngineTime::START);
         let is_down = now < self.down_until;
-        if now >= self.sweep_at {
-            self.sweep_at = now + SWEEP_INTERVAL;
-            self.swarms.expire(clock);
-        }
+        self.swarms(now);
         match command {
             TrackerCommand::Announce {
                 torrent,

@@ -46,14 +46,24 @@ impl SimPorts {
             tick,
             tick_nanos,
             books,
+            meter,
+            up,
+            down,
             ..
         } = self;
+        meter.begin(down);
         let mut shares = flows.iter().map(|flow| flow.share);
         for &from in &*busy {
             let rows = &mut hosts[from as usize].busy;
+            let mut moved = 0;
             for (row, share) in rows.iter_mut().zip(&mut shares) {
+                if share == 0 {
+                    continue;
+                }
+                moved += share;
+                meter.came(*tick, row.to, share, down);
                 // Most ticks move a part of a block, and then there is nothing else to look at.
-                if share == 0 || !row.leave(share) {
+                if !row.leave(share) {
                     continue;
                 }
                 let end = row.end;
@@ -75,6 +85,7 @@ impl SimPorts {
                     emptied.push(from);
                 }
             }
+            meter.left(*tick, from, moved, up[from as usize]);
         }
     }
 

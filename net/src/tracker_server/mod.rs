@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub(crate) use swarms::{Families, Swarms};
+pub(crate) use udp::{SECRET_BYTES, answer as answer_datagram};
 
 mod http;
 mod swarms;
@@ -137,7 +138,7 @@ impl TrackerServer {
             .enable_all()
             .build()?;
         let seed = getrandom::u64().map_err(io::Error::other)?;
-        let mut secret = [0; udp::SECRET_BYTES];
+        let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
         let state = Arc::new(State {
             start: Instant::now(),

@@ -14,11 +14,11 @@ use dunlin_protocol::tracker::{AddressFamily, AnnounceRequest};
 use tokio::net::UdpSocket;
 use tokio::time::sleep;
 
-use super::swarms::Families;
+use super::swarms::{Families, Swarms};
 use super::{State, log_announce};
 
 /// Length of the key of connection ids.
-pub(super) const SECRET_BYTES: usize = 32;
+pub(crate) const SECRET_BYTES: usize = 32;
 /// Largest request that is looked at: an announce with all its options.
 const REQUEST_BYTES_MAX: usize = 2048;
 /// Peers in an answer, so that it fits in one packet on any path.
@@ -48,29 +48,63 @@ async fn serve_one(
     packet: &mut [u8],
 ) -> io::Result<()> {
     let (len, from) = socket.recv_from(packet).await?;
-    if let Some(answer) = respond(&packet[..len], from, secret, state) {
-        socket
-            .send_to(&answer.encode(AddressFamily::of(from.ip())), from)
-            .await?;
+    let (answer, served) = answer(
+        &packet[..len],
+        from,
+        secret,
+        state.now(),
+        &mut state.swarms(),
+    );
+    let counter = match served {
+        Served::Connect => None,
+        Served::Announce => Some(&state.announces),
+        Served::Scrape => Some(&state.scrapes),
+        Served::Refused => Some(&state.refused),
+    };
+    if let Some(counter) = counter {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(answer) = answer {
+        let datagram = answer.encode(AddressFamily::of(from.ip()));
+        socket.send_to(&datagram, from).await?;
     }
     Ok(())
 }
 
-/// The answer to a datagram; none to what is not of the protocol or may have a forged sender.
-fn respond(
+/// What a datagram was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Served {
+    /// A request for a connection id.
+    Connect,
+    /// An announce.
+    Announce,
+    /// A scrape.
+    Scrape,
+    /// Refused or not understood.
+    Refused,
+}
+
+/// The answer to a datagram that came `now` after the start, and what it was; none to what is not of the
+/// protocol or may have a forged sender.
+pub(crate) fn answer(
     packet: &[u8],
     from: SocketAddr,
     secret: &[u8; SECRET_BYTES],
-    state: &State,
-) -> Option<UdpResponse> {
-    let span = state.now().as_secs() / CONNECTION_SECS;
+    now: Duration,
+    swarms: &mut Swarms,
+) -> (Option<UdpResponse>, Served) {
+    let span = now.as_secs() / CONNECTION_SECS;
     let id = |span| connection_id(secret, from, span);
     let known = |connection| connection == id(span) || span > 0 && connection == id(span - 1);
     match UdpRequest::decode(packet) {
-        Ok(UdpRequest::Connect { transaction }) => Some(UdpResponse::Connect {
-            transaction,
-            connection: id(span),
-        }),
+        Ok(UdpRequest::Connect { transaction }) => {
+            let connection = id(span);
+            let response = UdpResponse::Connect {
+                transaction,
+                connection,
+            };
+            (Some(response), Served::Connect)
+        }
         Ok(UdpRequest::Announce {
             connection,
             transaction,
@@ -79,38 +113,29 @@ fn respond(
             tracing::debug!(protocol = "udp", %from, "announce refused: its connection id is old");
             // Shorter than the announce, so no use to who forges addresses; and a client that
             // outlived our restart need not wait for its time-out.
-            Some(refuse(
-                transaction,
-                "the connection id is not valid any more",
-                state,
-            ))
+            refuse(transaction, "the connection id is not valid any more")
         }
         Ok(UdpRequest::Announce {
             transaction,
             request,
             ..
-        }) => Some(announce(transaction, &request, from.ip(), state)),
+        }) => announce(transaction, &request, from.ip(), now, swarms),
         Ok(UdpRequest::Scrape {
             connection,
             transaction,
             info_hashes,
         }) if known(connection) && !info_hashes.is_empty() => {
             tracing::debug!(protocol = "udp", %from, swarms = info_hashes.len(), "scrape answered");
-            state.scrapes.fetch_add(1, Ordering::Relaxed);
-            let swarms = state.swarms();
-            let swarms = info_hashes
-                .into_iter()
-                .map(|hash| swarms.counts(hash))
-                .collect();
-            Some(UdpResponse::Scrape {
+            let counts = info_hashes.into_iter().map(|hash| swarms.counts(hash));
+            let response = UdpResponse::Scrape {
                 transaction,
-                swarms,
-            })
+                swarms: counts.collect(),
+            };
+            (Some(response), Served::Scrape)
         }
         Ok(UdpRequest::Scrape { .. }) | Err(_) => {
             tracing::debug!(protocol = "udp", %from, "datagram ignored");
-            state.refused.fetch_add(1, Ordering::Relaxed);
-            None
+            (None, Served::Refused)
         }
     }
 }
@@ -119,38 +144,37 @@ fn announce(
     transaction: u32,
     request: &AnnounceRequest,
     from: IpAddr,
-    state: &State,
-) -> UdpResponse {
+    now: Duration,
+    swarms: &mut Swarms,
+) -> (Option<UdpResponse>, Served) {
     let peers_max = match AddressFamily::of(from) {
         AddressFamily::V4 => PEERS_V4_MAX,
         AddressFamily::V6 => PEERS_V6_MAX,
     };
-    let families = Families::Same { peers_max };
-    let reply = state
-        .swarms()
-        .announce(request, from, families, state.now());
+    let reply = swarms.announce(request, from, Families::Same { peers_max }, now);
     log_announce("udp", from, request, &reply);
     match reply {
         Ok(reply) => {
-            state.announces.fetch_add(1, Ordering::Relaxed);
-            UdpResponse::Announce {
+            let response = UdpResponse::Announce {
                 transaction,
                 interval_secs: reply.interval_secs,
                 leechers: reply.leechers.unwrap_or(0),
                 seeders: reply.seeders.unwrap_or(0),
                 peers: reply.peers,
-            }
+            };
+            (Some(response), Served::Announce)
         }
-        Err(error) => refuse(transaction, &error.to_string(), state),
+        Err(error) => refuse(transaction, &error.to_string()),
     }
 }
 
-fn refuse(transaction: u32, reason: &str, state: &State) -> UdpResponse {
-    state.refused.fetch_add(1, Ordering::Relaxed);
-    UdpResponse::Error {
+fn refuse(transaction: u32, reason: &str) -> (Option<UdpResponse>, Served) {
+    let reason = reason.to_owned();
+    let response = UdpResponse::Error {
         transaction,
-        reason: reason.to_owned(),
-    }
+        reason,
+    };
+    (Some(response), Served::Refused)
 }
 
 fn connection_id(secret: &[u8; SECRET_BYTES], from: SocketAddr, span: u64) -> u64 {

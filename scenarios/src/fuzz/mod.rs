@@ -3,11 +3,14 @@
 //! A seed gives a torrent of real bytes, a few engines with rules and lines of their own, hostile
 //! peers, and a list of troubles: connections that break, disks that fail or are full, crashes and
 //! restarts, clocks that jump, lines that stall or spoil bytes, a tracker that lies, a person who
-//! interferes. After a while all is calm but the hostile peers.
+//! interferes. Half of the trackers are asked over UDP, by datagrams that are lost, doubled, late,
+//! spoiled and forged, and start anew; in half of those swarms nobody hears of others but from the
+//! tracker. After a while all is calm but the hostile peers.
 //!
 //! Every tick of every engine is followed by an audit: accounts of requests, connections, copies
 //! and memory are exact; payload that was handed to the network is what the network has or has
-//! reported; no list grows without bound; an engine that has nothing to do sleeps; and each piece
+//! reported; no list grows without bound; an engine that has nothing to do sleeps; an answer that a node
+//! takes of the tracker is one that it gave since it was asked; and each piece
 //! that an engine says it has is compared with the payload on its disk. In the end every engine must
 //! be complete within a time, must stop when told to, and must have kept no memory.
 
@@ -38,6 +41,8 @@ pub struct Survived {
     pub stops: u64,
     /// Times that blocks of a piece left memory before it was whole.
     pub spills: u64,
+    /// Datagrams that were lost, doubled, spoiled or forged.
+    pub datagrams: u64,
     /// Digest of all tables after every tick.
     pub digest: u64,
 }
@@ -52,6 +57,7 @@ impl Survived {
         self.bans += other.bans;
         self.stops += other.stops;
         self.spills += other.spills;
+        self.datagrams += other.datagrams;
         self.mix(other.digest);
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dunlin_base::{EngineTime, NodeKey, RngStream, StreamName};
 use dunlin_hash::{Sha1Digest, sha1_batch};
-use dunlin_net::sim::bytes::{Content, Host, Lies, Manner};
+use dunlin_net::sim::bytes::{Content, DatagramFaults, Host, Lies, Manner};
 use dunlin_port::config::{ByteSize, EngineConfig, LeechChoke, PickStrategy, SeedChoke, SlotCount};
 use dunlin_port::user::TorrentLimits;
 use dunlin_protocol::metainfo::{FileAttributes, MetainfoBuilder, NewFile};
@@ -24,6 +24,10 @@ pub(super) struct Plan {
     /// Engines. The first has everything, and its line is good: a copy exists.
     pub(super) nodes: Vec<NodePlan>,
     pub(super) hostiles: Vec<(Host, Manner)>,
+    /// Whether the tracker is asked over UDP.
+    pub(super) udp_tracker: bool,
+    /// Whether nodes hear of each other from the tracker alone, unless somebody introduces them.
+    pub(super) strangers: bool,
     /// What goes wrong, by time.
     pub(super) troubles: Vec<(EngineTime, NodeKey, Trouble)>,
     /// When all that went wrong is over.
@@ -56,6 +60,10 @@ pub(super) enum Trouble {
     Jump(Duration),
     /// The tracker does this for a while.
     Lie(Lies, Duration),
+    /// Datagrams suffer this from now on.
+    Datagrams(DatagramFaults),
+    /// The tracker starts anew and has forgotten everybody.
+    TrackerRestarts,
     /// Somebody pauses the torrent.
     Pause,
     /// Somebody resumes it.
@@ -90,11 +98,19 @@ impl Plan {
         let hostiles = (0..luck.below(4)).map(|_| (line(&mut luck), manner(&mut luck)));
         let hostiles = hostiles.collect();
         let calm_at = EngineTime::from_secs(10 + luck.below(CALM_SECS_MAX - 10));
-        let troubles = troubles(&mut luck, nodes.len() as u64, calm_at);
+        let mut troubles = troubles(&mut luck, nodes.len() as u64, calm_at);
+        let udp_tracker = luck.below(2) == 0;
+        let strangers = udp_tracker && luck.below(2) == 0;
+        if udp_tracker {
+            troubles.extend(datagram_troubles(&mut luck, calm_at));
+            troubles.sort_by_key(|(at, ..)| *at);
+        }
         Self {
             content,
             nodes,
             hostiles,
+            udp_tracker,
+            strangers,
             troubles,
             calm_at,
         }
@@ -197,6 +213,36 @@ fn troubles(
         .collect();
     troubles.sort_by_key(|(at, ..)| *at);
     troubles
+}
+
+/// What happens to datagrams, from the start on, and to the tracker that they go to.
+fn datagram_troubles(
+    luck: &mut RngStream,
+    calm_at: EngineTime,
+) -> Vec<(EngineTime, NodeKey, Trouble)> {
+    let span = calm_at.as_nanos() / 1_000_000;
+    let count = 1 + luck.below(4);
+    let troubles = (0..count).map(|number| {
+        let at = luck.below(span) * u64::from(number > 0);
+        let trouble = match luck.below(4) {
+            0 if number > 0 => Trouble::TrackerRestarts,
+            _ => Trouble::Datagrams(datagram_faults(luck)),
+        };
+        let at = EngineTime::START + Duration::from_millis(at);
+        (at, NodeKey(0), trouble)
+    });
+    troubles.collect()
+}
+
+fn datagram_faults(luck: &mut RngStream) -> DatagramFaults {
+    let mut one_in = || [0, 2, 3, 5, 10, 30][luck.below(6) as usize];
+    DatagramFaults {
+        loses_one_in: one_in(),
+        doubles_one_in: one_in(),
+        spoils_one_in: one_in(),
+        forges_one_in: one_in(),
+        late_by: Duration::from_millis([0, 200, 2000, 20_000][luck.below(4) as usize]),
+    }
 }
 
 fn trouble(luck: &mut RngStream) -> Trouble {

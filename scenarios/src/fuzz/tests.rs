@@ -16,6 +16,7 @@ fn swarms_survive_hard_times() {
         all.bans,
         all.stops,
         all.spills,
+        all.datagrams,
     ];
     for count in seen {
         assert!(count > 0, "{all:?}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dunlin_base::limits::INGEST_EVENTS_PER_TICK_MAX;
 use dunlin_base::{BLOCK_BYTES, Bitfield, EngineTime, NodeKey, PeerId};
 use dunlin_net::sim::addr_of;
-use dunlin_net::sim::bytes::BytePorts;
+use dunlin_net::sim::bytes::{BytePorts, DatagramFaults};
 use dunlin_port::Outbox;
 use dunlin_port::config::{ByteSize, Preallocation};
 use dunlin_port::disk::{Check, DiskCommand};
@@ -122,6 +122,7 @@ impl World {
         }
         self.survived.virtual_us = self.now.as_nanos() / 1000;
         self.stop();
+        self.survived.datagrams = self.ports.datagrams_struck();
         self.survived
     }
 
@@ -209,6 +210,7 @@ impl World {
         }
         if !self.calm && self.plan.calm_at <= self.now {
             self.calm = true;
+            self.ports.set_datagram_faults(DatagramFaults::default());
             for number in 0..self.processes.len() as u32 {
                 let node = NodeKey(number);
                 self.ports.set_faults(node, Faults::default());
@@ -216,7 +218,9 @@ impl World {
                 self.strike(node, Trouble::Select(ALL_NORMAL));
                 self.strike(node, Trouble::Limit(TorrentLimits::default()));
                 self.strike(node, Trouble::Resume);
-                self.strike(node, Trouble::Introduce);
+                if !self.plan.strangers {
+                    self.strike(node, Trouble::Introduce);
+                }
             }
         }
     }
@@ -228,6 +232,8 @@ impl World {
             Trouble::Stall(span) => return self.ports.stall(node, self.now + span),
             Trouble::Disk(faults) => return self.ports.set_faults(node, faults),
             Trouble::Lie(lies, span) => return self.ports.lie(self.now + span, lies),
+            Trouble::Datagrams(faults) => return self.ports.set_datagram_faults(faults),
+            Trouble::TrackerRestarts => return self.ports.restart_tracker(),
             Trouble::Crash(span) => return self.crash(node, span),
             Trouble::Jump(span) => {
                 self.processes[node.0 as usize].ahead += span;
@@ -317,9 +323,17 @@ impl World {
         let plan = &self.plan.nodes[node.0 as usize];
         let info = &self.plan.content.info;
         let torrent = BytePorts::torrent_of(node);
-        let trackers = vec![vec!["http://tracker.example/announce".to_owned()]];
+        let url = match self.plan.udp_tracker {
+            true => "udp://tracker.example:6969/announce",
+            false => "http://tracker.example/announce",
+        };
+        let trackers = vec![vec![url.to_owned()]];
         let (strategy, preallocation) = (plan.config.pick.strategy, Preallocation::None);
-        let (check, limits, peers) = (Check::Quick, TorrentLimits::default(), self.others(node));
+        let (check, limits) = (Check::Quick, TorrentLimits::default());
+        let peers = match self.plan.strangers {
+            true => Vec::new(),
+            false => self.others(node),
+        };
         if !knows {
             return UserCommand::AddMagnet(Box::new(AddMagnet {
                 torrent,

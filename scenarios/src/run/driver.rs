@@ -1,5 +1,7 @@
 //! The loop of a run.
 
+mod end;
+
 use core::ops::ControlFlow;
 use core::time::Duration;
 use std::io::{self, Write};
@@ -17,13 +19,13 @@ use dunlin_systems::{Engine, NodeSettings};
 
 use super::actions::{Action, Agenda, LOOK_EVERY, LookedAt, agenda};
 use super::capacity::Capacity;
+use super::invariants::{Invariants, Violation};
 use super::members::{Copies, Member, Presence};
 use super::observer::Observer;
 use super::playback::Playback;
 use super::setup::{config, line, regions, torrent, tracker};
 use super::{Progress, RunError};
 use crate::arrivals::{OnComplete, population, struck};
-use crate::bound;
 use crate::outcome::{RunRecord, SeriesRow};
 use crate::recording::Recorder;
 use crate::schema::{Behaviour, Class, FaultKind, Model, Scenario, Stop};
@@ -104,6 +106,9 @@ struct Run<'a> {
     /// Leechers that have not come or are neither complete nor gone.
     unfinished: u32,
     ticks: u64,
+    invariants: Invariants,
+    /// The first rule of every run that did not hold.
+    violation: Option<Violation>,
     recorder: Option<Recorder>,
     observer: Option<&'a mut dyn Observer>,
 }
@@ -160,6 +165,8 @@ impl<'a> Run<'a> {
             looked_at: LookedAt::default(),
             unfinished: leechers,
             ticks: 0,
+            invariants: Invariants::new(scenario, &members),
+            violation: None,
             recorder: None,
             observer: None,
             info,
@@ -172,10 +179,16 @@ impl<'a> Run<'a> {
         watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<RunRecord, RunError> {
         let mut stopped = false;
-        while !stopped && !self.is_over() {
+        while !stopped && self.violation.is_none() && !self.is_over() {
             self.step();
-            stopped =
-                self.looked_at.elapsed_to(self.ports.now()) && watch(&self.progress).is_break();
+            if let Some(breach) = self.ports.overrun() {
+                self.note(Err(breach.into()));
+            }
+            if self.looked_at.elapsed_to(self.ports.now()) {
+                let turn = self.invariants.turn(self.members.len() as u32);
+                turn.for_each(|node| self.count_copies(node));
+                stopped = watch(&self.progress).is_break();
+            }
         }
         if let Some(recorder) = self.recorder.take() {
             recorder.finish().map_err(unwritten)?;
@@ -183,7 +196,11 @@ impl<'a> Run<'a> {
         if stopped {
             return Err(RunError::Stopped);
         }
-        Ok(self.finish())
+        self.close();
+        match self.violation.take() {
+            Some(violation) => Err(violation.into()),
+            None => Ok(self.finish()),
+        }
     }
 
     fn now_us(&self) -> u64 {
@@ -394,10 +411,14 @@ impl<'a> Run<'a> {
         if !member.verified(PieceIndex(*piece), now_us) {
             return;
         }
+        let tick = self.ports.tick();
+        let in_time = self.invariants.completed(tick, &member.outcome);
         self.copies.complete();
         self.progress.completed += 1;
         self.unfinished -= 1;
-        match member.plan.on_complete {
+        let on_complete = member.plan.on_complete;
+        self.note(in_time);
+        match on_complete {
             OnComplete::Stay | OnComplete::LeaveAtRatio(_) => {}
             OnComplete::Leave => self.agenda.plan(self.ports.tick() + 1, Action::Leave(node)),
             OnComplete::LeaveAfter(us) => {
@@ -536,51 +557,5 @@ impl<'a> Run<'a> {
         leaving.into_iter().for_each(|node| self.leave(node));
         self.agenda
             .plan(self.ports.tick() + passed_us / self.tick_us, Action::Look);
-    }
-
-    fn finish(mut self) -> RunRecord {
-        self.sample();
-        self.ports.close_books();
-        for node in 0..self.members.len() as u32 {
-            if self.members[node as usize].is_present() {
-                self.members[node as usize].outcome.wasted_bytes = self.waste_of(node);
-            }
-        }
-        let digest = self.engine.digest();
-        let books = self.ports.books();
-        let came = self
-            .members
-            .into_iter()
-            .filter(|member| member.presence != Presence::Expected);
-        let nodes = came.map(|member| {
-            let key = NodeKey(member.plan.node);
-            let mut outcome = member.outcome;
-            outcome.down_from_class = books.received(key).to_vec();
-            outcome.down_bytes = outcome.down_from_class.iter().sum();
-            outcome.up_bytes = books.sent(key);
-            outcome.control_bytes_up = books.control_sent(key);
-            outcome
-        });
-        RunRecord {
-            scenario: self.scenario.to_ron(),
-            name: self.scenario.name.clone(),
-            seed: self.scenario.rng_seed,
-            digest,
-            ticks: self.ticks,
-            virtual_us: self.ports.tick() * self.tick_us,
-            nodes: nodes.collect(),
-            series: self.series,
-            classes: self
-                .scenario
-                .classes
-                .iter()
-                .map(|class| class.name.clone())
-                .collect(),
-            unchoke_us: books
-                .unchoked_nanos()
-                .map(|row| row.iter().map(|nanos| nanos / 1000).collect())
-                .collect(),
-            bound_us: bound::of_scenario(self.scenario),
-        }
     }
 }

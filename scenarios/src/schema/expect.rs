@@ -110,6 +110,19 @@ pub enum Expectation {
         /// At most.
         max: Micros,
     },
+    /// Share that became complete of a class's leechers that did or were gone before, from `from` on, over
+    /// the share that their download times leave of leechers that give up at a constant rate `a`:
+    /// `1 / mean(exp(a t))` over the times `t` of those that became complete.
+    Finished {
+        /// Which class; an error unless its `abort` is exponential.
+        class: String,
+        /// When the warm-up is over.
+        from: Micros,
+        /// At least.
+        min: Permille,
+        /// At most.
+        max: Permille,
+    },
     /// Time average of the leechers present, from `from` to the end.
     Leechers {
         /// When the warm-up is over.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::outcome::SeriesRow;
-use crate::schema::{Completion, Expectation, Micros, Permille, Yardstick};
+use crate::schema::{Completion, Expectation, Micros, Permille, Span, Yardstick};
 
 const SECOND: u64 = 1_000_000;
 
@@ -228,4 +228,31 @@ fn where_nobody_is_complete_not_all_are() {
     record.nodes.truncate(1);
     let said = "0 of 0 leechers complete";
     assert_eq!(judged(&record), (false, said.to_owned()), "none came");
+}
+
+/// Of leechers that give up after 20 s in the mean, those who take 20 s are one of `e` that began, those who
+/// take 40 s one of `e^2`: so 2 of `e + e^2`, of whom 2 of 3 were found.
+#[test]
+fn who_finishes_is_compared_with_whom_giving_up_leaves() {
+    let (record, mut scenario) = record();
+    scenario.classes[1].abort = Some(Span::Exponential {
+        mean: Micros(20 * SECOND),
+    });
+    let judged = |scenario: &Scenario, min: u64, max: u64, from: u64| {
+        let mut scenario = scenario.clone();
+        scenario.expect = vec![Expectation::Finished {
+            class: "leech".to_owned(),
+            from: Micros(from * SECOND),
+            min: Permille(min),
+            max: Permille(max),
+        }];
+        Summary::new(&record, &scenario).verdicts(&record, &scenario)[0].met
+    };
+    let e = core::f64::consts::E;
+    let ratio = (1000.0 * (2.0 / 3.0) * (e + e * e) / 2.0) as u64;
+    assert!(judged(&scenario, ratio, ratio + 1, 20));
+    assert!(!judged(&scenario, ratio + 1, 9000, 20));
+    assert!(!judged(&scenario, 0, 9000, 46), "nobody ended");
+    scenario.classes[1].abort = None;
+    assert!(!judged(&scenario, 0, 9000, 20), "nobody gives up");
 }

@@ -3,7 +3,7 @@
 use super::growth::growth;
 use super::{Summary, Times};
 use crate::outcome::{NodeOutcome, RunRecord, SeriesRow};
-use crate::schema::{Completion, Expectation, Micros, Permille, Role, Scenario, Yardstick};
+use crate::schema::{Completion, Expectation, Micros, Permille, Role, Scenario, Span, Yardstick};
 
 /// One expectation and how it came out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +23,6 @@ impl Summary {
     }
 
     fn judge(&self, expectation: &Expectation, record: &RunRecord, scenario: &Scenario) -> Verdict {
-        let nothing = Permille(0);
         match expectation {
             Expectation::AllComplete => self.all_complete(record, scenario),
             Expectation::Ratio {
@@ -41,21 +40,13 @@ impl Summary {
             ),
             Expectation::ShareRatio { class, min, max } => {
                 let found = self.classes.iter().find(|known| known.name == *class);
-                within(
-                    &format!("share ratio of {class}"),
-                    found.and_then(|class| class.share_ratio),
-                    *min,
-                    *max,
-                )
+                let found = found.and_then(|class| class.share_ratio);
+                within(&format!("share ratio of {class}"), found, *min, *max)
             }
             Expectation::Stalls { class, min, max } => {
                 let found = self.classes.iter().find(|known| known.name == *class);
-                within(
-                    &format!("stalls of a {class}"),
-                    found.and_then(|class| super::ratio(class.stalls, class.nodes)),
-                    *min,
-                    *max,
-                )
+                let found = found.and_then(|class| super::ratio(class.stalls, class.nodes));
+                within(&format!("stalls of a {class}"), found, *min, *max)
             }
             Expectation::SeedCopies { min, max } => within(
                 "copies that seeds sent until the first completion",
@@ -70,17 +61,25 @@ impl Summary {
                 *max,
             ),
             Expectation::Growth { fit, min, max } => judge_growth(record, *fit, *min, *max),
-            Expectation::Control { max } => within(
-                "bytes beside the payload, as a share of it,",
-                self.control,
-                nothing,
-                *max,
-            ),
+            Expectation::Control { max } => {
+                let what = "bytes beside the payload, as a share of it,";
+                within(what, self.control, Permille(0), *max)
+            }
             Expectation::Waste { max } => {
-                within("wasted share of the download", self.wasted, nothing, *max)
+                let what = "wasted share of the download";
+                within(what, self.wasted, Permille(0), *max)
             }
             Expectation::DownloadTime { from, min, max } => {
                 judge_download_time(record, *from, (*min, *max))
+            }
+            Expectation::Finished {
+                class,
+                from,
+                min,
+                max,
+            } => {
+                let what = format!("{class} that finish from {from}, over whom giving up leaves,");
+                within(&what, finished(record, scenario, class, *from), *min, *max)
             }
             Expectation::Leechers { from, min, max } => {
                 judge_population("leechers", |row| row.leechers, record, *from, (*min, *max))
@@ -203,6 +202,37 @@ fn judge_download_time(record: &RunRecord, from: Micros, (min, max): (Micros, Mi
         met: found.is_some_and(|found| range.contains(&found)),
         text: format!("the mean download time from {from} on is {said}, expected {min} to {max}"),
     }
+}
+
+/// The share that became complete of a class's leechers that ended from `from` on, over the share that
+/// giving up at a constant rate leaves: of those who take as long as one that became complete, one in
+/// `exp(rate * time)` does.
+fn finished(record: &RunRecord, scenario: &Scenario, class: &str, from: Micros) -> Option<f64> {
+    let at = scenario
+        .classes
+        .iter()
+        .position(|known| known.name == class)?;
+    let Some(Span::Exponential { mean }) = scenario.classes[at].abort else {
+        return None;
+    };
+    let of_class = record
+        .nodes
+        .iter()
+        .filter(|node| usize::from(node.class) == at);
+    let ended = of_class.filter(|node| {
+        let ended = node.completed_us.or(node.left_us);
+        ended.is_some_and(|at| at >= from.0)
+    });
+    let (mut all, mut begun, mut completed) = (0, 0.0, 0);
+    for node in ended {
+        all += 1;
+        if let Some(time) = super::download_secs(node) {
+            completed += 1;
+            begun += (time / super::secs(mean.0)).exp();
+        }
+    }
+    let share = super::ratio(completed, all)?;
+    (completed > 0).then(|| share * begun / completed as f64)
 }
 
 /// The time average of a number of nodes, from `from` to the end.

@@ -6,8 +6,8 @@
 use dunlin_scenarios::outcome::SeriesRow;
 use dunlin_scenarios::summary::{Summary, statistics};
 
-use super::observe;
 use super::pieces::Pieces;
+use super::{observe, simulate};
 
 /// When the swarms have settled: after five downloads, microseconds.
 const SETTLED_US: u64 = 1_340_000_000;
@@ -77,4 +77,68 @@ fn a_download_takes_what_the_fluid_model_says() {
     assert!(found.spread < 0.5, "{found:?}");
     let [[_, all], [_, last]] = found.gaps;
     assert!(last <= 1.5 * all, "{found:?}");
+}
+
+/// `qs-scale`, settled, at some rate of arrivals.
+struct Scaled {
+    /// Mean download time, seconds.
+    download_s: f64,
+    /// Leechers present, in the mean.
+    leechers: f64,
+}
+
+/// A leecher comes in `every_us` microseconds, `first` seeds are there at the start.
+fn scaled(every_us: f64, first: u32, stop_s: u64) -> Scaled {
+    let overrides = [
+        &*format!("classes.peer.arrival=Poisson(every: \"{every_us}us\")"),
+        &*format!("classes.first.count={first}"),
+        &*format!("stop=At(\"{stop_s}s\")"),
+        "expect=[]",
+    ];
+    let (_, record) = simulate("qs-scale.ron", &overrides);
+    // After five downloads.
+    let settled_us = 370_000_000;
+    let complete = record.nodes.iter().filter_map(|node| {
+        let at_us = node.completed_us.filter(|at_us| *at_us >= settled_us)?;
+        Some((at_us - node.arrived_us) as f64 / 1e6)
+    });
+    let times: Vec<f64> = complete.collect();
+    let rows = record.series.iter().filter(|row| row.at_us > settled_us);
+    let rows: Vec<f64> = rows.map(|row| f64::from(row.leechers)).collect();
+    let found = Scaled {
+        download_s: statistics::mean(&times).expect("somebody completes"),
+        leechers: statistics::mean(&rows).expect("a series"),
+    };
+    println!(
+        "one in {every_us} us: {} complete after {:.1} s, {:.1} leechers",
+        times.len(),
+        found.download_s,
+        found.leechers
+    );
+    found
+}
+
+/// A download takes the same time however many come, and leechers are as many as come.
+#[test]
+fn downloads_take_the_same_time_at_any_rate_of_arrivals() {
+    // The more come the sooner enough are counted.
+    let runs = [(0.5, 1110), (1.0, 740), (2.0, 740), (4.0, 555)];
+    let found = runs.map(|(rate, stop_s)| {
+        let first = (27.0 * rate) as u32;
+        (rate, scaled(2_500_000.0 / rate, first, stop_s))
+    });
+    let count = found.len() as f64;
+    let mean = |of: &dyn Fn(&(f64, Scaled)) -> f64| found.iter().map(of).sum::<f64>() / count;
+    let (rates, times) = (mean(&|run| run.0), mean(&|run| run.1.download_s));
+    let both = mean(&|run| (run.0 - rates) * (run.1.download_s - times));
+    let slope = both / mean(&|run| (run.0 - rates).powi(2));
+    let over_range = slope * (4.0 - 0.5) / times;
+    println!("{:.1} % over the range", 100.0 * over_range);
+    assert!(over_range.abs() <= 0.05, "{over_range}");
+    // Through the origin: leechers for each unit of rate.
+    let each = mean(&|run| run.0 * run.1.leechers) / mean(&|run| run.0.powi(2));
+    for (rate, run) in &found {
+        let ratio = run.leechers / (rate * each);
+        assert!((ratio - 1.0).abs() <= 0.1, "{rate}: {ratio}");
+    }
 }

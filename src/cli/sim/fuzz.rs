@@ -17,8 +17,8 @@ use super::super::{Exit, Outcome};
 /// Runs small swarms in hard times and checks every tick.
 ///
 /// Each seed is a swarm: real bytes, real hashes, the code that reads and writes real sockets, in
-/// virtual time; and breaking connections, failing disks, crashes, jumping clocks, hostile peers and
-/// lying trackers.
+/// virtual time; and breaking connections, failing disks, crashes, jumping clocks, bad datagrams,
+/// hostile peers and lying trackers.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code 0: all swarms survived. 1: some did not; for each, the command that repeats it is printed.
@@ -70,7 +70,7 @@ impl FuzzArgs {
             print(json!({
                 "first": self.first, "seeds": self.seeds, "failed": failed, "ticks": all.ticks,
                 "troubles": all.troubles, "hash_failures": all.hash_failures, "bans": all.bans,
-                "stops": all.stops, "spills": all.spills, "virtual_s": virtual_s, "digest": digest,
+                "stops": all.stops, "spills": all.spills, "datagrams": all.datagrams, "virtual_s": virtual_s, "digest": digest,
                 "wall_s": wall_s,
             }))?;
         } else {
@@ -81,7 +81,7 @@ impl FuzzArgs {
                 ))?;
             }
             print(format_args!(
-                "{}, {} failed; {}, {}, {}, {}, {}, {}; {virtual_s:.0} s of virtual time in \
+                "{}, {} failed; {}, {}, {}, {}, {}, {}, {}; {virtual_s:.0} s of virtual time in \
                  {wall_s:.1} s, digest {digest}",
                 count(self.seeds, "seed"),
                 failed.len(),
@@ -91,6 +91,7 @@ impl FuzzArgs {
                 count(all.bans, "ban"),
                 count(all.stops, "stop"),
                 count(all.spills, "spill"),
+                count(all.datagrams, "bad datagram"),
             ))?;
         }
         Ok(match failed.is_empty() {

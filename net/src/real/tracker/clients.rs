@@ -8,26 +8,27 @@ use dunlin_port::tracker::{SwarmCounts, TrackerError};
 use dunlin_protocol::tracker::http::{
     HttpReplyError, announce_url, parse_announce_reply, parse_scrape_reply, scrape_url,
 };
-use dunlin_protocol::tracker::udp::{UdpJob, UdpJobError, UdpReply};
+use dunlin_protocol::tracker::udp::{UdpJob, UdpReply};
 use dunlin_protocol::tracker::{
     AnnounceEvent, AnnounceReply, AnnounceRequest, TrackerFailure, TrackerScheme, TrackerUrl,
 };
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::errands::{GOODBYE_PATIENCE, PATIENCE, nonsense};
 use super::http::{FetchError, Fetched, HttpClient, resolve};
 use super::outlet::Outlet;
 use super::tls::Tls;
-use super::udp::{UdpClients, UdpError};
+use super::udp::UdpClients;
 
 /// How long requests may take, redirects and all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// Over HTTP and HTTPS.
     pub(super) http: Duration,
-    /// Over UDP: long enough for a second try (BEP 15 waits 15 s, then 30 s).
+    /// Over UDP.
     pub(super) udp: Duration,
-    /// For a goodbye, which keeps a person waiting and may get lost.
+    /// For a goodbye.
     pub(super) stopped: Duration,
 }
 
@@ -35,8 +36,8 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             http: Duration::from_secs(30),
-            udp: Duration::from_secs(50),
-            stopped: Duration::from_secs(5),
+            udp: PATIENCE,
+            stopped: GOODBYE_PATIENCE,
         }
     }
 }
@@ -156,10 +157,10 @@ impl Clients {
             while let Some(attempt) = attempts.join_next().await {
                 match attempt {
                     Ok(Ok(reply)) => return Ok(reply),
-                    Ok(Err(UdpError::Job(UdpJobError::Refused(failure)))) => {
-                        return Err(refused(failure));
-                    }
-                    Ok(Err(error)) => last = TrackerError::Unreachable(error.to_string()),
+                    Ok(Err(error)) => match TrackerError::from(error) {
+                        refused @ TrackerError::Refused { .. } => return Err(refused),
+                        other => last = other,
+                    },
                     Err(error) => last = TrackerError::Unreachable(error.to_string()),
                 }
             }
@@ -201,8 +202,4 @@ fn refused(TrackerFailure { reason, retry }: TrackerFailure) -> TrackerError {
 
 fn timed_out(patience: Duration) -> TrackerError {
     TrackerError::Unreachable(format!("no answer within {} s", patience.as_secs()))
-}
-
-fn nonsense() -> TrackerError {
-    TrackerError::Unreachable("it answers something else than was asked".to_owned())
 }

@@ -20,6 +20,7 @@ use clients::Clients;
 use outlet::Outlet;
 
 mod clients;
+pub(crate) mod errands;
 mod exchange;
 mod http;
 mod outlet;

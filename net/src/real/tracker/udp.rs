@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use dunlin_base::{EngineTime, NodeKey, RngStream, StreamName};
 use dunlin_protocol::tracker::AddressFamily;
-use dunlin_protocol::tracker::udp::{
-    CONNECTION_LIFETIME, UdpJob, UdpJobError, UdpJobKey, UdpReply, UdpTrackerClient,
-};
+use dunlin_protocol::tracker::udp::{CONNECTION_LIFETIME, UdpJob};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::errands::{Answer, Errands, UdpError};
 use super::outlet::Outlet;
 
 /// Most tracker addresses whose socket and connection id are kept for the next announce.
@@ -25,19 +24,6 @@ const JOBS_WAITING_MAX: usize = 16;
 /// Largest answer that is taken: more than [`dunlin_base::limits::TRACKER_PEERS_MAX`] IPv6 peers
 /// do not fit in a datagram anyway.
 const DATAGRAM_BYTES_MAX: usize = 64 * 1024;
-
-/// Why a UDP tracker gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum UdpError {
-    #[error(transparent)]
-    Job(#[from] UdpJobError),
-    #[error("no answer within {} s", .0.as_secs())]
-    TimedOut(Duration),
-    #[error("{0}")]
-    Socket(String),
-}
-
-type Answer = Result<UdpReply, UdpError>;
 
 struct Errand {
     job: UdpJob,
@@ -101,21 +87,11 @@ impl UdpClients {
     }
 }
 
-struct Waiting {
-    job: UdpJob,
-    until: EngineTime,
-    patience: Duration,
-    answer: oneshot::Sender<Answer>,
-}
-
 /// One tracker address: its socket, its connection id and who waits for it.
 struct Endpoint {
     socket: UdpSocket,
     errands: mpsc::Receiver<Errand>,
-    family: AddressFamily,
-    client: UdpTrackerClient,
-    waiting: BTreeMap<UdpJobKey, Waiting>,
-    next_key: u64,
+    waiting: Errands<oneshot::Sender<Answer>>,
     luck: RngStream,
     start: Instant,
 }
@@ -127,14 +103,10 @@ impl Endpoint {
         errands: mpsc::Receiver<Errand>,
         seed: u64,
     ) -> Self {
-        let family = AddressFamily::of(addr.ip());
         Self {
             socket,
             errands,
-            family,
-            client: UdpTrackerClient::new(family),
-            waiting: BTreeMap::new(),
-            next_key: 0,
+            waiting: Errands::new(AddressFamily::of(addr.ip())),
             luck: RngStream::new(seed, NodeKey(0), StreamName::Discover),
             start: Instant::now(),
         }
@@ -184,23 +156,12 @@ impl Endpoint {
             patience,
             answer,
         } = errand;
-        let key = UdpJobKey(self.next_key);
-        self.next_key += 1;
-        let until = self.now() + patience;
-        self.client.begin(self.now(), key, job.clone());
-        self.waiting.insert(
-            key,
-            Waiting {
-                job,
-                until,
-                patience,
-                answer,
-            },
-        );
+        let now = self.now();
+        self.waiting.begin(now, job, patience, answer);
     }
 
     async fn transmit(&mut self) -> io::Result<()> {
-        while let Some(packet) = self.client.poll_transmit(self.now(), &mut self.luck) {
+        while let Some(packet) = self.waiting.poll_transmit(self.now(), &mut self.luck) {
             self.socket.send(&packet).await?;
         }
         Ok(())
@@ -212,62 +173,31 @@ impl Endpoint {
             // The socket is connected: the error is the tracker's host saying that nobody listens.
             Err(error) => return self.fail_all(&error),
         };
-        if let Err(error) = self.client.receive(self.now(), packet) {
+        if let Err(error) = self.waiting.receive(self.now(), packet) {
             tracing::debug!("dropped a datagram of a tracker: {error}");
         }
     }
 
-    /// Hands out what has ended, and ends what has taken too long or nobody waits for any more.
+    /// Hands out what has ended.
     fn settle(&mut self) {
         let now = self.now();
-        while let Some((key, outcome)) = self.client.poll_outcome(now) {
-            if let Some(waiting) = self.waiting.remove(&key) {
-                waiting.tell(outcome.map_err(UdpError::Job));
-            }
-        }
-        let mut silent = false;
-        let ended = |waiting: &Waiting| waiting.until <= now || waiting.answer.is_closed();
-        for (key, waiting) in self.waiting.extract_if(.., |_, waiting| ended(waiting)) {
-            self.client.cancel(key);
-            silent = true;
-            let patience = waiting.patience;
-            waiting.tell(Err(UdpError::TimedOut(patience)));
-        }
-        if silent {
-            self.begin_again();
-        }
-    }
-
-    /// Drops the connection id or the wait for one. By BEP 15 a client waits up to an hour between
-    /// tries, but here the engine decides when a silent tracker is asked again.
-    fn begin_again(&mut self) {
-        self.client = UdpTrackerClient::new(self.family);
-        for (key, waiting) in &self.waiting {
-            self.client.begin(self.now(), *key, waiting.job.clone());
-        }
+        let gone = |answer: &oneshot::Sender<Answer>| answer.is_closed();
+        tell(self.waiting.settle(now, gone));
     }
 
     fn fail_all(&mut self, error: &io::Error) {
-        for (key, waiting) in std::mem::take(&mut self.waiting) {
-            self.client.cancel(key);
-            waiting.tell(Err(UdpError::Socket(error.to_string())));
-        }
+        tell(self.waiting.fail_all(&error.to_string()));
     }
 
     /// When something is due although nothing comes.
     fn wake(&self) -> Instant {
-        let patience = self.waiting.values().map(|waiting| waiting.until).min();
-        let due = self
-            .client
-            .deadline()
-            .min(patience.unwrap_or(EngineTime::NEVER));
-        self.start + due.since(EngineTime::START)
+        self.start + self.waiting.deadline().since(EngineTime::START)
     }
 }
 
-impl Waiting {
-    fn tell(self, answer: Answer) {
+fn tell(ended: Vec<(oneshot::Sender<Answer>, Answer)>) {
+    for (answer, outcome) in ended {
         // Who asked may have given up.
-        drop(self.answer.send(answer));
+        drop(answer.send(outcome));
     }
 }

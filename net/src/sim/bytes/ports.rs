@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dunlin_base::{
@@ -17,6 +18,7 @@ use dunlin_storage::Faults;
 
 use super::super::addr_of;
 use super::super::tracker::Tracker;
+use super::datagrams::{Datagrams, Desk};
 use super::disk::Disk;
 use super::hostile::{Hostile, Manner};
 use super::network::{Connection, Happening};
@@ -75,7 +77,8 @@ pub struct BytePorts {
     pub(super) connections_begun: u32,
     pub(super) happenings: BTreeMap<(EngineTime, u64), Happening>,
     pub(super) planned: u64,
-    tracker: Tracker,
+    pub(super) tracker: Tracker,
+    pub(super) datagrams: Datagrams,
     lies: Option<(EngineTime, Lies)>,
     seed: u64,
 }
@@ -109,6 +112,8 @@ pub(super) struct Node {
     pub(super) accepted: u64,
     /// What the network has for it, before what its streams bring.
     pub(super) news: VecDeque<NetEvent>,
+    /// Its socket for the tracker.
+    pub(super) desk: Desk,
     disk: Disk,
     disk_busy_until: EngineTime,
     disk_delay_ms: u64,
@@ -116,7 +121,7 @@ pub(super) struct Node {
 }
 
 /// What a helper has done.
-enum Late {
+pub(super) enum Late {
     Disk(DiskEvent),
     Hash(HashDone),
     Tracker(TrackerEvent),
@@ -129,6 +134,7 @@ impl BytePorts {
         Self {
             now: EngineTime::START,
             luck: RngStream::new(seed, NodeKey(0), StreamName::Stream),
+            datagrams: Datagrams::new(seed),
             content,
             hosts: Vec::new(),
             connections: BTreeMap::new(),
@@ -167,6 +173,7 @@ impl BytePorts {
             peers: BTreeMap::new(),
             accepted: 0,
             news: VecDeque::new(),
+            desk: self.datagrams.socket(),
             disk,
             disk_busy_until: EngineTime::START,
             disk_delay_ms: 1 + self.luck.below(60),
@@ -204,7 +211,9 @@ impl BytePorts {
     /// its disk keeps what was flushed.
     pub fn crash(&mut self, node: NodeKey) {
         self.drop_connections(node);
+        let desk = self.datagrams.socket();
         let row = self.node(node);
+        row.desk = desk;
         row.alive = false;
         row.accepted = 0;
         row.news.clear();
@@ -259,6 +268,7 @@ impl BytePorts {
         let passed = now - self.now;
         self.now = now;
         self.happen();
+        self.move_datagrams();
         self.hostiles_act();
         self.move_bytes(passed);
     }
@@ -267,13 +277,18 @@ impl BytePorts {
     #[must_use]
     pub fn next_at(&self) -> EngineTime {
         let late = self.hosts.iter().filter_map(|host| match &host.kind {
-            Kind::Node(node) => node.late.first_key_value().map(|((at, _), _)| *at),
+            Kind::Node(node) => {
+                let late = node.late.first_key_value().map(|((at, _), _)| *at);
+                let asks = node.alive.then(|| node.desk.next_at());
+                late.into_iter().chain(asks).min()
+            }
             Kind::Hostile(_) => None,
         });
         let planned = self.happenings.first_key_value().map(|((at, _), _)| *at);
         let network = self.network_next_at();
         late.chain(planned)
             .chain(network)
+            .chain(self.datagrams.next_at())
             .min()
             .unwrap_or(EngineTime::NEVER)
     }
@@ -306,13 +321,19 @@ impl BytePorts {
             }
         }
         for command in core::mem::take(&mut outbox.tracker) {
+            let (TrackerCommand::Announce { url, .. } | TrackerCommand::Scrape { url, .. }) =
+                &command;
+            if url.starts_with("udp:") {
+                self.ask_by_datagrams(node, command);
+                continue;
+            }
             let event = self.ask_tracker(node, command);
             let at = self.now + Duration::from_millis(20 + self.luck.below(2000));
             self.later(node, at, Late::Tracker(event));
         }
     }
 
-    fn later(&mut self, node: NodeKey, at: EngineTime, late: Late) {
+    pub(super) fn later(&mut self, node: NodeKey, at: EngineTime, late: Late) {
         self.planned += 1;
         let number = self.planned;
         self.node(node).late.insert((at, number), late);
@@ -338,7 +359,7 @@ impl BytePorts {
     fn ask_tracker(&mut self, node: NodeKey, command: TrackerCommand) -> TrackerEvent {
         let own = addr_of(node);
         let event = self.tracker.answer(self.now, own.ip(), command);
-        let Some((until, lies)) = self.lies else {
+        let Some(lies) = self.lies_now() else {
             return event;
         };
         match event {
@@ -346,19 +367,41 @@ impl BytePorts {
                 torrent,
                 tracker,
                 result,
-            } if self.now < until => TrackerEvent::Announced {
+            } => TrackerEvent::Announced {
                 torrent,
                 tracker,
                 result: self.lied(lies, own, result),
             },
-            event => event,
+            event @ TrackerEvent::Scraped { .. } => event,
         }
+    }
+
+    /// What the tracker does instead of its duty now.
+    pub(super) fn lies_now(&self) -> Option<Lies> {
+        let (until, lies) = self.lies?;
+        (self.now < until).then_some(lies)
+    }
+
+    /// The tracker knows nobody any more.
+    pub(super) fn forget_swarms(&mut self) {
+        self.tracker = Tracker::new(TrackerServerOptions::default(), self.seed);
+    }
+
+    /// Addresses where nobody is, and the asking node's own.
+    pub(super) fn strangers(&mut self, own: SocketAddr) -> Vec<SocketAddr> {
+        let mut strangers = vec![own];
+        for _ in 0..STRANGERS {
+            let [a, b, c, d, port @ ..] = self.luck.next_u64().to_le_bytes();
+            let port = u16::from_le_bytes([port[0], port[1]]);
+            strangers.push(([a, b, c, d], port).into());
+        }
+        strangers
     }
 
     fn lied(
         &mut self,
         lies: Lies,
-        own: std::net::SocketAddr,
+        own: SocketAddr,
         result: Result<AnnounceReply, TrackerError>,
     ) -> Result<AnnounceReply, TrackerError> {
         let mut reply = result?;
@@ -370,14 +413,7 @@ impl BytePorts {
                     retry: Retry::Never,
                 });
             }
-            Lies::Strangers => {
-                reply.peers = vec![own];
-                for _ in 0..STRANGERS {
-                    let [a, b, c, d, port @ ..] = self.luck.next_u64().to_le_bytes();
-                    let port = u16::from_le_bytes([port[0], port[1]]);
-                    reply.peers.push(([a, b, c, d], port).into());
-                }
-            }
+            Lies::Strangers => reply.peers = self.strangers(own),
             Lies::Always => {
                 (reply.interval_secs, reply.min_interval_secs) = (0, Some(0));
             }

@@ -14,6 +14,11 @@ pub(super) struct Fifo {
     empty_at: u64,
     /// Nanoseconds times bytes per second that were rounded off.
     carry: u64,
+    /// Since when something has been in without a break, and how many bytes have come since.
+    busy_since: u64,
+    busy_bytes: u64,
+    /// Bytes that passed while fewer fit, with how many did.
+    overrun: Option<(u64, u64)>,
 }
 
 impl Fifo {
@@ -25,6 +30,9 @@ impl Fifo {
             limit_bytes: limit.max(2 * on_the_line(MSS_BYTES)),
             empty_at: 0,
             carry: 0,
+            busy_since: 0,
+            busy_bytes: 0,
+            overrun: None,
         }
     }
 
@@ -32,6 +40,27 @@ impl Fifo {
     pub(super) fn set_rate(&mut self, bytes_per_sec: u64) {
         self.bytes_per_sec = bytes_per_sec;
         self.carry = 0;
+        (self.busy_since, self.busy_bytes) = (self.empty_at, 0);
+    }
+
+    /// Bytes that passed where fewer fit, with how many did.
+    pub(super) const fn overrun(&self) -> Option<(u64, u64)> {
+        self.overrun
+    }
+
+    /// Bytes came that will all have left when the queue is empty: from the last time at which it was to
+    /// then, the line carries so many.
+    fn meter(&mut self, now: u64, empty_before: u64, bytes: u64) {
+        if empty_before < now {
+            (self.busy_since, self.busy_bytes) = (now, 0);
+        }
+        self.busy_bytes += bytes;
+        // The time is rounded to nanoseconds.
+        let busy = self.empty_at - self.busy_since + 1;
+        let most = scaled(self.bytes_per_sec, busy, SECOND_NANOS) + 1;
+        if self.busy_bytes > most {
+            self.overrun.get_or_insert((self.busy_bytes, most));
+        }
     }
 
     /// How long what comes now waits.
@@ -48,7 +77,9 @@ impl Fifo {
         let work = u128::from(bytes) * u128::from(SECOND_NANOS) + u128::from(self.carry);
         let rate = u128::from(self.bytes_per_sec);
         self.carry = (work % rate) as u64;
-        self.empty_at = now.max(self.empty_at) + (work / rate) as u64;
+        let empty_before = self.empty_at;
+        self.empty_at = now.max(empty_before) + (work / rate) as u64;
+        self.meter(now, empty_before, bytes);
         Some(self.empty_at)
     }
 }
@@ -75,7 +106,21 @@ mod tests {
             Some(3 * SECOND_NANOS / 2)
         );
         assert_eq!(fifo.pass(5 * SECOND_NANOS, 3), Some(5_001_000_000));
+        assert_eq!(fifo.overrun(), None);
         fifo.set_rate(0);
         assert_eq!(fifo.pass(6 * SECOND_NANOS, 3), None);
+    }
+
+    #[test]
+    fn a_queue_that_lets_too_much_through_is_found() {
+        let mut fifo = Fifo::new(3000, SECOND_NANOS);
+        for _ in 0..3 {
+            fifo.pass(5, 1000);
+        }
+        assert_eq!(fifo.overrun(), None);
+        // Somebody forgets that a packet takes time.
+        fifo.empty_at -= SECOND_NANOS / 3;
+        fifo.pass(5, 1000);
+        assert_eq!(fifo.overrun(), Some((4000, 3001)));
     }
 }

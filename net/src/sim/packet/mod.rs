@@ -21,6 +21,8 @@ use dunlin_base::RngStream;
 
 use self::fifo::Fifo;
 use self::stream::{Ack, Span, Stream};
+use super::books::Afloat;
+use super::breach::LineRule;
 use super::connections::Item;
 use super::line::on_the_line;
 
@@ -115,9 +117,32 @@ impl Packets {
         }
     }
 
-    /// Throws away what is to be sent on a stream.
-    pub(super) fn clear(&mut self, stream: usize) {
+    /// Throws away what is to be sent on a stream and what is under way, and says how much payload that
+    /// was.
+    pub(super) fn clear(&mut self, stream: usize) -> Afloat {
+        let afloat = self.afloat(stream);
         self.paths[stream].stream.clear();
+        afloat
+    }
+
+    /// Payload of a stream that is not there yet.
+    pub(super) fn afloat(&self, stream: usize) -> Afloat {
+        self.paths[stream].stream.afloat()
+    }
+
+    /// The first line that carried more than it can: which way, whose, how much, and how much fits.
+    pub(super) fn overrun(&self) -> Option<(LineRule, u32, u64, u64)> {
+        let lines = (0..).zip(&self.lines);
+        let mut ways = lines.flat_map(|(node, [up, down])| {
+            [
+                (LineRule::Uplink, node, up),
+                (LineRule::Downlink, node, down),
+            ]
+        });
+        ways.find_map(|(rule, node, line)| {
+            let (found, most) = line.overrun()?;
+            Some((rule, node, found, most))
+        })
     }
 
     /// Whether anything is under way.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::window::Window;
+use crate::sim::books::Afloat;
 use crate::sim::connections::{Item, Pipe};
 use crate::sim::line::MSS_BYTES;
 
@@ -236,6 +237,24 @@ impl Stream {
         self.paid_until = self.numbers;
         self.progress_at = now;
         self.timeouts += 1;
+    }
+
+    /// Payload that waits, and that has left and is not there whole.
+    pub(super) fn afloat(&self) -> Afloat {
+        let payload = |(at, (_, item)): (usize, &(u64, Item))| {
+            let bytes = item.payload_bytes();
+            if at < self.sent {
+                (0, bytes)
+            } else {
+                (bytes, 0)
+            }
+        };
+        let framed = self.framed.iter().enumerate().map(payload);
+        let (waiting, under_way) = framed.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        Afloat {
+            waiting: waiting + self.waiting.payload_bytes(),
+            under_way,
+        }
     }
 
     /// Throws away what waits and what is under way.

@@ -2,7 +2,9 @@
 
 use super::{FAULTS_MAX, Faults, RUN_MAX};
 use crate::bound;
-use crate::schema::{Expectation, FaultKind, Micros, Permille, Rate, Scenario, Yardstick};
+use crate::schema::{
+    Class, Expectation, FaultKind, Micros, Permille, Rate, Scenario, Span, Yardstick,
+};
 
 impl Scenario {
     pub(super) fn check_rest(&self, faults: &mut Faults) {
@@ -49,6 +51,26 @@ impl Scenario {
                 }
                 lasts(faults, *time);
             }
+        }
+    }
+
+    fn check_plays(&self, name: &str, path: &str, faults: &mut Faults) {
+        self.check_class_name(name, path, faults);
+        let class = self.classes.iter().find(|known| known.name == name);
+        if class.is_some_and(|class| class.streaming.is_none()) {
+            faults.add(format!("{path}.class"), "is a class that plays nothing");
+        }
+    }
+
+    fn check_gives_up(&self, name: &str, path: &str, faults: &mut Faults) {
+        self.check_class_name(name, path, faults);
+        let class = self.classes.iter().find(|known| known.name == name);
+        let gives_up = |class: &Class| matches!(class.abort, Some(Span::Exponential { .. }));
+        if class.is_some_and(|class| !gives_up(class)) {
+            faults.add(
+                format!("{path}.class"),
+                "is a class that does not give up at a rate",
+            );
         }
     }
 
@@ -110,16 +132,22 @@ impl Scenario {
                 span(faults, *min, *max);
             }
             Expectation::Stalls { class, min, max } => {
-                self.check_class_name(class, path, faults);
-                let class = self.classes.iter().find(|known| known.name == *class);
-                if class.is_some_and(|class| class.streaming.is_none()) {
-                    faults.add(format!("{path}.class"), "is a class that plays nothing");
-                }
+                self.check_plays(class, path, faults);
                 span(faults, *min, *max);
             }
             Expectation::DownloadTime { from, min, max } => {
                 faults.range(format!("{path}.from"), *from, Micros(0), self.at_most);
                 faults.range(format!("{path}.min"), *min, Micros(1), *max);
+            }
+            Expectation::Finished {
+                class,
+                from,
+                min,
+                max,
+            } => {
+                self.check_gives_up(class, path, faults);
+                span(faults, *min, *max);
+                faults.range(format!("{path}.from"), *from, Micros(0), self.at_most);
             }
             Expectation::Leechers { from, min, max } | Expectation::Seeds { from, min, max } => {
                 span(faults, Permille((*min).into()), Permille((*max).into()));
