@@ -18,7 +18,7 @@ use dunlin_hash::{Sha1Lanes, sha1_striped};
 use dunlin_protocol::metainfo::{
     FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
 };
-use dunlin_storage::{Pieces, StripeRoom};
+use dunlin_storage::{FileStat, Pieces, StripeRoom};
 
 use listing::{Listing, Source};
 
@@ -70,7 +70,7 @@ pub enum CreateError {
         /// What the system said.
         source: io::Error,
     },
-    /// A file became shorter or longer while it was read.
+    /// A file was written to while it was read.
     #[error("{path} changed while it was hashed; try again when nothing writes to it", path = path.display())]
     Changed {
         /// Which one.
@@ -108,6 +108,12 @@ pub enum CreateError {
     /// A file of the system's own has content that its length does not tell of.
     #[error("{path} is said to be empty and can be read; only files with a length can be shared", path = path.display())]
     NoLength {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// The root of a disk has no name that the torrent could have.
+    #[error("{path} has no name, which a torrent needs; name a file or folder below it", path = path.display())]
+    NoName {
         /// Which one.
         path: PathBuf,
     },
@@ -175,7 +181,7 @@ pub fn create(
         .map_err(|source| read_error(path, source))?;
     let name = path
         .file_name()
-        .ok_or_else(|| CreateError::Empty { path: path.clone() })?;
+        .ok_or_else(|| CreateError::NoName { path: path.clone() })?;
     let name = name
         .to_str()
         .ok_or_else(|| CreateError::Name { path: path.clone() })?;
@@ -225,11 +231,12 @@ pub fn create(
     })
 }
 
-/// Refuses files whose length is not what it was: what was hashed is a moment that is gone.
+/// Refuses files that do not look as they did before they were read: what was hashed is a moment that
+/// is gone, or parts of several.
 fn refuse_changed(sources: &[Source]) -> Result<(), CreateError> {
-    for Source { path, length, .. } in sources {
+    for Source { path, looks, .. } in sources {
         let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
-        if metadata.len() != *length {
+        if FileStat::from(&metadata) != *looks {
             return Err(CreateError::Changed { path: path.clone() });
         }
     }
@@ -531,8 +538,27 @@ mod tests {
         }
     }
 
+    /// By its time: it is as long as it was.
+    #[test]
+    fn a_file_that_is_written_to_while_it_is_hashed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, vec![1; 100_000]).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let overwrite = |_, _| {
+            io::Write::write_all(&mut &file, b"another").unwrap();
+            ControlFlow::Continue(())
+        };
+        let error = create(&path, &CreateOptions::default(), overwrite).unwrap_err();
+        assert!(matches!(error, CreateError::Changed { .. }), "{error}");
+        assert!(create(&path, &CreateOptions::default(), go_on).is_ok());
+    }
+
     #[test]
     fn what_cannot_be_shared_is_refused_or_told() {
+        let root = create(Path::new("/"), &CreateOptions::default(), go_on);
+        assert!(matches!(root, Err(CreateError::NoName { .. })));
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("set");
         fs::create_dir(&root).unwrap();

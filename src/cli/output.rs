@@ -207,8 +207,16 @@ impl Output {
             SessionEvent::TrackerFailed { url, error, .. } => {
                 self.say(format_args!("{name}: {}: {}", plain(url), plain(error)))
             }
-            SessionEvent::TorrentStopped { reason, .. } => {
-                self.say(format_args!("{name}: stopped: {}", plain(reason)))
+            SessionEvent::TorrentStopped {
+                reason, retry_secs, ..
+            } => {
+                let reason = plain(reason);
+                match retry_after(item, *retry_secs) {
+                    Some(secs) => self.say(format_args!(
+                        "{name}: stopped: {reason}; it is tried again every {secs} s"
+                    )),
+                    None => self.say(format_args!("{name}: stopped: {reason}")),
+                }
             }
             SessionEvent::TorrentRecovered { .. } => self.say(format_args!("{name}: goes on")),
             _ => Ok(()),
@@ -221,6 +229,11 @@ impl Output {
             _ => print(text),
         }
     }
+}
+
+/// Seconds until a stopped torrent is tried again, if this run waits for that.
+fn retry_after(item: &Item, retry_secs: Option<u64>) -> Option<u64> {
+    retry_secs.filter(|_| item.failed.is_none())
 }
 
 /// What a torrent is doing, on one line.
@@ -350,9 +363,14 @@ fn fact(item: &Item, event: &SessionEvent) -> Option<Value> {
         SessionEvent::TrackerFailed { url, error, .. } => {
             json!({ "type": "tracker", "info_hash": hash, "url": url, "error": error })
         }
-        SessionEvent::TorrentStopped { reason, .. } => {
-            json!({ "type": "stopped", "info_hash": hash, "reason": reason })
-        }
+        SessionEvent::TorrentStopped {
+            reason, retry_secs, ..
+        } => json!({
+            "type": "stopped",
+            "info_hash": hash,
+            "reason": reason,
+            "retry_secs": retry_after(item, *retry_secs),
+        }),
         SessionEvent::TorrentRecovered { .. } => json!({ "type": "recovered", "info_hash": hash }),
         SessionEvent::PieceDone { .. }
         | SessionEvent::Completed { .. }

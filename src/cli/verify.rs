@@ -19,8 +19,6 @@ use super::text::{count, plain, print};
 use super::v2_hashes::V2Hashes;
 use super::{Exit, Failure, Global, Outcome, torrent_file};
 
-/// Files open at a time; they are read one after the other.
-const OPEN_FILES_MAX: usize = 16;
 /// Faulty files and runs of pieces that are listed for people; JSON has all.
 const FAULTS_SHOWN: usize = 50;
 
@@ -68,7 +66,7 @@ fn open(info: &Info, dir: PathBuf) -> Result<TorrentFiles, Failure> {
     let layout = layout_of(info).map_err(Failure::failed)?;
     // Nothing is wanted, so that nothing is created or moved; what is there is read all the same.
     let wanted = vec![false; info.files().len()];
-    let pool = FilePool::new(OPEN_FILES_MAX);
+    let pool = FilePool::new(FilePool::OPEN_FILES_MAX_DEFAULT);
     let hash = info.info_hash();
     TorrentFiles::open(
         dir.into(),
@@ -113,9 +111,9 @@ fn hash_by<H: PieceHashes + ?Sized>(files: &TorrentFiles, hashes: &H) -> Result<
         bar.set_position(bytes.min(geometry.total_bytes()));
     };
     // Interrupting it kills the process: there is nothing to save.
-    let checked = recheck(files, hashes, &AtomicBool::new(false), &mut progress);
+    let good = recheck(files, hashes, &AtomicBool::new(false), &mut progress);
     bar.finish_and_clear();
-    checked.map(|checked| checked.good).map_err(Failure::failed)
+    good.map_err(Failure::failed)
 }
 
 /// What is on disk of a torrent.

@@ -1,10 +1,11 @@
 //! What a path holds that can be shared.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use dunlin_base::limits::DIRECTORY_DEPTH_MAX;
+use dunlin_storage::FileStat;
 
 use super::{CreateError, read_error};
 
@@ -14,6 +15,8 @@ pub(super) struct Source {
     pub(super) names: Vec<String>,
     pub(super) length: u64,
     pub(super) offset: u64,
+    /// What it looked like before it was read.
+    pub(super) looks: FileStat,
 }
 
 /// Whether a file ends where it begins. Those that the kernel makes up (`/proc`) say that they do.
@@ -37,7 +40,7 @@ impl Listing {
         if metadata.is_dir() {
             listing.walk(path, &mut Vec::new())?;
         } else if metadata.is_file() {
-            listing.push(path.to_path_buf(), Vec::new(), metadata.len())?;
+            listing.push(path.to_path_buf(), Vec::new(), &metadata)?;
         } else {
             return Err(CreateError::NoFile {
                 path: path.to_path_buf(),
@@ -51,7 +54,13 @@ impl Listing {
         Ok(listing)
     }
 
-    fn push(&mut self, path: PathBuf, names: Vec<String>, length: u64) -> Result<(), CreateError> {
+    fn push(
+        &mut self,
+        path: PathBuf,
+        names: Vec<String>,
+        metadata: &Metadata,
+    ) -> Result<(), CreateError> {
+        let length = metadata.len();
         if length == 0 && !is_empty(&path)? {
             return Err(CreateError::NoLength { path });
         }
@@ -64,6 +73,7 @@ impl Listing {
             names,
             length,
             offset,
+            looks: FileStat::from(metadata),
         });
         Ok(())
     }
@@ -95,7 +105,7 @@ impl Listing {
             if metadata.is_dir() {
                 self.walk(&path, names)?;
             } else {
-                self.push(path, names.clone(), metadata.len())?;
+                self.push(path, names.clone(), &metadata)?;
             }
             names.pop();
         }

@@ -364,7 +364,9 @@ fn happened(event: &SessionEvent) {
             addr,
             reason,
         } => tracing::debug!(torrent = torrent.0, %addr, why = %reason, "peer banned"),
-        SessionEvent::TorrentStopped { torrent, reason } => {
+        SessionEvent::TorrentStopped {
+            torrent, reason, ..
+        } => {
             tracing::debug!(torrent = torrent.0, why = %reason, "torrent stopped");
         }
         SessionEvent::TorrentRecovered { torrent } => {

@@ -28,7 +28,8 @@ pub enum PieceState {
     Hashing,
     /// It is good and being written.
     Writing,
-    /// It is good but could not be written; its blocks are kept in [`Unwritten`].
+    /// The disk refused it, or a part that was to leave memory: it is written when the disk recovers. The
+    /// blocks of a good piece are kept in [`Unwritten`], those of a part in [`Blocks`].
     Waiting,
 }
 

@@ -290,7 +290,7 @@ impl Default for StorageConfig {
 pub enum Preallocation {
     /// Not at all: files grow as pieces come.
     None,
-    /// Files have their full length but take no space before pieces come.
+    /// A file has its full length from its first piece on, but takes no space before pieces come.
     #[default]
     Sparse,
     /// All space is taken at the start.

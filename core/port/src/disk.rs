@@ -194,7 +194,7 @@ pub enum DiskEvent {
         /// Which spill.
         spill: u64,
     },
-    /// A spill could not be written; its blocks are lost.
+    /// A spill could not be written; its blocks come back.
     SpillFailed {
         /// Which torrent.
         torrent: TorrentKey,
@@ -202,6 +202,8 @@ pub enum DiskEvent {
         piece: PieceIndex,
         /// Which spill.
         spill: u64,
+        /// Its blocks, in order.
+        blocks: Vec<BlockBuffer>,
         /// Why.
         error: DiskError,
     },

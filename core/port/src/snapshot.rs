@@ -370,12 +370,14 @@ pub enum SessionEvent {
         /// What happened.
         error: String,
     },
-    /// A torrent stopped because of its surroundings; it tries again by itself.
+    /// A torrent stopped because of its surroundings.
     TorrentStopped {
         /// Which torrent.
         torrent: TorrentKey,
         /// What happened, in words for a person.
         reason: String,
+        /// Seconds between the tries to go on; `None` when no try would help.
+        retry_secs: Option<u64>,
     },
     /// A torrent that had stopped works again.
     TorrentRecovered {

@@ -27,9 +27,7 @@ pub use error::{ErrorKind, Operation, StorageError};
 pub use files::{FilePool, MoveProgress, Preallocation, TorrentFiles};
 pub use layout::{FileIndex, FileLayout, FileSpec, LayoutError, Span};
 pub use memory::{Faults, MemoryFiles};
-pub use recheck::{
-    Halt, PieceHashes, RecheckError, RecheckProgress, Rechecked, recheck, recheck_pieces,
-};
+pub use recheck::{Halt, PieceHashes, RecheckError, RecheckProgress, recheck, recheck_pieces};
 pub use resume::{Commit, Listed, RecordError, ResumeDb, ResumeError, ResumeRecord, TorrentState};
 pub use stat::{FileStat, StatSnapshot, pieces_of_changed_files};
 pub use storage::{Flushed, Storage};

@@ -15,7 +15,7 @@ use std::thread;
 use dunlin_base::{Bitfield, PieceIndex};
 use dunlin_hash::{STRIPE_BYTES, Sha1Digest, Sha1Lanes, Stripes, sha1_striped};
 
-use crate::{ErrorKind, Flushed, Pieces, Storage, StorageError, StripeRoom};
+use crate::{ErrorKind, Pieces, Storage, StorageError, StripeRoom};
 
 /// Threads that one check takes at most.
 const THREADS_MAX: usize = 4;
@@ -71,15 +71,6 @@ pub struct RecheckProgress {
     pub good: u32,
 }
 
-/// What a check found.
-#[derive(Debug)]
-pub struct Rechecked {
-    /// Pieces that are there and good; others that were looked at are not.
-    pub good: Bitfield,
-    /// Vouches for the good pieces, to commit them.
-    pub flushed: Flushed,
-}
-
 /// Why a check did not end.
 #[derive(Debug, thiserror::Error)]
 pub enum RecheckError {
@@ -103,13 +94,17 @@ pub fn recheck<H: PieceHashes + ?Sized>(
     hashes: &H,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(RecheckProgress),
-) -> Result<Rechecked, RecheckError> {
+) -> Result<Bitfield, RecheckError> {
     let all = Bitfield::full(storage.layout().geometry().piece_count());
     recheck_pieces(storage, hashes, &all, cancelled, progress)
 }
 
-/// Hashes the pieces of `which`. A piece in a file that is missing or short is not good, which is
-/// no error. As many threads do it as there are cores, up to four; progress is told on this one.
+/// Hashes the pieces of `which` and returns the good ones. A piece in a file that is missing or short is not
+/// good, which is no error. As many threads do it as there are cores, up to four; progress is told on
+/// this one.
+///
+/// Nothing is flushed: what was found may be in memory only. Who commits it calls
+/// [`Storage::flush_all`] before.
 ///
 /// # Errors
 /// When the disk fails in another way, or `cancelled` becomes true, which is seen after each group
@@ -123,7 +118,7 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
     which: &Bitfield,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(RecheckProgress),
-) -> Result<Rechecked, RecheckError> {
+) -> Result<Bitfield, RecheckError> {
     let pieces = storage.layout().geometry().piece_count();
     assert_eq!(which.len(), pieces, "one bit for each piece");
     let check = Check::new(storage, hashes, which);
@@ -165,10 +160,7 @@ pub fn recheck_pieces<H: PieceHashes + ?Sized>(
                 .try_for_each(|verdicts| take(verdicts?))
         })?;
     }
-    Ok(Rechecked {
-        flushed: storage.flush_all()?,
-        good: found.good,
-    })
+    Ok(found.good)
 }
 
 /// Pieces that were judged, and whether each is good.

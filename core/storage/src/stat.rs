@@ -34,6 +34,19 @@ impl From<&Metadata> for FileStat {
     }
 }
 
+/// The same without a descriptor of the file.
+#[cfg(unix)]
+impl From<&rustix::fs::Stat> for FileStat {
+    fn from(stat: &rustix::fs::Stat) -> Self {
+        // How wide they are differs between systems.
+        let (secs, nanos) = (stat.st_mtime, stat.st_mtime_nsec as i64);
+        Self {
+            len: stat.st_size as u64,
+            mtime_nanos: secs.saturating_mul(1_000_000_000).saturating_add(nanos),
+        }
+    }
+}
+
 /// What a torrent's files looked like.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StatSnapshot {

@@ -105,6 +105,12 @@ impl Flushed {
         Self { torrent, ranges }
     }
 
+    /// Proof of no byte at all, for a commit that claims none.
+    #[must_use = "nothing is committed by it"]
+    pub fn nothing(torrent: InfoHash) -> Self {
+        Self::new(torrent, Ranges::default())
+    }
+
     /// Whose bytes it vouches for.
     #[must_use]
     pub const fn torrent(&self) -> InfoHash {

@@ -101,7 +101,7 @@ choices! {
         7 => ClosedFiles { torrent },
         8 => Failed { torrent, error },
         9 => Spilled { torrent, piece, spill },
-        10 => SpillFailed { torrent, piece, spill, error },
+        10 => SpillFailed { torrent, piece, spill, blocks, error },
         11 => Hashed(done),
         12 => HashFailed { torrent, piece, error },
     }

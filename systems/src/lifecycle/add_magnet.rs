@@ -200,6 +200,7 @@ pub(crate) fn condemn(world: &mut World, entity: Entity, reason: String) {
     let event = SessionEvent::TorrentStopped {
         torrent,
         reason: reason.clone(),
+        retry_secs: None,
     };
     world.resource_mut::<PortOutbox>().0.session.push(event);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {

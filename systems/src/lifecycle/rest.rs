@@ -159,6 +159,12 @@ fn discard_pieces(world: &mut World, entity: Entity) {
 
 /// Gives a piece up that is being fetched: who is asked for its blocks need not send them any more.
 pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, piece: Entity) {
+    take_requests_back(world, torrent, index);
+    discard_piece(world, torrent, index, piece);
+}
+
+/// Asks nobody any more for blocks of a piece.
+pub(crate) fn take_requests_back(world: &mut World, torrent: Entity, index: PieceIndex) {
     let peers: Vec<_> = world.get::<Peers>(torrent).map_or_else(Vec::new, |peers| {
         peers.0.iter().map(|(&peer, &row)| (peer, row)).collect()
     });
@@ -174,6 +180,14 @@ pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, pie
             .drain(..)
             .partition(|request| request.piece == index);
         requests.out = kept.into();
+        let piece = world
+            .get::<ActivePieces>(torrent)
+            .and_then(|active| active.0.get(&index).copied());
+        if let Some(mut blocks) = piece.and_then(|piece| world.get_mut::<Blocks>(piece)) {
+            for request in &void {
+                blocks.release(request.block, peer);
+            }
+        }
         let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
         outbox.extend(void.into_iter().map(|request| {
             let block = crate::receive::request_of(&content, index, request.block);
@@ -183,7 +197,6 @@ pub(crate) fn give_up(world: &mut World, torrent: Entity, index: PieceIndex, pie
             }
         }));
     }
-    discard_piece(world, torrent, index, piece);
 }
 
 /// Takes a piece out of motion that is not whole, or whose blocks are lost: they came for nothing.

@@ -4,17 +4,21 @@
 use core::time::Duration;
 
 use bevy_ecs::prelude::*;
+use dunlin_base::{PieceIndex, TorrentKey};
 use dunlin_components::node::Rules;
-use dunlin_components::piece::{PieceState, Unwritten};
+use dunlin_components::piece::{Blocks, PieceState, Unwritten};
 use dunlin_components::torrent::{
     ActivePieces, Commit, Content, Lifecycle, NodeOf, Place, Selection, Torrent,
 };
-use dunlin_components::world::{Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work};
+use dunlin_components::world::{
+    MemoryBudget, Now, PortOutbox, TimerKind, Timers, TorrentIndex, Work,
+};
 use dunlin_port::disk::{Check, DiskCommand};
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::FilePriority;
 
 use super::rest;
+use crate::spill::Leaving;
 
 /// Stops a torrent for a reason outside of it.
 pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
@@ -28,7 +32,6 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
     let secs = world
         .get::<Rules>(node)
         .map_or(15, |rules| rules.0.storage.retry_secs);
-    let reason = format!("{reason}; it is tried again every {secs} s");
     let mut paused = false;
     match world.get::<Lifecycle>(entity) {
         Some(Lifecycle::Closing | Lifecycle::Paused) | None => return,
@@ -44,7 +47,8 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
             rest::leave(world, entity);
             let event = SessionEvent::TorrentStopped {
                 torrent,
-                reason: reason.clone(),
+                reason: reason.to_owned(),
+                retry_secs: Some(secs),
             };
             world.resource_mut::<PortOutbox>().0.session.push(event);
         }
@@ -56,6 +60,7 @@ pub(crate) fn stop_torrent(world: &mut World, entity: Entity, reason: &str) {
         }
         return;
     }
+    let reason = format!("{reason}; it is tried again every {secs} s");
     let retry_at = now + Duration::from_secs(secs);
     if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity) {
         *lifecycle = Lifecycle::Stopped { reason, retry_at };
@@ -83,11 +88,18 @@ pub(super) fn retry_stopped(world: &mut World) {
 /// opened and looked at anew.
 pub(super) fn retry(world: &mut World, entity: Entity) {
     if write_again(world, entity) == 0 {
-        reopen(world, entity);
+        return reopen(world, entity);
+    }
+    let now = world.resource::<Now>().0;
+    if let Some(mut lifecycle) = world.get_mut::<Lifecycle>(entity)
+        && let Lifecycle::Stopped { retry_at, .. } = &mut *lifecycle
+    {
+        // A person may not want to wait until then.
+        *retry_at = now.min(*retry_at);
     }
 }
 
-/// Writes the pieces that could not be written; says how many there are.
+/// Writes the pieces and the parts of pieces that could not be written; says how many there are.
 pub(super) fn write_again(world: &mut World, entity: Entity) -> usize {
     let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {
         return 0;
@@ -103,6 +115,7 @@ pub(super) fn write_again(world: &mut World, entity: Entity) -> usize {
     let mut writes = 0;
     for (index, piece) in pieces {
         let Some(Unwritten(blocks)) = world.entity_mut(piece).take::<Unwritten>() else {
+            writes += usize::from(spill_again(world, piece, (torrent, index)));
             continue;
         };
         if let Some(mut state) = world.get_mut::<PieceState>(piece) {
@@ -117,6 +130,25 @@ pub(super) fn write_again(world: &mut World, entity: Entity) -> usize {
         writes += 1;
     }
     writes
+}
+
+/// Spills what the disk refused of a piece; says whether there is any.
+fn spill_again(world: &mut World, row: Entity, (torrent, piece): (TorrentKey, PieceIndex)) -> bool {
+    if world.get::<PieceState>(row) != Some(&PieceState::Waiting) {
+        return false;
+    }
+    world.resource_scope(|world, mut budget: Mut<'_, MemoryBudget>| {
+        let Some(mut blocks) = world.get_mut::<Blocks>(row) else {
+            return false;
+        };
+        // It may be on its way already.
+        if blocks.spill().is_none() {
+            let leaving = Leaving { torrent, piece };
+            let spill = leaving.spill(&mut blocks, &mut budget, true);
+            world.resource_mut::<PortOutbox>().0.disk.push(spill);
+        }
+        true
+    })
 }
 
 fn reopen(world: &mut World, entity: Entity) {
@@ -154,12 +186,21 @@ fn reopen(world: &mut World, entity: Entity) {
     world.resource_mut::<PortOutbox>().0.disk.push(open);
 }
 
-/// A write of a stopped torrent succeeded: it goes on.
+/// A write of a stopped torrent succeeded: it goes on, if that was its next try and no other write of it
+/// is still to come. What was on its way when the torrent stopped, or one of several tries, says nothing of
+/// the others: they would stop it again at once.
 pub(crate) fn recover(world: &mut World, entity: Entity) {
-    if !matches!(
-        world.get::<Lifecycle>(entity),
-        Some(Lifecycle::Stopped { .. })
-    ) {
+    let now = world.resource::<Now>().0;
+    match world.get::<Lifecycle>(entity) {
+        Some(Lifecycle::Stopped { retry_at, .. }) if *retry_at <= now => {}
+        _ => return,
+    }
+    let unwritten = |piece: &Entity| {
+        let state = world.get::<PieceState>(*piece);
+        matches!(state, Some(PieceState::Writing | PieceState::Waiting))
+    };
+    let active = world.get::<ActivePieces>(entity);
+    if active.is_some_and(|active| active.0.values().any(unwritten)) {
         return;
     }
     let Some(torrent) = world.get::<Torrent>(entity).map(|row| row.0) else {

@@ -11,7 +11,8 @@
 //!
 //! Nothing is claimed before its hash: a bit is set only behind a good verdict, and committed only
 //! behind a flush after that. When a spill, or reading it again, fails, the torrent stops like for
-//! any trouble of its disk, and the piece is fetched anew.
+//! any trouble of its disk. The first piece that the disk refuses to take is kept, and to write it is how
+//! the torrent tries again; other pieces are fetched anew when it goes on.
 //!
 //! Reads:   `Blocks`, `PieceState`, spills that the disk has done, whole and crowded pieces
 //! Writes:  `Blocks`, `MemoryBudget`
@@ -51,7 +52,12 @@ pub(crate) struct Leaving {
 
 impl Leaving {
     /// Takes the payloads that are here out of memory.
-    fn spill(self, blocks: &mut Blocks, budget: &mut MemoryBudget, parks: bool) -> DiskCommand {
+    pub(crate) fn spill(
+        self,
+        blocks: &mut Blocks,
+        budget: &mut MemoryBudget,
+        parks: bool,
+    ) -> DiskCommand {
         let spill = budget.spills;
         budget.spills += 1;
         DiskCommand::Spill {

@@ -3,12 +3,15 @@
 use bevy_ecs::prelude::*;
 use dunlin_base::{PieceIndex, TorrentKey};
 use dunlin_components::piece::{Blocks, Parole, PieceState};
-use dunlin_components::torrent::{ActivePieces, Content, Lifecycle, Suspects};
+use dunlin_components::torrent::{ActivePieces, Content, FreeBlocks, Lifecycle, Suspects, Wanted};
 use dunlin_components::world::{MemoryBudget, PortOutbox, RoutedEvents, TorrentIndex, Work};
+use dunlin_port::BlockBuffer;
 use dunlin_port::disk::{DiskError, DiskEvent};
 
 use super::{Leaving, shrink};
-use crate::lifecycle::{apply_selection, discard_piece, give_up, stop_torrent};
+use crate::lifecycle::{
+    apply_selection, discard_piece, give_up, recover, stop_torrent, take_requests_back,
+};
 
 pub(crate) fn settle_spills(world: &mut World) {
     let mut events = core::mem::take(&mut world.resource_mut::<RoutedEvents>().spills);
@@ -23,12 +26,9 @@ pub(crate) fn settle_spills(world: &mut World) {
                 torrent,
                 piece,
                 spill,
+                blocks,
                 error,
-            } => {
-                let is_it =
-                    |blocks: &Blocks, _| blocks.spill().is_some_and(|it| it.number == spill);
-                discard(world, (torrent, piece), &error, is_it);
-            }
+            } => refused(world, Leaving { torrent, piece }, (spill, blocks), &error),
             DiskEvent::HashFailed {
                 torrent,
                 piece,
@@ -57,12 +57,16 @@ fn spilled(world: &mut World, leaving: Leaving, number: u64) {
     };
     world.resource_scope(|world, mut budget: Mut<'_, MemoryBudget>| {
         world.resource_scope(|world, mut work: Mut<'_, Work>| {
-            let is_whole = world.get::<PieceState>(row) == Some(&PieceState::Hashing);
+            let state = world.get::<PieceState>(row).copied().unwrap_or_default();
             let Some(mut blocks) = world.get_mut::<Blocks>(row) else {
                 return;
             };
             let Some(spill) = blocks.end_spill(number) else {
                 return;
+            };
+            let is_whole = match state {
+                PieceState::Waiting => blocks.is_whole(),
+                _ => state == PieceState::Hashing,
             };
             let window = match spill.parks && blocks.held() == 0 {
                 true => 0,
@@ -79,6 +83,84 @@ fn spilled(world: &mut World, leaving: Leaving, number: u64) {
             outbox.extend(next.flatten());
         });
     });
+    if world.get::<PieceState>(row) == Some(&PieceState::Waiting) {
+        accepted(world, torrent, (leaving.piece, row));
+    }
+}
+
+/// The disk took what it had refused: the piece goes on, and its torrent.
+fn accepted(world: &mut World, torrent: Entity, (piece, row): (PieceIndex, Entity)) {
+    let Some(blocks) = world.get::<Blocks>(row) else {
+        return;
+    };
+    let (is_whole, holds_free) = (blocks.is_whole(), blocks.free() > 0);
+    if let Some(mut state) = world.get_mut::<PieceState>(row) {
+        *state = match is_whole {
+            true => PieceState::Hashing,
+            false => PieceState::Fetching,
+        };
+    }
+    if let Some(mut free) = world.get_mut::<FreeBlocks>(torrent) {
+        free.note(piece, holds_free);
+    }
+    let wanted = world.get::<Wanted>(torrent);
+    let rests = world.get::<Lifecycle>(torrent) == Some(&Lifecycle::Paused);
+    if !is_whole && (rests || wanted.is_some_and(|wanted| !wanted.0.has(piece))) {
+        discard_piece(world, torrent, piece, row);
+        apply_selection(world, torrent);
+    }
+    recover(world, torrent);
+}
+
+/// The disk refused a part of a piece. One such piece of a torrent is kept as it is: to write it is how
+/// the next try begins, which then costs no download, and it says when there is room. Others are fetched
+/// anew, so that what waits holds little memory.
+fn refused(
+    world: &mut World,
+    leaving: Leaving,
+    (number, payloads): (u64, Vec<BlockBuffer>),
+    error: &DiskError,
+) {
+    let is_it = |blocks: &Blocks| blocks.spill().is_some_and(|it| it.number == number);
+    let Some((torrent, row)) = find(world, leaving.torrent, leaving.piece) else {
+        return;
+    };
+    if !world.get::<Blocks>(row).is_some_and(is_it) {
+        return;
+    }
+    let closing = world.get::<Lifecycle>(torrent) == Some(&Lifecycle::Closing);
+    if closing || another_waits(world, torrent, row) {
+        let place = (leaving.torrent, leaving.piece);
+        return discard(world, place, error, |blocks, _| is_it(blocks));
+    }
+    take_requests_back(world, torrent, leaving.piece);
+    world.resource_scope(|world, mut budget: Mut<'_, MemoryBudget>| {
+        world.resource_scope(|world, mut work: Mut<'_, Work>| {
+            let Some(mut blocks) = world.get_mut::<Blocks>(row) else {
+                return;
+            };
+            blocks.undo_spill(payloads);
+            let held = blocks.held();
+            shrink(&mut blocks, &mut budget, &mut work, held);
+        });
+    });
+    if let Some(mut state) = world.get_mut::<PieceState>(row) {
+        *state = PieceState::Waiting;
+    }
+    if let Some(mut free) = world.get_mut::<FreeBlocks>(torrent) {
+        free.note(leaving.piece, false);
+    }
+    stop_torrent(world, torrent, &error.message);
+}
+
+/// Whether another piece than that of `row` waits for the disk.
+fn another_waits(world: &World, torrent: Entity, row: Entity) -> bool {
+    let waits = |piece: &Entity| world.get::<PieceState>(*piece) == Some(&PieceState::Waiting);
+    let active = world.get::<ActivePieces>(torrent);
+    active.is_some_and(|active| {
+        let mut others = active.0.values().filter(|piece| **piece != row);
+        others.any(waits)
+    })
 }
 
 /// The hash that a piece should have, and whether the digests of its blocks are wanted too.

@@ -161,20 +161,61 @@ fn a_stuck_piece_waits_in_its_file_for_who_can_go_on() {
 
 #[test]
 fn a_full_disk_stops_a_torrent_that_spills_and_it_recovers() {
-    let mut swarm = download(1, 4 * BLOCK);
-    swarm.full.insert(TORRENT);
-    let stopped = |swarm: &mut Swarm| {
-        let is_it = |event: &SessionEvent| matches!(event, SessionEvent::TorrentStopped { .. });
-        swarm.events.iter().any(is_it)
-    };
-    assert!(swarm.run_until(MINUTES, stopped));
-    assert_eq!(swarm.engine.memory_bytes(), 0, "nothing waits in memory");
-    // Long enough for several tries, each of which fetches what it has to throw away.
-    swarm.run_for(MINUTES);
-    swarm.full.clear();
-    assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(0)));
-    assert!(banned(&swarm).is_empty());
-    check_totals(&mut swarm);
+    for (seeds, blocks) in [(1, 4), (3, 12)] {
+        let mut swarm = download(seeds, blocks * BLOCK);
+        swarm.full.insert(TORRENT);
+        let stops = |swarm: &Swarm| {
+            let is_it =
+                |event: &&SessionEvent| matches!(event, SessionEvent::TorrentStopped { .. });
+            swarm.events.iter().filter(is_it).count()
+        };
+        assert!(swarm.run_until(MINUTES, |swarm| stops(swarm) > 0));
+        swarm.run_for(Duration::from_secs(1));
+        let held = swarm.engine.memory_bytes();
+        assert!(
+            (1..=blocks * BLOCK).contains(&held),
+            "{held} wait in memory"
+        );
+        let came = |swarm: &mut Swarm| {
+            let view = swarm.engine.snapshot().torrents.remove(0);
+            (view.totals.downloaded_bytes, view.wasted_bytes)
+        };
+        let (before, spills) = (came(&mut swarm), swarm.spilled.len());
+        assert!(before.0 <= 2 * blocks * BLOCK, "{before:?}");
+        // Long enough for many tries, which need no download.
+        swarm.run_for(MINUTES);
+        assert_eq!((came(&mut swarm), stops(&swarm)), (before, 1));
+        assert!(swarm.spilled.len() > spills + 30, "it tried");
+        swarm.full.clear();
+        assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(0)));
+        assert!(banned(&swarm).is_empty());
+        check_totals(&mut swarm);
+    }
+}
+
+#[test]
+fn a_torrent_that_is_paused_while_a_spill_waits_completes_when_it_is_resumed() {
+    for leaves in [false, true] {
+        let mut swarm = download(1, 4 * BLOCK);
+        swarm.full.insert(TORRENT);
+        let waits = |swarm: &mut Swarm| !swarm.spilled.is_empty();
+        assert!(swarm.run_until(MINUTES, waits));
+        swarm.run_for(Duration::from_secs(1));
+        // With its next try on the way.
+        swarm.disk_rests = leaves;
+        swarm.tell(UserCommand::Resume { torrent: TORRENT });
+        swarm.run_for(Duration::from_millis(100));
+        swarm.tell(UserCommand::Pause { torrent: TORRENT });
+        swarm.run_for(Duration::from_millis(100));
+        swarm.full.clear();
+        swarm.disk_rests = false;
+        swarm.run_for(Duration::from_secs(60));
+        assert!(!swarm.is_complete(0));
+        swarm.tell(UserCommand::Resume { torrent: TORRENT });
+        assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(0)));
+        assert_eq!(swarm.engine.memory_bytes(), 0);
+        check_totals(&mut swarm);
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Swarm {
                 piece,
                 spill,
                 blocks,
-            } => self.spill((torrent, piece), spill, &blocks),
+            } => self.spill((torrent, piece), spill, blocks),
             DiskCommand::Hash {
                 torrent,
                 piece,
@@ -168,7 +168,7 @@ impl Swarm {
         &mut self,
         (torrent, piece): (TorrentKey, PieceIndex),
         spill: u64,
-        blocks: &[(BlockIndex, BlockBuffer)],
+        blocks: Vec<(BlockIndex, BlockBuffer)>,
     ) -> DiskEvent {
         self.spilled.push((torrent, piece));
         if self.full.contains(&torrent) {
@@ -176,6 +176,7 @@ impl Swarm {
                 torrent,
                 piece,
                 spill,
+                blocks: blocks.into_iter().map(|(_, payload)| payload).collect(),
                 error: no_space(),
             };
         }
@@ -184,7 +185,7 @@ impl Swarm {
             .get_mut(&torrent)
             .expect("a torrent that spills was added");
         let start = disk.info.geometry().piece_start(piece) as usize;
-        for (block, payload) in blocks {
+        for (block, payload) in &blocks {
             let at = start + block.begin() as usize;
             disk.data[at..at + payload.len()].copy_from_slice(payload);
         }

@@ -135,6 +135,24 @@ impl Blocks {
         self.filed += spill.blocks;
         Some(spill)
     }
+
+    /// Puts the payloads of the spill under way back, which the disk refused.
+    ///
+    /// # Panics
+    /// When they are not those of the spill.
+    pub fn undo_spill(&mut self, payloads: Vec<BlockBuffer>) {
+        let blocks = self.spill.take().map(|spill| spill.blocks as usize);
+        assert_eq!(blocks, Some(payloads.len()), "all of them come back");
+        let mut payloads = payloads.into_iter();
+        for state in &mut self.blocks {
+            if let BlockState::Arrived { payload, .. } = state
+                && payload.is_none()
+            {
+                *payload = payloads.next();
+            }
+        }
+        assert!(payloads.next().is_none(), "each has its place");
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +189,20 @@ mod tests {
         assert_eq!((spilled, blocks.in_memory()), (vec![0, 1, 2], 2));
         assert!(blocks.is_whole() && blocks.is_spilled() && !blocks.has_room());
         assert!(blocks.senders().all(|sender| sender == Some(A)));
+    }
+
+    #[test]
+    fn what_the_disk_refuses_comes_back() {
+        let mut blocks = Blocks::new(4, 3);
+        come(&mut blocks, 2);
+        come(&mut blocks, 0);
+        let out = blocks.begin_spill(1, false);
+        come(&mut blocks, 1);
+        blocks.undo_spill(out.into_iter().map(|(_, payload)| payload).collect());
+        assert_eq!((blocks.in_memory(), blocks.held()), (3, 3));
+        let again = blocks.begin_spill(2, true);
+        let places: Vec<_> = again.iter().map(|(block, _)| block.0).collect();
+        assert_eq!(places, [0, 1, 2]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod beneath;
 mod io;
+mod look;
 mod part;
 mod pool;
 mod prepare;

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use dunlin_base::InfoHash;
 
 use super::beneath::Access;
-use super::torrent::{Home, PART_SLOT, Place, TorrentFiles, look, open_folder, sync_folders};
+use super::look::look;
+use super::torrent::{Home, PART_SLOT, Place, TorrentFiles, open_folder, sync_folders};
 use super::transfer;
 use crate::{FileIndex, Operation, StorageError};
 

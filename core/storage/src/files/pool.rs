@@ -1,9 +1,14 @@
 //! The files that are open: a bounded number for the whole process, the longest unused close first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::beneath::Folder;
+
+/// Torrents whose folder is kept open, so that each of their files need not open it again.
+const FOLDERS_MAX: usize = 16;
 
 /// Open files of all torrents of a process. A file that is in use stays open until its use ends,
 /// so there may be more for a moment: one for each thread that is inside a call.
@@ -33,6 +38,8 @@ struct OpenFiles {
     by_key: BTreeMap<Key, Entry>,
     by_last_use: BTreeMap<u64, Key>,
     uses: u64,
+    /// Download folders by torrent; the first was opened first.
+    folders: VecDeque<(u64, Arc<Folder>)>,
 }
 
 impl FilePool {
@@ -53,6 +60,28 @@ impl FilePool {
     #[must_use]
     pub fn open_files(&self) -> usize {
         self.lock().by_key.len()
+    }
+
+    /// Number of files that the pool keeps open at most.
+    pub(crate) const fn open_files_max(&self) -> usize {
+        self.open_files_max
+    }
+
+    /// The folder that a torrent's files are in, when it is open.
+    pub(crate) fn folder(&self, owner: u64) -> Option<Arc<Folder>> {
+        let open = self.lock();
+        let (_, folder) = open.folders.iter().find(|(of, _)| *of == owner)?;
+        Some(Arc::clone(folder))
+    }
+
+    /// Keeps the folder open that a torrent's files are in.
+    pub(crate) fn put_folder(&self, owner: u64, folder: &Arc<Folder>) {
+        let mut open = self.lock();
+        open.folders.retain(|(of, _)| *of != owner);
+        open.folders.push_back((owner, Arc::clone(folder)));
+        if open.folders.len() > FOLDERS_MAX {
+            open.folders.pop_front();
+        }
     }
 
     /// A name for the files of one torrent.
@@ -108,7 +137,7 @@ impl FilePool {
         drop(closed);
     }
 
-    /// Closes all files of a torrent.
+    /// Closes all files of a torrent, and its folder.
     pub(crate) fn close_all(&self, owner: u64) {
         let range = Key { owner, slot: 0 }..=Key {
             owner,
@@ -117,6 +146,7 @@ impl FilePool {
         let mut open = self.lock();
         let keys: Vec<_> = open.by_key.range(range).map(|(key, _)| *key).collect();
         let closed: Vec<_> = keys.into_iter().map(|key| open.remove(key)).collect();
+        open.folders.retain(|(of, _)| *of != owner);
         drop(open);
         drop(closed);
     }

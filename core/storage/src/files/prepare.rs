@@ -6,15 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::beneath::Access;
+use super::look::Looker;
 use super::torrent::{Home, Place, TorrentFiles, open_folder};
-use crate::{FileLayout, Operation, StorageError};
+use crate::{FileLayout, FileStat, Operation, StorageError};
 
 /// How space is reserved for a file when it is created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Preallocation {
     /// Not at all: the file grows as pieces come.
     None,
-    /// The file has its length at once, but takes no space yet.
+    /// A file has its length from its first byte on, but takes no space before it is written.
     #[default]
     Sparse,
     /// The file has its length and its space at once: a full disk shows before the download.
@@ -22,18 +23,28 @@ pub enum Preallocation {
 }
 
 impl TorrentFiles {
-    /// Creates the wanted files that have no bytes, and reserves space for the others. To be called
-    /// when a download starts; without it files are created as their first bytes come.
+    /// Creates the wanted files that have no bytes, and reserves all space if that is asked for; of
+    /// sparse files only the first is created, so that a folder in which nothing can be created is known
+    /// before the download. The others are when their first bytes come: thousands at once would
+    /// hold up the first byte. To be called when a download starts.
     ///
     /// # Errors
     /// When a file cannot be created or there is no space.
     pub fn prepare(&self) -> Result<(), StorageError> {
         let place = self.place();
+        let mut probed = false;
         for (index, spec) in self.layout.iter() {
             let at = index.0 as usize;
             let ours = place.wanted[at] && place.homes[at] == Home::File;
-            let grows = spec.length > 0 && place.preallocation == Preallocation::None;
-            if !ours || spec.pad || spec.symlink.is_some() || grows {
+            if !ours || spec.pad || spec.symlink.is_some() {
+                continue;
+            }
+            let due = match place.preallocation {
+                Preallocation::None => false,
+                Preallocation::Sparse => !std::mem::replace(&mut probed, true),
+                Preallocation::Full => true,
+            };
+            if spec.length > 0 && !due {
                 continue;
             }
             let file = self.open_slot(&place, index.0, Access::Write)?;
@@ -54,10 +65,16 @@ impl TorrentFiles {
     /// When a file cannot be changed.
     pub fn finish(&self) -> Result<(), StorageError> {
         let place = self.place();
+        let folder = open_folder(&place.root)?;
+        let mut looker = Looker::new(&folder, &place.root);
         for (index, spec) in self.layout.iter() {
             let at = index.0 as usize;
             let ours = place.wanted[at] && place.homes[at] == Home::File;
             if !ours || spec.pad || spec.symlink.is_some() {
+                continue;
+            }
+            let fits = |stat: FileStat| stat.len <= spec.length;
+            if looker.look(&spec.path)?.is_some_and(fits) && !spec.executable {
                 continue;
             }
             let path = place.root.join(&spec.path);

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::beneath::{Access, Folder};
-use super::torrent::{TorrentFiles, look, open_folder};
+use super::look::{Looker, look};
+use super::torrent::{TorrentFiles, open_folder};
 use super::{part, prepare, transfer};
 use crate::{Operation, StorageError};
 
@@ -66,8 +67,9 @@ impl TorrentFiles {
         }
         let paths = self.paths();
         let mut of_bytes = 0;
+        let mut looker = Looker::new(&from, &place.root);
         for path in &paths {
-            of_bytes += look(&from, &place.root, path)?.map_or(0, |stat| stat.len);
+            of_bytes += looker.look(path)?.map_or(0, |stat| stat.len);
         }
         // Open files would go on to be the old ones.
         self.pool.close_all(self.owner);
@@ -288,11 +290,8 @@ fn remove(folder: &Folder, root: &Path, path: &Path) -> Result<bool, StorageErro
 
 /// Removes what is at a path when it is a link; says whether it was.
 fn remove_link(folder: &Folder, root: &Path, path: &Path) -> Result<bool, StorageError> {
-    let metadata = folder
-        .metadata(path)
+    let is_link = folder
+        .is_link(path)
         .map_err(|error| StorageError::new(Operation::Stat, root.join(path), error))?;
-    if metadata.is_some_and(|metadata| metadata.is_symlink()) {
-        return remove(folder, root, path);
-    }
-    Ok(false)
+    Ok(is_link && remove(folder, root, path)?)
 }

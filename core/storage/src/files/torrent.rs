@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 
 use dunlin_base::InfoHash;
 
-use super::beneath::{Access, Folder};
+use super::beneath::{Access, Folder, Opened};
 use super::io::{read_all_at, will_read, write_all_at};
+use super::look::{Looker, look};
 use super::pool::FilePool;
 use super::prepare::Preallocation;
 use super::{part, prepare, transfer};
 use crate::ranges::Ranges;
 use crate::{
-    FileIndex, FileLayout, FileSpec, FileStat, Flushed, Operation, Span, StatSnapshot, Storage,
-    StorageError,
+    FileIndex, FileLayout, FileSpec, Flushed, Operation, Span, StatSnapshot, Storage, StorageError,
 };
 
 /// The slot of the part file in the pool; files of the layout have their own numbers.
@@ -28,6 +28,9 @@ pub(super) const PART_SLOT: u32 = u32::MAX;
 const SLOTS_PER_FLUSHER: usize = 16;
 /// Most threads that help with a flush.
 const FLUSHERS_MAX: usize = 15;
+/// Most places of a torrent that are told to be read soon at a time: as many as there are pieces side by
+/// side in a check.
+const READS_AHEAD_MAX: usize = 64;
 
 /// One torrent's files below a download folder.
 ///
@@ -102,10 +105,11 @@ impl TorrentFiles {
             "one choice for each file"
         );
         let folder = open_folder(&root)?;
+        let mut looker = Looker::new(&folder, &root);
         let mut homes = vec![Home::File; wanted.len()];
         for (at, spec) in layout.files().iter().enumerate() {
             if !wanted[at] {
-                homes[at] = home_of_unwanted(&folder, &root, spec)?;
+                homes[at] = home_of_unwanted(&mut looker, spec)?;
             }
         }
         let files = Self {
@@ -149,10 +153,12 @@ impl TorrentFiles {
     pub fn select(&self, wanted: Vec<bool>) -> Result<(), StorageError> {
         let mut place = self.place_mut();
         assert_eq!(wanted.len(), place.homes.len(), "one choice for each file");
-        let folder = open_folder(&place.root)?;
+        let root = Arc::clone(&place.root);
+        let folder = open_folder(&root)?;
+        let mut looker = Looker::new(&folder, &root);
         for (at, spec) in self.layout.files().iter().enumerate() {
             if place.wanted[at] && !wanted[at] {
-                place.homes[at] = home_of_unwanted(&folder, &place.root, spec)?;
+                place.homes[at] = home_of_unwanted(&mut looker, spec)?;
             }
             place.wanted[at] = wanted[at];
         }
@@ -228,9 +234,7 @@ impl TorrentFiles {
             return Ok(file);
         }
         let path = self.path_of(slot);
-        let opened = open_folder(&place.root)?
-            .open_file(&path, access)
-            .map_err(|error| StorageError::new(Operation::Open, place.root.join(&path), error))?;
+        let opened = self.open_file(place, &path, access)?;
         if opened.created {
             let folders = path.ancestors().skip(1).map(Path::to_path_buf);
             self.change_pending(|pending| pending.folders.extend(folders));
@@ -244,6 +248,26 @@ impl TorrentFiles {
         let file = Arc::new(opened.file);
         self.pool.put(self.owner, slot, &file, writable);
         Ok(file)
+    }
+
+    /// Opens a file below the root, whose descriptor is kept for the next one.
+    fn open_file(
+        &self,
+        place: &Place,
+        path: &Path,
+        access: Access,
+    ) -> Result<Opened, StorageError> {
+        if let Some(folder) = self.pool.folder(self.owner)
+            && let Ok(opened) = folder.open_file(path, access)
+        {
+            return Ok(opened);
+        }
+        // The root may be another folder by now, or none.
+        let folder = Arc::new(open_folder(&place.root)?);
+        self.pool.put_folder(self.owner, &folder);
+        folder
+            .open_file(path, access)
+            .map_err(|error| StorageError::new(Operation::Open, place.root.join(path), error))
     }
 
     fn error(&self, op: Operation, place: &Place, slot: u32, error: io::Error) -> StorageError {
@@ -407,7 +431,10 @@ impl Storage for TorrentFiles {
 
     fn will_read(&self, offset: u64, len: u64) {
         let place = self.place();
-        for span in self.layout.spans(offset, len).filter(|span| !span.pad) {
+        // More would close what others were told of before they read it.
+        let files_max = (self.pool.open_files_max() / READS_AHEAD_MAX).max(1);
+        let spans = self.layout.spans(offset, len).filter(|span| !span.pad);
+        for span in spans.take(files_max) {
             let (slot, at) = self.locate(&place, &span);
             if let Ok(file) = self.open_slot(&place, slot, Access::Read) {
                 will_read(&file, at, span.len);
@@ -443,6 +470,7 @@ impl Storage for TorrentFiles {
     fn flush_all(&self) -> Result<Flushed, StorageError> {
         let place = self.place();
         let folder = open_folder(&place.root)?;
+        let mut looker = Looker::new(&folder, &place.root);
         let mut batch = self.take_pending();
         let mut part_len = None;
         for (index, spec) in self.layout.iter() {
@@ -453,7 +481,7 @@ impl Storage for TorrentFiles {
                     continue;
                 }
                 Home::File => {
-                    let len = look(&folder, &place.root, &spec.path)?.map_or(0, |stat| stat.len);
+                    let len = looker.look(&spec.path)?.map_or(0, |stat| stat.len);
                     (index.0, range.start + len.min(spec.length))
                 }
                 Home::Part => {
@@ -483,12 +511,13 @@ impl Storage for TorrentFiles {
     fn stat(&self) -> Result<StatSnapshot, StorageError> {
         let place = self.place();
         let folder = open_folder(&place.root)?;
+        let mut looker = Looker::new(&folder, &place.root);
         let mut files = Vec::with_capacity(place.homes.len());
         for spec in self.layout.files() {
             files.push(if spec.pad || spec.symlink.is_some() {
                 None
             } else {
-                look(&folder, &place.root, &spec.path)?
+                looker.look(&spec.path)?
             });
         }
         let part = if place.homes.contains(&Home::Part) {
@@ -518,26 +547,12 @@ pub(super) fn open_folder(root: &Path) -> Result<Folder, StorageError> {
 }
 
 /// Where the bytes of an unwanted file go: not into a new file of its own.
-fn home_of_unwanted(folder: &Folder, root: &Path, spec: &FileSpec) -> Result<Home, StorageError> {
-    if spec.pad || spec.length == 0 || look(folder, root, &spec.path)?.is_some() {
+fn home_of_unwanted<'a>(looker: &mut Looker<'a>, spec: &'a FileSpec) -> Result<Home, StorageError> {
+    if spec.pad || spec.length == 0 || looker.look(&spec.path)?.is_some() {
         Ok(Home::File)
     } else {
         Ok(Home::Part)
     }
-}
-
-/// Length and time of the regular file at a path, when there is one.
-pub(super) fn look(
-    folder: &Folder,
-    root: &Path,
-    path: &Path,
-) -> Result<Option<FileStat>, StorageError> {
-    let metadata = folder
-        .metadata(path)
-        .map_err(|error| StorageError::new(Operation::Stat, root.join(path), error))?;
-    Ok(metadata
-        .filter(std::fs::Metadata::is_file)
-        .map(|metadata| FileStat::from(&metadata)))
 }
 
 pub(super) fn sync_folders(place: &Place, folders: &BTreeSet<PathBuf>) -> Result<(), StorageError> {

@@ -267,6 +267,51 @@ fn two_thousand_small_files_take_few_descriptors() {
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
+/// Thousands of files would hold up the first byte of a download.
+#[test]
+fn sparse_files_are_created_when_they_are_written_to() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = layout(vec![file("t/a", 64), file("t/b", 64), file("t/c", 64)], 64);
+    let bytes = payload(&layout);
+    let open = || {
+        let (wanted, pool) = (vec![false, true, true], FilePool::new(4));
+        let how = Preallocation::Sparse;
+        let (root, layout) = (root.path().into(), Arc::clone(&layout));
+        TorrentFiles::open(root, TORRENT, layout, wanted, how, pool).unwrap()
+    };
+    let storage = open();
+    let lens = |storage: &TorrentFiles| {
+        let stat = storage.stat().unwrap();
+        let lens = stat.files.iter().map(|stat| stat.map(|stat| stat.len));
+        lens.collect::<Vec<_>>()
+    };
+    storage.prepare().unwrap();
+    assert_eq!(lens(&storage), [None, Some(64), None]);
+    let half = IoSlice::new(&bytes[128..160]);
+    storage.write_vectored_at(128, &[half]).unwrap();
+    assert_eq!(lens(&storage), [None, Some(64), Some(64)]);
+    // The new entry of its folder is as durable as its bytes.
+    assert!(storage.flush().unwrap().covers(128..160));
+}
+
+/// The folder is kept open from file to file, but not beyond its end.
+#[test]
+fn a_folder_that_was_replaced_is_opened_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let (place, aside) = (root.path().join("place"), root.path().join("aside"));
+    fs::create_dir(&place).unwrap();
+    let layout = layout(vec![file("a", 16), file("b", 16)], 16);
+    let bytes = payload(&layout);
+    let storage = open(&place, &layout);
+    write_piece(&storage, &bytes, PieceIndex(0)).unwrap();
+    fs::rename(&place, &aside).unwrap();
+    fs::create_dir(&place).unwrap();
+    fs::write(place.join("b"), &bytes[16..]).unwrap();
+    let mut back = [0; 16];
+    storage.read_at(16, &mut back).unwrap();
+    assert_eq!(back, bytes[16..]);
+}
+
 #[test]
 fn space_is_reserved_as_asked() {
     for (how, len) in [

@@ -89,7 +89,7 @@ fn nothing_good_is_lost_and_nothing_else_claimed() {
         let never = AtomicBool::new(false);
         let found = recheck(&storage, &expected[..], &never, &mut |_| {}).unwrap();
         for piece in layout.geometry().pieces() {
-            let (good, claimed) = (found.good.has(piece), state.have.has(piece));
+            let (good, claimed) = (found.has(piece), state.have.has(piece));
             assert!(good || !claimed, "piece {piece} is claimed and not good");
             assert!(
                 claimed || doubt.has(piece) || !good,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dunlin_base::PieceIndex;
-use dunlin_storage::{Faults, MemoryFiles, RecheckError, Storage, recheck, recheck_pieces};
+use dunlin_storage::{
+    Faults, FilePool, MemoryFiles, Preallocation, RecheckError, Storage, TorrentFiles, recheck,
+    recheck_pieces,
+};
 
 use crate::support::{TORRENT, bits, file, hashes, layout, open, pad, payload, write_piece};
 
@@ -28,16 +31,81 @@ fn good_damaged_short_and_missing_pieces_are_told_apart() {
     }
     let mut seen = Vec::new();
     let found = recheck(&storage, &expected[..], &GO_ON, &mut |now| seen.push(now)).unwrap();
-    assert_eq!(found.good, bits(&layout, &[0, 2, 3, 4, 5]));
-    for piece in found.good.iter() {
-        assert!(found.flushed.covers_piece(layout.geometry(), piece));
+    assert_eq!(found, bits(&layout, &[0, 2, 3, 4, 5]));
+    let flushed = storage.flush_all().unwrap();
+    for piece in found.iter() {
+        assert!(flushed.covers_piece(layout.geometry(), piece));
     }
     let last = seen.last().unwrap();
     assert_eq!((last.checked, last.of, last.good), (8, 8, 5));
 
     let some = bits(&layout, &[1, 2, 7]);
     let found = recheck_pieces(&storage, &expected[..], &some, &GO_ON, &mut |_| {}).unwrap();
-    assert_eq!(found.good, bits(&layout, &[2]));
+    assert_eq!(found, bits(&layout, &[2]));
+}
+
+/// Who only wants to know need not wait for the disk.
+#[test]
+fn a_check_makes_nothing_durable() {
+    let layout = layout(vec![file("a", 64)], 16);
+    let bytes = payload(&layout);
+    let expected = hashes(&layout, &bytes);
+    let storage = MemoryFiles::new(TORRENT, Arc::clone(&layout));
+    for piece in layout.geometry().pieces() {
+        write_piece(&storage, &bytes, piece).unwrap();
+    }
+    storage.set_faults(Faults {
+        fail_flushes: Some(io::ErrorKind::Other),
+        ..Faults::default()
+    });
+    let found = recheck(&storage, &expected[..], &GO_ON, &mut |_| {}).unwrap();
+    assert_eq!(found.count(), 4);
+    storage.crash();
+    assert_eq!(storage.peek(0, 16), None, "it was in memory only");
+}
+
+/// Many files are read side by side, parts of each at a time: one that is in use stays open.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_check_of_many_small_files_opens_each_about_once() {
+    use std::mem::MaybeUninit;
+
+    use rustix::fs::inotify;
+
+    let root = tempfile::tempdir().unwrap();
+    let files = (0..1000).map(|at| file(&format!("t/{at}"), 9_001));
+    let layout = layout(files.collect(), 128 << 10);
+    let bytes = payload(&layout);
+    let expected = hashes(&layout, &bytes);
+    let pool = FilePool::new(FilePool::OPEN_FILES_MAX_DEFAULT);
+    let storage = TorrentFiles::open(
+        root.path().into(),
+        TORRENT,
+        Arc::clone(&layout),
+        vec![true; 1000],
+        Preallocation::None,
+        pool,
+    )
+    .unwrap();
+    let part = io::IoSlice::new(&bytes);
+    storage.write_vectored_at(0, &[part]).unwrap();
+
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    let opened = inotify::WatchFlags::OPEN;
+    inotify::add_watch(&watch, root.path().join("t"), opened).unwrap();
+    inotify::add_watch(&watch, root.path(), opened).unwrap();
+    let found = recheck(&storage, &expected[..], &GO_ON, &mut |_| {}).unwrap();
+    assert_eq!(found.count(), layout.geometry().piece_count());
+    let mut room = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut room);
+    let (mut files, mut folders) = (0, 0);
+    while let Ok(event) = events.next() {
+        let is_folder = event.events().contains(inotify::ReadFlags::ISDIR);
+        *(if is_folder { &mut folders } else { &mut files }) += 1;
+    }
+    // Two of a group's pieces may share a file, and so may two groups.
+    assert!((744..1500).contains(&files), "{files} of 1000");
+    assert!(folders < 10, "{folders} for one folder");
 }
 
 #[test]
@@ -60,8 +128,8 @@ fn pieces_of_every_size_are_hashed() {
         }
         let found = recheck(&storage, &expected[..], &GO_ON, &mut |_| {}).unwrap();
         let all = layout.geometry().piece_count();
-        assert_eq!(found.good.count(), all - 1, "{piece_bytes}");
-        assert!(!found.good.has(PieceIndex(0)));
+        assert_eq!(found.count(), all - 1, "{piece_bytes}");
+        assert!(!found.has(PieceIndex(0)));
     }
 }
 
@@ -74,7 +142,7 @@ fn half_a_large_piece_is_none() {
     let half = io::IoSlice::new(&bytes[..40 << 20]);
     storage.write_vectored_at(0, &[half]).unwrap();
     let found = recheck(&storage, &expected[..], &GO_ON, &mut |_| {}).unwrap();
-    assert_eq!(found.good.count(), 0);
+    assert_eq!(found.count(), 0);
 }
 
 #[test]
@@ -104,5 +172,5 @@ fn a_torrent_without_bytes_is_checked_at_once() {
     let storage = MemoryFiles::new(TORRENT, layout);
     let none: &[[u8; 20]] = &[];
     let found = recheck(&storage, none, &GO_ON, &mut |_| {}).unwrap();
-    assert!(found.good.is_empty());
+    assert!(found.is_empty());
 }

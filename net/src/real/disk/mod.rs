@@ -301,8 +301,7 @@ impl Shared {
                     torrent: key,
                     piece,
                 };
-                // The blocks go home before anybody is told that there is room.
-                let event = spilled.write(torrent, resume, spill, &blocks);
+                let event = spilled.write(torrent, resume, spill, blocks);
                 (event, Ended::Write)
             }
             DiskCommand::Hash {

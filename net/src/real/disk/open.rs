@@ -187,8 +187,13 @@ impl Desk<'_> {
                 let files = &torrent.files;
                 self.place(torrent.info_hash(), &files.root(), &files.wanted())?;
             }
-            let (good, proof) = self.hash(&torrent, &doubt)?;
-            flushed = Some(proof);
+            let good = self.hash(&torrent, &doubt)?;
+            if good.count() > 0 && self.records.is_some() {
+                // Before the files get their form: what vanished since must not be vouched for as the
+                // empty file that is made in its place.
+                let all = torrent.files.flush_all();
+                flushed = Some(all.map_err(|error| trouble::of_storage(&error))?);
+            }
             for piece in doubt.iter() {
                 if good.has(piece) {
                     have.set(piece);
@@ -255,11 +260,7 @@ impl Desk<'_> {
         Ok((state.have, doubt))
     }
 
-    fn hash(
-        &self,
-        torrent: &OpenTorrent,
-        which: &Bitfield,
-    ) -> Result<(Bitfield, Flushed), Option<DiskError>> {
+    fn hash(&self, torrent: &OpenTorrent, which: &Bitfield) -> Result<Bitfield, Option<DiskError>> {
         let Some(hashes) = torrent.piece_hashes() else {
             let message = "a torrent with SHA-256 hashes alone (BEP 52) cannot be checked yet";
             return Err(Some(trouble::other(message)));
@@ -274,15 +275,14 @@ impl Desk<'_> {
         tell(0, which.count());
         // It is called once for up to 16 pieces, which is seldom enough.
         let mut progress = |progress: RecheckProgress| tell(progress.checked, progress.of);
-        let checked = recheck_pieces(
+        let good = recheck_pieces(
             &torrent.files,
             &hashes[..],
             which,
             self.cancelled,
             &mut progress,
         );
-        let checked = checked.map_err(|error| trouble::of_recheck(&error))?;
-        Ok((checked.good, checked.flushed))
+        good.map_err(|error| trouble::of_recheck(&error))
     }
 
     /// What a check found, to be committed so that the next start need not find it again.
@@ -298,6 +298,8 @@ impl Desk<'_> {
         }
         let flushed = match flushed {
             Some(flushed) => flushed,
+            // Nothing is claimed, so nothing has to be safe: a new torrent has only empty files.
+            None if have.count() == 0 => Flushed::nothing(torrent.info_hash()),
             None => torrent
                 .files
                 .flush_all()

@@ -31,18 +31,23 @@ impl Spilled {
         torrent: Option<&OpenTorrent>,
         resume: Option<&ResumeDb>,
         spill: u64,
-        blocks: &[(BlockIndex, BlockBuffer)],
+        blocks: Vec<(BlockIndex, BlockBuffer)>,
     ) -> DiskEvent {
         let written = self.open(torrent, resume).and_then(|torrent| {
             torrent.ledger().wrote = true;
-            let written = self.write_blocks(&torrent.files, blocks);
+            let written = self.write_blocks(&torrent.files, &blocks);
             written.map_err(|error| trouble::of_storage(&error))
         });
-        self.told_of_write(spill, written)
+        self.told_of_write((spill, blocks), written)
     }
 
-    /// What is told of a spill.
-    pub(crate) fn told_of_write(self, spill: u64, written: Result<(), DiskError>) -> DiskEvent {
+    /// What is told of a spill. When it is written its blocks have gone home before anybody is told that
+    /// there is room.
+    pub(crate) fn told_of_write(
+        self,
+        (spill, blocks): (u64, Vec<(BlockIndex, BlockBuffer)>),
+        written: Result<(), DiskError>,
+    ) -> DiskEvent {
         let Self { torrent, piece } = self;
         match written {
             Ok(()) => DiskEvent::Spilled {
@@ -54,6 +59,7 @@ impl Spilled {
                 torrent,
                 piece,
                 spill,
+                blocks: blocks.into_iter().map(|(_, payload)| payload).collect(),
                 error,
             },
         }

@@ -1,5 +1,6 @@
 //! The disk port on real files.
 
+mod check;
 mod order;
 mod spill;
 mod trouble;

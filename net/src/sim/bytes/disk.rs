@@ -100,7 +100,7 @@ impl Disk {
             } => {
                 self.doubt.set(piece);
                 let spilled = Spilled { torrent, piece };
-                vec![self.spill(spilled, spill, &blocks)]
+                vec![self.spill(spilled, spill, blocks)]
             }
             DiskCommand::Hash {
                 torrent,
@@ -218,10 +218,11 @@ impl Disk {
         &self,
         spilled: Spilled,
         spill: u64,
-        blocks: &[(BlockIndex, BlockBuffer)],
+        blocks: Vec<(BlockIndex, BlockBuffer)>,
     ) -> DiskEvent {
-        let written = spilled.write_blocks(&self.files, blocks);
-        spilled.told_of_write(spill, written.map_err(|error| trouble::of_storage(&error)))
+        let written = spilled.write_blocks(&self.files, &blocks);
+        let written = written.map_err(|error| trouble::of_storage(&error));
+        spilled.told_of_write((spill, blocks), written)
     }
 
     fn read(&self, block: BlockRequest, pool: &BlockPool) -> Result<BlockBuffer, DiskError> {

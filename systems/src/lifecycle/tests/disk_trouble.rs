@@ -74,6 +74,35 @@ fn a_resume_while_the_disk_is_still_full_stops_again_and_then_recovers() {
     completes_without_fetching_twice(swarm);
 }
 
+/// What was on its way when the disk was full says nothing of what did not fit: it does not start the
+/// torrent, which the next piece would stop again.
+#[test]
+fn a_write_from_before_the_stop_does_not_start_a_torrent() {
+    let (mut swarm, _) = download();
+    swarm.run_for(Duration::from_secs(2));
+    swarm.disk_rests = true;
+    swarm.run_for(Duration::from_millis(300));
+    swarm.hashers_rest = true;
+    swarm.run_for(Duration::from_secs(1));
+    swarm.full.insert(TORRENT);
+    swarm.disk_rests = false;
+    swarm.run_for(Duration::from_millis(200));
+    assert!(matches!(state(&mut swarm), Some(Lifecycle::Stopped { .. })));
+    let done = |swarm: &Swarm| {
+        let is_it = |event: &&SessionEvent| matches!(event, SessionEvent::PieceDone { .. });
+        swarm.events.iter().filter(is_it).count()
+    };
+    let before = done(&swarm);
+    swarm.full.clear();
+    swarm.hashers_rest = false;
+    // Nothing is due: they are hashed, written, and told of.
+    (0..4).for_each(|_| swarm.step());
+    swarm.run_for(Duration::from_secs(5));
+    assert!(done(&swarm) > before, "some were on their way");
+    assert!(matches!(state(&mut swarm), Some(Lifecycle::Stopped { .. })));
+    completes_without_fetching_twice(swarm);
+}
+
 #[test]
 fn a_torrent_that_is_removed_while_the_disk_is_full_gives_its_memory_back() {
     let mut swarm = stopped();

@@ -1,11 +1,13 @@
 //! [`Folder`] where files cannot be opened relative to a folder: every component is looked at
 //! before the path is used. A link planted between the look and the use would be followed.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Access, Opened};
+use crate::FileStat;
 
 /// A folder by its path.
 #[derive(Debug)]
@@ -44,11 +46,24 @@ impl Folder {
         Ok(Opened { file, created })
     }
 
-    /// What is at a path, links not followed; `None` when nothing is, or a folder on the way is
-    /// not there.
-    pub(crate) fn metadata(&self, path: &Path) -> io::Result<Option<Metadata>> {
-        match self.resolve(path, false).and_then(fs::symlink_metadata) {
-            Ok(metadata) => Ok(Some(metadata)),
+    /// The regular file of this name, which is no path, if there is one.
+    pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
+        match fs::symlink_metadata(self.0.join(name)) {
+            Ok(metadata) => Ok(metadata.is_file().then(|| FileStat::from(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a symbolic link of ours is at a path: none is made here.
+    pub(crate) fn is_link(&self, _path: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// A folder below this one to look into; `None` when it is not there.
+    pub(crate) fn subfolder(&self, path: &Path) -> io::Result<Option<Self>> {
+        match self.resolve(path, false) {
+            Ok(full) => Ok(full.is_dir().then_some(Self(full))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

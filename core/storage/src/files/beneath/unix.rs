@@ -1,15 +1,16 @@
 //! [`Folder`] by `openat2` where there is one (Linux 5.6), else one component after the other.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Access, Opened};
+use crate::FileStat;
 
 /// Without `NONBLOCK` the open of a planted FIFO would wait for ever.
 const OPEN: OFlags = OFlags::CLOEXEC
@@ -41,15 +42,9 @@ impl Folder {
             Access::Read => OFlags::RDONLY,
             Access::Write => OFlags::RDWR,
         };
-        let (fd, created) = match self.open_at(path, OPEN | flags) {
-            Ok(fd) => (fd, false),
-            Err(Errno::NOENT) if access == Access::Write => {
-                let (parent, name) = self.parent(path, true)?;
-                let mode = Mode::from_raw_mode(0o666);
-                let fd = rustix::fs::openat(&parent, name, OPEN | flags | OFlags::CREATE, mode)?;
-                (fd, true)
-            }
-            Err(error) => return Err(error.into()),
+        let (fd, created) = match self.open_at(path, OPEN | flags, Mode::empty()) {
+            Err(Errno::NOENT) if access == Access::Write => self.create(path, OPEN | flags)?,
+            opened => (opened?, false),
         };
         let file = File::from(fd);
         if !file.metadata()?.is_file() {
@@ -58,16 +53,51 @@ impl Folder {
         Ok(Opened { file, created })
     }
 
-    /// What is at a path, links not followed; `None` when nothing is, or a folder on the way is
-    /// not there.
-    pub(crate) fn metadata(&self, path: &Path) -> io::Result<Option<Metadata>> {
-        // A path descriptor needs no permission to read and does not wake devices.
+    /// Creates a file that was not there a moment ago, and its folders; says whether it did.
+    fn create(&self, path: &Path, flags: OFlags) -> io::Result<(OwnedFd, bool)> {
+        let mode = Mode::from_raw_mode(0o666);
+        let create = flags | OFlags::CREATE;
+        match self.open_at(path, create | OFlags::EXCL, mode) {
+            // Another thread was faster.
+            Err(Errno::EXIST) => Ok((self.open_at(path, flags, Mode::empty())?, false)),
+            Err(Errno::NOENT) => {
+                let (parent, name) = self.parent(path, true)?;
+                Ok((rustix::fs::openat(&parent, name, create, mode)?, true))
+            }
+            created => Ok((created?, true)),
+        }
+    }
+
+    /// The regular file of this name, which is no path, if there is one.
+    pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
+        match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => {
+                let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                Ok(is_file.then(|| FileStat::from(&stat)))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a symbolic link is at a path.
+    pub(crate) fn is_link(&self, path: &Path) -> io::Result<bool> {
+        match self.parent(path, false) {
+            Ok((parent, name)) => Ok(is_link(&parent, name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A folder below this one to look into; `None` when it is not there.
+    pub(crate) fn subfolder(&self, path: &Path) -> io::Result<Option<Self>> {
+        // A path descriptor needs no permission to read, and takes no other flags.
         #[cfg(target_os = "linux")]
-        let look = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         #[cfg(not(target_os = "linux"))]
-        let look = OPEN;
-        match self.open_at(path, look) {
-            Ok(fd) => File::from(fd).metadata().map(Some),
+        let look = OPEN_FOLDER;
+        match self.open_at(path, look, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self(fd))),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -140,25 +170,26 @@ impl Folder {
         }
     }
 
-    fn open_at(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    /// `mode` is what a file gets that the flags let it create; empty for other flags.
+    fn open_at(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::ResolveFlags;
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            match rustix::fs::openat2(&self.0, path, flags, Mode::empty(), resolve) {
+            match rustix::fs::openat2(&self.0, path, flags, mode, resolve) {
                 // An old kernel, a sandbox that does not let the call through, or a rename race.
                 Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}
                 result => return result,
             }
         }
-        self.open_by_walking(path, flags)
+        self.open_by_walking(path, flags, mode)
     }
 
-    fn open_by_walking(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn open_by_walking(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         let (parent, name) = self
             .parent(path, false)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        rustix::fs::openat(&parent, name, flags, Mode::empty())
+        rustix::fs::openat(&parent, name, flags, mode)
     }
 
     /// The folder that holds `path`, and the last name of `path`.
@@ -211,8 +242,12 @@ mod tests {
         let folder = Folder::open(root).unwrap();
         let flags = OPEN | OFlags::RDONLY;
         [
-            folder.open_at(Path::new(path), flags).map(drop),
-            folder.open_by_walking(Path::new(path), flags).map(drop),
+            folder
+                .open_at(Path::new(path), flags, Mode::empty())
+                .map(drop),
+            folder
+                .open_by_walking(Path::new(path), flags, Mode::empty())
+                .map(drop),
         ]
     }
 
@@ -243,13 +278,19 @@ mod tests {
             assert_eq!(Errno::from_io_error(&refused), Some(Errno::LOOP), "{path}");
         }
         assert!(folder.remove_file(Path::new("dir/secret")).is_err());
-        assert!(
-            folder
-                .metadata(Path::new("real/link"))
-                .unwrap()
-                .unwrap()
-                .is_symlink()
-        );
+        let real = folder.subfolder(Path::new("real")).unwrap().unwrap();
+        assert!(real.look(OsStr::new("file")).unwrap().is_some());
+        assert!(real.look(OsStr::new("link")).unwrap().is_none());
+        for path in ["dir", "inner"] {
+            let refused = folder.subfolder(Path::new(path)).unwrap_err();
+            assert!(
+                matches!(
+                    Errno::from_io_error(&refused),
+                    Some(Errno::LOOP | Errno::NOTDIR)
+                ),
+                "{path}: {refused}"
+            );
+        }
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
     }
 
