@@ -23,7 +23,7 @@ use dunlin_storage::{FileStat, Pieces, StripeRoom};
 use listing::{Listing, Source};
 
 /// Files that one thread keeps open: the pieces that it reads side by side may each be of another.
-const OPEN_FILES_MAX: usize = 2 * Sha1Lanes::MAX;
+const OPEN_FILES_MAX: usize = 4 * Sha1Lanes::MAX;
 /// More threads than that only wait for the disk.
 const THREADS_MAX: usize = 8;
 
