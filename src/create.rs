@@ -18,7 +18,7 @@ use dunlin_hash::{Sha1Lanes, sha1_striped};
 use dunlin_protocol::metainfo::{
     FileEntry, Info, Metainfo, MetainfoBuilder, MetainfoError, NewFile, recommended_piece_bytes,
 };
-use dunlin_storage::{FileStat, Pieces, StripeRoom};
+use dunlin_storage::{FileStat, Pieces, StripeRoom, will_read};
 
 use listing::{Listing, Source};
 
@@ -447,6 +447,13 @@ impl Run<'_> {
 
 impl Pieces for Run<'_> {
     type Error = CreateError;
+
+    fn will_read(&mut self, n: usize, begin: usize, len: usize) {
+        // Of the file in which it begins; what of it is in others is read when its time comes.
+        if let Some((file, offset)) = self.file(n, begin, 1) {
+            will_read(&file, offset, len as u64);
+        }
+    }
 
     fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)> {
         let at = self.at(n, begin);

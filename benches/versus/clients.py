@@ -93,11 +93,12 @@ def create(client, content, out):
 DUNLIN_CROWD = "[engine.limits]\nconnections = 1000\nconnections-per-torrent = 1000\n[engine.choke]\nslots = { fixed = 1000 }\n"
 
 
-def seed(client, content, folder, out, ip=lab.SEED_IP):
-    """Serves what lies in `folder` on port 6881 of `ip`: a command, and the word that it prints when it is ready."""
+def seed(client, content, folder, out, ip=lab.SEED_IP, crowd=False):
+    """Serves what lies in `folder` on port 6881 of `ip`: a command, and the word that it prints when it is ready. With its
+    defaults, but for libtorrent's limit of connections and for a crowd, which Dunlin alone is asked to serve."""
     match client:
         case "dunlin":
-            (out / "dunlin.toml").write_text(DUNLIN_CROWD)
+            (out / "dunlin.toml").write_text(DUNLIN_CROWD if crowd else "")
             return [dunlin(), "--config", out / "dunlin.toml", "seed", content.path, "--torrent", content.torrent, "--listen", f"{ip}:6881", "--no-trackers",
                     "--state-dir", out / "state", "--json"], '"seeding"'
         case "libtorrent":

@@ -103,14 +103,14 @@ class Program:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def busiest_thread_secs(self):
-        """User and system time of the thread that has worked most."""
-        most = 0
+    def thread_secs(self):
+        """User and system time of each thread, by its number."""
+        secs = {}
         for task in Path(f"/proc/{self.child.pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 fields = (task / "stat").read_text().rpartition(")")[2].split()
-                most = max(most, int(fields[11]) + int(fields[12]))
-        return most / os.sysconf("SC_CLK_TCK")
+                secs[task.name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return secs
 
     def sent_bytes(self):
         """What its namespace has sent."""

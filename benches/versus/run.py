@@ -100,7 +100,7 @@ class Download:
             (out / "got").mkdir()
             command = clients.get(client, payload, out / "got", peers)
             worked, first, sent = sum(seed.cpu_secs() for seed in seeds), None, seeds[0].sent_bytes()
-            before = max(seed.busiest_thread_secs() for seed in seeds)
+            before = [seed.thread_secs() for seed in seeds]
             began = time.perf_counter()
 
             def watch():
@@ -112,7 +112,9 @@ class Download:
                 leech.wait_end(LIMIT_SECS, watch)
                 seconds = time.perf_counter() - began
             worked = sum(seed.cpu_secs() for seed in seeds) - worked
-            busiest = max(seed.busiest_thread_secs() for seed in seeds) - before
+            busiest = max(
+                secs - idle.get(thread, 0) for seed, idle in zip(seeds, before) for thread, secs in seed.thread_secs().items()
+            )
             if leech.status != 0 if client == "sink" else not payload.is_copied_to(out / "got"):
                 raise failed(leech)
         flowing = seconds - (first or 0)
@@ -172,7 +174,7 @@ class Crowd(Upload):
 
     def run(self, client, sides, payload, folder):
         with lab.scratch(folder) as out:
-            command, word = clients.seed(client, payload, payload.path.parent, out)
+            command, word = clients.seed(client, payload, payload.path.parent, out, crowd=True)
             # Enough for everyone to get several megabytes.
             mib = max(payload.size >> 20, 4 * self.connections)
             crowd = [sys.executable, clients.CROWD, lab.SEED_IP, "6881", payload.torrent,
@@ -235,7 +237,9 @@ def measure(name, chosen, options, folder):
     able = [client for client in case.clients if client in [*chosen, "mktorrent", "sink"]]
     with lab.namespaces() as sides, case.prepared(sides, folder, options.mib) as run:
         for number in range(options.rounds + 1):
-            for client in list(able):
+            # Each is first in turn.
+            turn = number % len(able)
+            for client in able[turn:] + able[:turn]:
                 os.sync()
                 facts = {"case": name, "client": client, "calibration_secs": calibrate()}
                 try:

@@ -24,7 +24,7 @@ mod storage;
 mod stripes;
 
 pub use error::{ErrorKind, Operation, StorageError};
-pub use files::{FilePool, MoveProgress, Preallocation, TorrentFiles};
+pub use files::{FilePool, MoveProgress, Preallocation, TorrentFiles, will_read};
 pub use layout::{FileIndex, FileLayout, FileSpec, LayoutError, Span};
 pub use memory::{Faults, MemoryFiles};
 pub use recheck::{Halt, PieceHashes, RecheckError, RecheckProgress, recheck, recheck_pieces};

@@ -13,14 +13,14 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use dunlin_base::{Bitfield, PieceIndex};
-use dunlin_hash::{STRIPE_BYTES, Sha1Digest, Sha1Lanes, Stripes, sha1_striped};
+use dunlin_hash::{Sha1Digest, Sha1Lanes, Stripes, sha1_striped};
 
 use crate::{ErrorKind, Pieces, Storage, StorageError, StripeRoom};
 
 /// Threads that one check takes at most.
 const THREADS_MAX: usize = 4;
-/// Bytes of a piece that the disk is told of before they are read, so that it reads them in a row.
-const AHEAD_BYTES: usize = 1 << 20;
+/// Bytes that are worth a thread.
+const THREAD_BYTES: u64 = 1 << 20;
 
 /// Why pieces are not read on.
 #[derive(Debug)]
@@ -201,7 +201,7 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
         let bytes =
             self.pieces.len() as u64 * u64::from(self.storage.layout().geometry().piece_bytes());
         // A thread costs more than a few pieces.
-        let worth = usize::try_from(bytes / AHEAD_BYTES as u64).unwrap_or(usize::MAX);
+        let worth = usize::try_from(bytes / THREAD_BYTES).unwrap_or(usize::MAX);
         cores()
             .min(worth)
             .min(self.pieces.len().div_ceil(self.group))
@@ -252,8 +252,6 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
             storage: self.storage,
             there: vec![true; pieces.len()],
             starts,
-            len,
-            told: 0,
         };
         let judged = room.look(pieces.len(), len, &mut group, |stripes| {
             self.hashes.judge(pieces, len, stripes)
@@ -278,43 +276,24 @@ struct Group<'a> {
     storage: &'a dyn Storage,
     /// Where in the torrent each begins.
     starts: Vec<u64>,
-    len: usize,
     /// Whether each is there, as far as was seen.
     there: Vec<bool>,
-    /// Up to where in each piece the disk was told what comes.
-    told: usize,
-}
-
-impl Group<'_> {
-    /// Tells the disk what will be read, when something is about to be that it was not told of.
-    fn tell(&mut self, begin: usize) {
-        let in_parts = self.starts.len() > 1 || self.len > STRIPE_BYTES;
-        if !in_parts || (begin > 0 && begin < self.told) {
-            return;
-        }
-        self.told = self.len.min(begin + AHEAD_BYTES);
-        for start in &self.starts {
-            let len = (self.told - begin) as u64;
-            self.storage.will_read(start + begin as u64, len);
-        }
-    }
 }
 
 impl Pieces for Group<'_> {
     type Error = Halt;
 
+    fn will_read(&mut self, n: usize, begin: usize, len: usize) {
+        let start = self.starts[n] + begin as u64;
+        self.storage.will_read(start, len as u64);
+    }
+
     fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)> {
-        if n == 0 {
-            self.tell(begin);
-        }
         self.storage
             .file_at(self.starts[n] + begin as u64, len as u64)
     }
 
     fn copy(&mut self, n: usize, begin: usize, into: &mut [u8]) -> Result<(), Halt> {
-        if n == 0 {
-            self.tell(begin);
-        }
         if self.there[n] {
             let part = &mut [IoSliceMut::new(into)];
             match self

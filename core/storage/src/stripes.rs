@@ -15,10 +15,16 @@ const WINDOW_BYTES: usize = 512 << 10;
 /// What is shorter is copied, which costs no more then.
 const WINDOW_BYTES_MIN: usize = 64 << 10;
 
+/// Bytes of a piece that the disk is told of before they are looked at, so that it reads them in a row.
+const AHEAD_BYTES: usize = 1 << 20;
+
 /// Where pieces of one length are.
 pub trait Pieces {
     /// What can go wrong.
     type Error;
+
+    /// Says that `len` bytes of the n-th piece from `begin` on will be looked at soon, in small parts.
+    fn will_read(&mut self, n: usize, begin: usize, len: usize);
 
     /// The file that holds `len` bytes of the n-th piece from `begin` on, and where in it they are; `None`
     /// when they are in several, in none, or cannot be had this way. It is asked for all pieces in turn,
@@ -73,6 +79,7 @@ impl StripeRoom {
             len,
             window: 0..0,
             is_shown: [false; Sha1Lanes::MAX],
+            told: 0,
         };
         let seen = look(&mut striped);
         let torn = striped.mapping.as_mut().map(|mapping| mapping.take_torn());
@@ -100,11 +107,27 @@ struct Striped<'a, P> {
     window: Range<usize>,
     /// Which of the windows show it.
     is_shown: [bool; Sha1Lanes::MAX],
+    /// Up to where in each piece the disk was told what comes.
+    told: usize,
 }
 
 impl<P: Pieces> Striped<'_, P> {
+    /// Tells the disk of what comes, when it was not told of it yet. What one piece holds in a single stripe
+    /// is read at once.
+    fn tell(&mut self, begin: usize) {
+        let in_parts = self.count > 1 || self.len > STRIPE_BYTES;
+        if !in_parts || (begin > 0 && begin < self.told) {
+            return;
+        }
+        self.told = self.len.min(begin + AHEAD_BYTES);
+        for n in 0..self.count {
+            self.pieces.will_read(n, begin, self.told - begin);
+        }
+    }
+
     /// Moves the windows to where a stripe begins.
     fn show(&mut self, begin: usize) {
+        self.tell(begin);
         self.window = begin..self.len.min(begin + WINDOW_BYTES);
         self.is_shown = [false; Sha1Lanes::MAX];
         let Some(mapping) = &mut self.mapping else {
@@ -162,10 +185,15 @@ mod tests {
         len: usize,
         lead: u64,
         copied: usize,
+        told: usize,
     }
 
     impl Pieces for InFile {
         type Error = std::io::Error;
+
+        fn will_read(&mut self, _: usize, begin: usize, len: usize) {
+            self.told = self.told.max(begin + len);
+        }
 
         fn file(&mut self, n: usize, begin: usize, _: usize) -> Option<(Arc<File>, u64)> {
             // The second of three is in several files.
@@ -191,6 +219,7 @@ mod tests {
             len,
             lead,
             copied: 0,
+            told: 0,
         }
     }
 
@@ -210,6 +239,7 @@ mod tests {
             });
             let expected: Vec<_> = bytes.chunks(len).map(sha1).collect();
             assert_eq!(digests.unwrap(), expected, "{count} of {len}");
+            assert_eq!(pieces.told, if count > 1 { len } else { 0 }, "what comes");
             if cfg!(target_os = "linux") && len >= WINDOW_BYTES_MIN {
                 assert!(pieces.copied < count * len, "some were mapped");
             }

@@ -26,7 +26,7 @@ pub(crate) fn read_all_at(
 }
 
 /// Lets the system fetch a range of the file, where it takes such hints.
-pub(crate) fn will_read(file: &File, offset: u64, len: u64) {
+pub fn will_read(file: &File, offset: u64, len: u64) {
     platform::will_read(file, offset, len);
 }
 

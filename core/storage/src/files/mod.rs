@@ -10,6 +10,7 @@ mod relocate;
 mod torrent;
 mod transfer;
 
+pub use io::will_read;
 pub use pool::FilePool;
 pub use prepare::Preallocation;
 pub use relocate::MoveProgress;
