@@ -17,7 +17,11 @@ pub(crate) struct Mapping {
     windows: Vec<Window>,
     /// Addresses of one window: its bytes, and a page more since they may begin anywhere in one.
     stride: usize,
-    guard: Guard,
+    /// Taken away before the addresses are given back: whoever has them next is not ours to watch.
+    guard: Option<Guard>,
+    /// Whether a file could not be mapped. The system may have taken the addresses out of our hands then
+    /// (FUSE refuses so late), so nothing is mapped over them, or given back, any more.
+    is_holed: bool,
 }
 
 // SAFETY: the addresses are this object's alone, and shared references only read them.
@@ -45,7 +49,8 @@ impl Mapping {
                 begin,
                 windows: vec![Window::default(); windows],
                 stride,
-                guard,
+                guard: Some(guard),
+                is_holed: false,
             }),
             None => {
                 // SAFETY: they were just taken, and nobody else knows of them.
@@ -72,7 +77,7 @@ impl Mapping {
         });
         let row = &mut self.windows[window];
         *row = Window::default();
-        if !is_long_enough {
+        if !is_long_enough || self.is_holed {
             return false;
         }
         let flags = MapFlags::SHARED | MapFlags::FIXED;
@@ -88,10 +93,11 @@ impl Mapping {
                 offset - lead as u64,
             )
         };
-        if shown.is_ok() {
-            *row = Window { lead, len };
+        match shown {
+            Ok(_) => *row = Window { lead, len },
+            Err(_) => self.is_holed = true,
         }
-        shown.is_ok()
+        !self.is_holed
     }
 
     /// What a window shows; empty when it shows nothing.
@@ -112,12 +118,16 @@ impl Mapping {
     /// Whether bytes that were shown since it was last asked were not those of their files: a file became
     /// shorter, or the disk failed.
     pub(crate) fn take_torn(&mut self) -> bool {
-        self.guard.take_torn()
+        self.guard.as_ref().is_some_and(Guard::take_torn)
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.guard = None;
+        if self.is_holed {
+            return;
+        }
         // SAFETY: they are ours, and nobody borrows their bytes any more.
         _ = unsafe { munmap(self.begin, self.stride * self.windows.len()) };
     }
@@ -176,6 +186,20 @@ mod tests {
         assert!(mapping.show(1, &whole, 0, 4096));
         assert_eq!(mapping.bytes(1), [9; 4096]);
         assert!(!mapping.take_torn());
+    }
+
+    #[test]
+    fn after_a_file_that_cannot_be_mapped_nothing_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, [1; 4096]).unwrap();
+        let blind = File::options().write(true).open(&path).unwrap();
+        let mut mapping = Mapping::new(2, 4096).unwrap();
+        let seen = File::open(&path).unwrap();
+        assert!(mapping.show(0, &seen, 0, 4096));
+        assert!(!mapping.show(1, &blind, 0, 4096));
+        assert!(!mapping.show(1, &seen, 0, 4096));
+        assert_eq!(mapping.bytes(0), [1; 4096], "what is shown stays");
     }
 
     fn file_of_nines() -> File {
