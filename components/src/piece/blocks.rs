@@ -126,13 +126,15 @@ pub struct Blocks {
     window: u32,
     /// Blocks on their way into the file.
     spill: Option<Spill>,
+    /// The number of the hash under way, while its verdict is awaited.
+    hash: Option<u64>,
 }
 
 /// Where to begin to look for a free block follows from the rest.
 impl Hash for Blocks {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.blocks, self.free, self.arrived).hash(state);
-        (self.window, self.spill).hash(state);
+        (self.window, self.spill, self.hash).hash(state);
     }
 }
 
@@ -150,7 +152,23 @@ impl Blocks {
             free_from: 0,
             window,
             spill: None,
+            hash: None,
         }
+    }
+
+    /// Notes that all of it is being hashed, under this number.
+    ///
+    /// # Panics
+    /// When it is not whole, or is being hashed already.
+    pub fn begin_hash(&mut self, number: u64) {
+        assert!(self.is_whole() && self.hash.is_none(), "one hash of it all");
+        self.hash = Some(number);
+    }
+
+    /// Notes that the hash of this number is over; says whether it was under way. It was not when it is
+    /// of an earlier life of this piece.
+    pub fn end_hash(&mut self, number: u64) -> bool {
+        self.hash.take_if(|begun| *begun == number).is_some()
     }
 
     /// Number of blocks.
@@ -362,5 +380,17 @@ mod tests {
         assert_eq!(blocks.take_payloads().len(), 2);
         blocks.reset();
         assert_eq!((blocks.free(), blocks.arrived()), (2, 0));
+    }
+
+    #[test]
+    fn only_the_hash_under_way_ends() {
+        let mut blocks = Blocks::new(1, 1);
+        assert!(blocks.request(BlockIndex(0), A));
+        blocks.arrive(BlockIndex(0), A, payload()).unwrap();
+        blocks.begin_hash(4);
+        assert!(!blocks.end_hash(3) && blocks.end_hash(4) && !blocks.end_hash(4));
+        blocks.begin_hash(5);
+        blocks.reset();
+        assert!(!blocks.end_hash(5), "of an earlier life");
     }
 }

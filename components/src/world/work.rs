@@ -135,8 +135,8 @@ pub struct MemoryBudget {
     pub bytes_max: u64,
     /// What they may take at present: the windows of all of them, in whole blocks.
     pub bytes: u64,
-    /// Spills that were begun.
-    pub spills: u64,
+    /// Spills and hashes that were begun: the number of the next one.
+    pub begun: u64,
 }
 
 impl MemoryBudget {
@@ -166,6 +166,14 @@ impl MemoryBudget {
         let window = self.window(blocks);
         self.bytes += bytes_of(window);
         Some(window)
+    }
+
+    /// A number for a spill or a hash that begins. No other one has it, so that an answer is never taken
+    /// for one to what a piece asked in another life.
+    pub const fn begin(&mut self) -> u64 {
+        let number = self.begun;
+        self.begun += 1;
+        number
     }
 
     /// Takes a window, or a part of it, back.

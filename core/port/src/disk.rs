@@ -60,6 +60,8 @@ pub enum DiskCommand {
         torrent: TorrentKey,
         /// Which piece.
         piece: PieceIndex,
+        /// The number by which the answer is known.
+        number: u64,
         /// The hash that the torrent says it has.
         expected: [u8; 20],
         /// Whether block digests are wanted even of a good piece, to compare with an earlier bad copy.
@@ -215,6 +217,8 @@ pub enum DiskEvent {
         torrent: TorrentKey,
         /// Which piece.
         piece: PieceIndex,
+        /// The number of the command.
+        number: u64,
         /// Why.
         error: DiskError,
     },

@@ -11,6 +11,8 @@ pub struct HashJob {
     pub torrent: TorrentKey,
     /// Which piece.
     pub piece: PieceIndex,
+    /// The number by which the verdict is known: a piece that is given up and begun anew has another.
+    pub number: u64,
     /// Its blocks, in order; a piece need not be contiguous.
     pub blocks: Vec<BlockBuffer>,
     /// The hash that the torrent says it has.
@@ -26,6 +28,8 @@ pub struct HashDone {
     pub torrent: TorrentKey,
     /// Which piece.
     pub piece: PieceIndex,
+    /// The number of the job.
+    pub number: u64,
     /// Its blocks, in order, back from the job.
     pub blocks: Vec<BlockBuffer>,
     /// Whether the hash is the expected one.

@@ -103,6 +103,7 @@ mod tests {
         outbox.hash.push(HashJob {
             torrent: TorrentKey(1),
             piece: PieceIndex(2),
+            number: 0,
             blocks: vec![pool.take(100).unwrap()],
             expected: [0; 20],
             digest_blocks: false,

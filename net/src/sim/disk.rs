@@ -61,9 +61,10 @@ impl Disks {
             DiskCommand::Hash {
                 torrent,
                 piece,
+                number,
                 digest_blocks,
                 ..
-            } => self.judge_spilled((torrent, piece), digest_blocks),
+            } => self.judge_spilled((torrent, piece, number), digest_blocks),
             DiskCommand::Read {
                 torrent,
                 peer,
@@ -122,13 +123,13 @@ impl Disks {
 
     fn judge_spilled(
         &mut self,
-        (torrent, piece): (TorrentKey, PieceIndex),
+        (torrent, piece, number): (TorrentKey, PieceIndex, u64),
         digest_blocks: bool,
     ) -> DiskEvent {
         let mut row = self.rows.get_mut(&torrent);
         let marks = row.as_mut().and_then(|row| row.spilled.remove(&piece));
         let marks: Vec<u32> = marks.unwrap_or_default().into_values().collect();
-        let done = judge_marks((torrent, piece), &marks, digest_blocks);
+        let done = judge_marks((torrent, piece, number), &marks, digest_blocks);
         if done.good
             && let Some(row) = row
         {

@@ -9,13 +9,17 @@ pub(super) fn judge(job: HashJob) -> HashDone {
     let marks: Vec<u32> = job.blocks.iter().map(mark).collect();
     HashDone {
         blocks: job.blocks,
-        ..judge_marks((job.torrent, job.piece), &marks, job.digest_blocks)
+        ..judge_marks(
+            (job.torrent, job.piece, job.number),
+            &marks,
+            job.digest_blocks,
+        )
     }
 }
 
 /// As above, of the marks of all blocks of a piece.
 pub(super) fn judge_marks(
-    (torrent, piece): (TorrentKey, PieceIndex),
+    (torrent, piece, number): (TorrentKey, PieceIndex, u64),
     marks: &[u32],
     digest_blocks: bool,
 ) -> HashDone {
@@ -25,6 +29,7 @@ pub(super) fn judge_marks(
     HashDone {
         torrent,
         piece,
+        number,
         blocks: Vec::new(),
         good,
         block_digests: digests.collect(),

@@ -29,7 +29,7 @@ rows! {
     BlockRequest { piece, begin, len }
     Totals { downloaded_bytes, uploaded_bytes }
     DiskError { kind, message }
-    HashDone { torrent, piece, blocks, good, block_digests }
+    HashDone { torrent, piece, number, blocks, good, block_digests }
     AnnounceReply {
         interval_secs, min_interval_secs, seeders, leechers, downloaded, peers, tracker_id, warning,
         external_ip,
@@ -103,7 +103,7 @@ choices! {
         9 => Spilled { torrent, piece, spill },
         10 => SpillFailed { torrent, piece, spill, blocks, error },
         11 => Hashed(done),
-        12 => HashFailed { torrent, piece, error },
+        12 => HashFailed { torrent, piece, number, error },
     }
     DiskErrorKind {
         0 => Full,

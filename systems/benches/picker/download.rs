@@ -178,6 +178,7 @@ impl Download {
             done.push(HashDone {
                 torrent: job.torrent,
                 piece: job.piece,
+                number: job.number,
                 blocks: job.blocks,
                 good: true,
                 block_digests: Vec::new(),

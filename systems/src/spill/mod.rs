@@ -58,8 +58,7 @@ impl Leaving {
         budget: &mut MemoryBudget,
         parks: bool,
     ) -> DiskCommand {
-        let spill = budget.spills;
-        budget.spills += 1;
+        let spill = budget.begin();
         DiskCommand::Spill {
             torrent: self.torrent,
             piece: self.piece,
@@ -82,9 +81,12 @@ impl Leaving {
         if blocks.in_memory() > 0 {
             return Some(self.spill(blocks, budget, true));
         }
+        let number = budget.begin();
+        blocks.begin_hash(number);
         Some(DiskCommand::Hash {
             torrent: self.torrent,
             piece: self.piece,
+            number,
             expected,
             digest_blocks,
         })

@@ -32,13 +32,9 @@ pub(crate) fn settle_spills(world: &mut World) {
             DiskEvent::HashFailed {
                 torrent,
                 piece,
+                number,
                 error,
-            } => {
-                let is_it = |blocks: &Blocks, state| {
-                    state == PieceState::Hashing && blocks.is_spilled() && blocks.spill().is_none()
-                };
-                discard(world, (torrent, piece), &error, is_it);
-            }
+            } => unreadable(world, Leaving { torrent, piece }, number, &error),
             _ => unreachable!("only events of spills are routed here"),
         }
     }
@@ -151,6 +147,16 @@ fn refused(
         free.note(leaving.piece, false);
     }
     stop_torrent(world, torrent, &error.message);
+}
+
+/// The disk cannot read a piece that it should hash.
+fn unreadable(world: &mut World, leaving: Leaving, number: u64, error: &DiskError) {
+    let row = find(world, leaving.torrent, leaving.piece).map(|(_, row)| row);
+    let blocks = row.and_then(|row| world.get_mut::<Blocks>(row));
+    if blocks.is_some_and(|mut blocks| blocks.end_hash(number)) {
+        let place = (leaving.torrent, leaving.piece);
+        discard(world, place, error, |_, state| state == PieceState::Hashing);
+    }
 }
 
 /// Whether another piece than that of `row` waits for the disk.

@@ -75,9 +75,10 @@ impl Swarm {
             DiskCommand::Hash {
                 torrent,
                 piece,
+                number,
                 expected,
                 digest_blocks,
-            } => self.judge_spilled((torrent, piece), expected, digest_blocks),
+            } => self.judge_spilled((torrent, piece, number), expected, digest_blocks),
             DiskCommand::Read {
                 torrent,
                 peer,
@@ -198,7 +199,7 @@ impl Swarm {
 
     fn judge_spilled(
         &mut self,
-        (torrent, piece): (TorrentKey, PieceIndex),
+        (torrent, piece, number): (TorrentKey, PieceIndex, u64),
         expected: [u8; 20],
         digest_blocks: bool,
     ) -> DiskEvent {
@@ -206,6 +207,7 @@ impl Swarm {
             return DiskEvent::HashFailed {
                 torrent,
                 piece,
+                number,
                 error: no_space(),
             };
         }
@@ -224,6 +226,7 @@ impl Swarm {
         let done = judge(HashJob {
             torrent,
             piece,
+            number,
             blocks: blocks.collect(),
             expected,
             digest_blocks,
@@ -259,6 +262,7 @@ pub(super) fn judge(job: HashJob) -> HashDone {
     let HashJob {
         torrent,
         piece,
+        number,
         blocks,
         expected,
         digest_blocks,
@@ -277,6 +281,7 @@ pub(super) fn judge(job: HashJob) -> HashDone {
     HashDone {
         torrent,
         piece,
+        number,
         blocks,
         good,
         block_digests: digests,

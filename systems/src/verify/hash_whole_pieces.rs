@@ -46,9 +46,12 @@ pub(super) fn hash_whole_pieces(
             outbox.0.disk.extend(next);
             continue;
         }
+        let number = budget.begin();
+        blocks.begin_hash(number);
         outbox.0.hash.push(HashJob {
             torrent,
             piece,
+            number,
             blocks: blocks.take_payloads(),
             expected: *expected,
             digest_blocks,

@@ -38,6 +38,10 @@ pub(super) fn judge_pieces(world: &mut World) {
         if world.get::<Lifecycle>(torrent) == Some(&Lifecycle::Closing) {
             continue;
         }
+        let blocks = world.get_mut::<Blocks>(piece);
+        if !blocks.is_some_and(|mut blocks| blocks.end_hash(verdict.number)) {
+            continue;
+        }
         #[cfg(feature = "planted-bugs")]
         let verdict = HashDone {
             good: verdict.good

@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
-use dunlin_base::{NodeKey, TorrentKey};
+use dunlin_base::{NodeKey, PieceIndex, TorrentKey};
+use dunlin_components::piece::PieceState;
 use dunlin_port::config::EngineConfig;
+use dunlin_port::hash::HashDone;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_protocol::wire::Message;
 
@@ -53,6 +55,51 @@ fn a_poisoner_is_banned_and_the_download_completes() {
         [addr_of(1).ip()],
         "the poisoner and nobody else"
     );
+}
+
+/// A verdict on the first copy of a piece that comes again, late, is not taken for one on the second,
+/// whatever it says.
+#[test]
+fn a_verdict_of_an_earlier_life_is_ignored() {
+    let torrent = TorrentKey(2);
+    let sample = Sample::new(65_536, 65_536);
+    for good in [true, false] {
+        let mut swarm = Swarm::new(3, &EngineConfig::default());
+        swarm.corrupt.insert(NodeKey(0));
+        swarm.add(0, &sample, true, &[]);
+        swarm.add(2, &sample, false, &[0]);
+        let failed = |swarm: &mut Swarm| {
+            let failed = |event: &SessionEvent| matches!(event, SessionEvent::HashFailed { .. });
+            swarm.events.iter().any(failed)
+        };
+        assert!(swarm.run_until(MINUTES, failed));
+        swarm.hashers_rest = true;
+        swarm.add(1, &sample, true, &[2]);
+        let hashed = |swarm: &mut Swarm| {
+            let world = swarm.engine.world();
+            let mut states = world.query::<&PieceState>();
+            states
+                .iter(world)
+                .any(|state| *state == PieceState::Hashing)
+        };
+        assert!(swarm.run_until(MINUTES, hashed), "the second copy is whole");
+        swarm.engine.inbox().hash.push_back(HashDone {
+            torrent,
+            piece: PieceIndex(0),
+            number: 0,
+            blocks: Vec::new(),
+            good,
+            block_digests: vec![[0; 20]; 4],
+        });
+        swarm.run_for(Duration::from_secs(1));
+        assert!(
+            hashed(&mut swarm),
+            "the verdict on the second copy is awaited"
+        );
+        swarm.hashers_rest = false;
+        assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(2)));
+        assert_eq!(banned(&swarm), [addr_of(0).ip()], "it and nobody else");
+    }
 }
 
 /// The piece is kept while the disk is full and written when there is room: nothing is fetched twice.

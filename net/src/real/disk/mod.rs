@@ -306,6 +306,7 @@ impl Shared {
             }
             DiskCommand::Hash {
                 piece,
+                number,
                 expected,
                 digest_blocks,
                 ..
@@ -314,7 +315,7 @@ impl Shared {
                     torrent: key,
                     piece,
                 };
-                let event = spilled.hash(torrent, resume, expected, digest_blocks);
+                let event = spilled.hash(torrent, resume, number, expected, digest_blocks);
                 (event, Ended::Hash)
             }
             _ => unreachable!("only these are of spilled pieces"),

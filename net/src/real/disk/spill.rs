@@ -70,25 +70,31 @@ impl Spilled {
         self,
         torrent: Option<&OpenTorrent>,
         resume: Option<&ResumeDb>,
+        number: u64,
         expected: Sha1Digest,
         digest_blocks: bool,
     ) -> DiskEvent {
         // Noted once more: a commit since may have ended the doubt about it.
         let judged = self.open(torrent, resume).and_then(|torrent| {
-            let judged = self.judge(&torrent.files, expected, digest_blocks);
+            let judged = self.judge(&torrent.files, number, expected, digest_blocks);
             judged.map_err(|error| trouble::of_storage(&error))
         });
-        self.told_of_hash(judged)
+        self.told_of_hash(number, judged)
     }
 
     /// What is told of a piece that was hashed from its files.
-    pub(crate) fn told_of_hash(self, judged: Result<HashDone, DiskError>) -> DiskEvent {
+    pub(crate) fn told_of_hash(
+        self,
+        number: u64,
+        judged: Result<HashDone, DiskError>,
+    ) -> DiskEvent {
         let Self { torrent, piece } = self;
         match judged {
             Ok(done) => DiskEvent::Hashed(done),
             Err(error) => DiskEvent::HashFailed {
                 torrent,
                 piece,
+                number,
                 error,
             },
         }
@@ -133,6 +139,7 @@ impl Spilled {
     pub(crate) fn judge(
         self,
         files: &impl Storage,
+        number: u64,
         expected: Sha1Digest,
         digest_blocks: bool,
     ) -> Result<HashDone, StorageError> {
@@ -158,6 +165,7 @@ impl Spilled {
         Ok(HashDone {
             torrent: self.torrent,
             piece: self.piece,
+            number,
             blocks: Vec::new(),
             good,
             block_digests,

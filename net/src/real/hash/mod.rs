@@ -233,6 +233,7 @@ pub(crate) fn judge(jobs: Vec<HashJob>) -> Vec<HashDone> {
         .map(|(job, (good, block_digests))| HashDone {
             torrent: job.torrent,
             piece: job.piece,
+            number: job.number,
             blocks: job.blocks,
             good,
             block_digests,

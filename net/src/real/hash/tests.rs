@@ -42,6 +42,7 @@ fn good_bad_and_asked_for_pieces_are_judged() {
     let job = |piece, expected: &[u8], digest_blocks| HashJob {
         torrent: TorrentKey(7),
         piece: PieceIndex(piece),
+        number: 100 + u64::from(piece),
         blocks: blocks(&pool, &[b"first block", b"second"]),
         expected: sha1(expected),
         digest_blocks,
@@ -54,6 +55,8 @@ fn good_bad_and_asked_for_pieces_are_judged() {
     port.submit(&mut jobs);
     assert!(jobs.is_empty());
     let done = wait_for(&port, &woken, 3);
+    let numbers: Vec<_> = done.iter().map(|done| done.number).collect();
+    assert_eq!(numbers, [100, 101, 102]);
     let each_block = vec![sha1(b"first block"), sha1(b"second")];
     assert!(done[0].good && done[0].block_digests.is_empty());
     assert!(!done[1].good);
@@ -77,6 +80,7 @@ fn a_large_batch_is_shared_by_the_threads_and_nothing_is_lost() {
         HashJob {
             torrent: TorrentKey(1),
             piece: PieceIndex(piece),
+            number: 0,
             blocks: blocks(&pool, &[&content]),
             expected: sha1(&content),
             digest_blocks: false,
@@ -113,6 +117,7 @@ fn dropping_the_port_gives_the_blocks_back() {
     let job = HashJob {
         torrent: TorrentKey(1),
         piece: PieceIndex(0),
+        number: 0,
         blocks: blocks(&pool, &[b"x"]),
         expected: [0; 20],
         digest_blocks: true,
@@ -127,6 +132,7 @@ fn small_job(pool: &BlockPool, piece: u32) -> HashJob {
     HashJob {
         torrent: TorrentKey(1),
         piece: PieceIndex(piece),
+        number: 0,
         blocks: vec![pool.take(16 * 1024).unwrap()],
         expected: [0; 20],
         digest_blocks: false,

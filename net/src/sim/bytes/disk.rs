@@ -105,13 +105,15 @@ impl Disk {
             DiskCommand::Hash {
                 torrent,
                 piece,
+                number,
                 expected,
                 digest_blocks,
             } => {
                 self.doubt.set(piece);
                 let spilled = Spilled { torrent, piece };
-                let judged = spilled.judge(&self.files, expected, digest_blocks);
-                vec![spilled.told_of_hash(judged.map_err(|error| trouble::of_storage(&error)))]
+                let judged = spilled.judge(&self.files, number, expected, digest_blocks);
+                let judged = judged.map_err(|error| trouble::of_storage(&error));
+                vec![spilled.told_of_hash(number, judged)]
             }
             DiskCommand::Read {
                 torrent,

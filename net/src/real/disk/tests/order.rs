@@ -127,6 +127,7 @@ fn a_spilled_piece_is_hashed_behind_its_spill() {
     let hash = DiskCommand::Hash {
         torrent,
         piece,
+        number: 0,
         expected: [0; 20],
         digest_blocks: false,
     };

@@ -30,6 +30,7 @@ impl Bench {
         self.send(DiskCommand::Hash {
             torrent: KEY,
             piece: PieceIndex(piece),
+            number: 78,
             expected: sha1(sample.piece(piece)),
             digest_blocks,
         });
@@ -40,7 +41,7 @@ impl Bench {
 fn verdict(event: DiskEvent) -> (bool, Vec<[u8; 20]>) {
     match event {
         DiskEvent::Hashed(done) => {
-            assert_eq!((done.torrent, done.blocks.len()), (KEY, 0));
+            assert_eq!((done.torrent, done.number, done.blocks.len()), (KEY, 78, 0));
             (done.good, done.block_digests)
         }
         other => panic!("{other:?}"),
@@ -139,7 +140,12 @@ fn trouble_is_the_disk_s() {
     // Somebody cut the file.
     fs::write(bench.root().join("trouble/b"), b"").unwrap();
     match bench.hash(&sample, 3, false) {
-        DiskEvent::HashFailed { piece, error, .. } => {
+        DiskEvent::HashFailed {
+            piece,
+            number: 78,
+            error,
+            ..
+        } => {
             assert_eq!((piece, error.kind), (PieceIndex(3), DiskErrorKind::Missing));
         }
         other => panic!("{other:?}"),
