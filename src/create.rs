@@ -211,7 +211,8 @@ pub fn create(
             let blank = vec![[0; 20]; geometry.piece_count() as usize];
             let draft = builder.build(&blank).map_err(metainfo_error)?;
             refuse_unsafe_names(&draft.info, &listing.files)?;
-            let bytes = draft.write().len();
+            let (before, behind) = draft.write_around();
+            let bytes = before.len() + draft.info.raw().len() + behind.len();
             if bytes > TORRENT_FILE_BYTES_MAX {
                 return Err(CreateError::TooLarge { path, bytes });
             }

@@ -24,7 +24,7 @@ pub(crate) fn read(path: &Path) -> Result<Metainfo, Failure> {
         .take(limit)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::failed(format_args!("cannot read standard input: {error}")))?;
-    Metainfo::parse(&bytes).map_err(|error| {
+    Metainfo::parse_vec(bytes).map_err(|error| {
         Failure::failed(format_args!("standard input is no usable torrent: {error}"))
     })
 }

@@ -100,7 +100,7 @@ pub fn read_torrent(path: &Path) -> Result<Metainfo, TorrentFileError> {
             path: path.to_path_buf(),
         });
     }
-    Metainfo::parse(&bytes).map_err(|source| TorrentFileError::Malformed {
+    Metainfo::parse_vec(bytes).map_err(|source| TorrentFileError::Malformed {
         path: path.to_path_buf(),
         source,
     })

@@ -64,7 +64,7 @@ impl Session {
     /// What an earlier session learnt of a torrent. What cannot be read is asked for again.
     fn remembered(&self, info_hash: InfoHash) -> Option<Metainfo> {
         let bytes = self.resume.as_ref()?.metainfo(info_hash).ok()??;
-        let metainfo = Metainfo::parse(&bytes).ok()?;
+        let metainfo = Metainfo::parse_vec(bytes).ok()?;
         (metainfo.info.info_hash() == info_hash).then_some(metainfo)
     }
 }
@@ -135,7 +135,9 @@ impl Archive {
         };
         let store = move || {
             let info_hash = metainfo.info.info_hash();
-            if let Err(error) = resume.put_metainfo(info_hash, &metainfo.write()) {
+            let (before, behind) = metainfo.write_around();
+            let parts = [&before[..], metainfo.info.raw(), &behind];
+            if let Err(error) = resume.put_metainfo(info_hash, &parts) {
                 tracing::warn!("the metadata will be asked for again: {error}");
             }
         };

@@ -193,15 +193,20 @@ impl Session {
             if registry.by_hash.contains_key(&hash) || fresh.contains_key(&hash) {
                 return Err(AddError::Duplicate(hash));
             }
-            fresh.insert(hash, self.resume.as_ref().map(|_| metainfo.write()));
+            let around = self.resume.as_ref().map(|_| metainfo.write_around());
+            fresh.insert(
+                hash,
+                around.map(|around| (around, Arc::clone(&metainfo.info))),
+            );
             Ok((metainfo, new))
         };
         let admitted: Vec<_> = torrents.into_iter().map(&mut admit).collect();
         let mut unstored = BTreeMap::new();
         if let Some(resume) = &self.resume {
-            let metainfo = fresh
-                .into_iter()
-                .filter_map(|(hash, bytes)| Some((hash, bytes?)));
+            let metainfo = fresh.iter().filter_map(|(hash, parts)| {
+                let ((before, behind), info) = parts.as_ref()?;
+                Some((*hash, [&before[..], info.raw(), &behind[..]]))
+            });
             if let Err(failed) = resume.put_all_metainfo(&metainfo.collect::<Vec<_>>()) {
                 unstored.extend(failed);
             }

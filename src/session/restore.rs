@@ -50,7 +50,7 @@ fn remembered(resume: &ResumeDb, listed: Listed) -> Result<NewTorrent, String> {
         .metainfo(listed.torrent)
         .map_err(|error| error.to_string())?;
     let bytes = bytes.ok_or("its .torrent file is gone from the state folder")?;
-    let metainfo = Metainfo::parse(&bytes).map_err(|error| error.to_string())?;
+    let metainfo = Metainfo::parse_vec(bytes).map_err(|error| error.to_string())?;
     let found = metainfo.info.info_hash();
     if found != listed.torrent {
         return Err(format!(

@@ -212,13 +212,13 @@ fn a_state_folder_that_was_tampered_with_costs_no_other_torrent() {
     {
         let db = ResumeDb::open(state).unwrap();
         db.put(good, &record(Vec::new())).unwrap();
-        db.put_metainfo(good, &whole).unwrap();
+        db.put_metainfo(good, &[&whole]).unwrap();
         // That of another torrent, junk, a nest of lists, nothing at all.
         let bomb = [b"l".repeat(100_000), b"e".repeat(100_000)].concat();
         let foreign = [&whole, &b"junk"[..], &bomb].into_iter().zip(1..);
         for (metainfo, byte) in foreign {
             db.put(hash(byte), &record(Vec::new())).unwrap();
-            db.put_metainfo(hash(byte), metainfo).unwrap();
+            db.put_metainfo(hash(byte), &[metainfo]).unwrap();
         }
         db.put(hash(4), &record(vec![9; 1000])).unwrap();
     }
@@ -265,7 +265,7 @@ fn a_choice_of_files_that_does_not_fit_is_refused() {
             ..Default::default()
         };
         db.put(hash, &record).unwrap();
-        db.put_metainfo(hash, &made.metainfo.write()).unwrap();
+        db.put_metainfo(hash, &[&made.metainfo.write()]).unwrap();
     }
     let session = Session::start(settings(Some(state))).unwrap();
     let (restored, lost) = session.restore().unwrap();

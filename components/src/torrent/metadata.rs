@@ -35,22 +35,22 @@ pub struct CopyKey {
     pub only: Option<PeerKey>,
 }
 
-/// A part of a copy and who sent it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MetadataPart {
-    /// Who sent it.
-    pub from: PeerKey,
+/// Who sent a part of a copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartSender {
+    /// Which connection.
+    pub peer: PeerKey,
     /// Where that peer is: it may be gone when the copy turns out to be bad.
     pub remote: Remote,
-    /// What it sent.
-    pub data: Box<[u8]>,
 }
 
-/// A copy of the info dictionary in the making.
+/// A copy of the info dictionary in the making. It takes as many bytes as have come, and becomes what is
+/// read: there is no second copy of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MetadataCopy {
-    size: u32,
-    parts: Box<[Option<MetadataPart>]>,
+    bytes: Vec<u8>,
+    /// Of each part that has come, who sent it.
+    parts: Box<[Option<PartSender>]>,
     /// When it was begun.
     pub started_at: EngineTime,
 }
@@ -61,7 +61,8 @@ impl MetadataCopy {
     pub fn new(size: u32, now: EngineTime) -> Self {
         let parts = (size as usize).div_ceil(METADATA_PIECE_BYTES);
         Self {
-            size,
+            // Zeros take no memory before they are written to, where they are many.
+            bytes: vec![0; size as usize],
             parts: vec![None; parts].into(),
             started_at: now,
         }
@@ -71,7 +72,7 @@ impl MetadataCopy {
     #[must_use]
     pub fn part_bytes(&self, part: u32) -> Option<usize> {
         let start = (part as usize).checked_mul(METADATA_PIECE_BYTES)?;
-        let rest = (self.size as usize).checked_sub(start)?;
+        let rest = self.bytes.len().checked_sub(start)?;
         (rest > 0).then_some(rest.min(METADATA_PIECE_BYTES))
     }
 
@@ -84,21 +85,27 @@ impl MetadataCopy {
     /// Bytes that have come.
     #[must_use]
     pub fn done_bytes(&self) -> u32 {
-        let parts = self.parts.iter().flatten();
-        parts.map(|part| part.data.len() as u32).sum()
+        let parts = (0..).zip(&self.parts).filter(|(_, from)| from.is_some());
+        let bytes = parts.filter_map(|(part, _)| self.part_bytes(part));
+        bytes.sum::<usize>() as u32
     }
 
     /// Puts a part in its place, unless there is one already.
     ///
     /// # Panics
     /// When the part has not the length of its place.
-    pub fn put(&mut self, part: u32, came: MetadataPart) {
+    pub fn put(&mut self, part: u32, from: PartSender, data: &[u8]) {
         assert_eq!(
             self.part_bytes(part),
-            Some(came.data.len()),
+            Some(data.len()),
             "the length of a part is checked when it comes"
         );
-        self.parts[part as usize].get_or_insert(came);
+        let sender = &mut self.parts[part as usize];
+        if sender.is_none() {
+            *sender = Some(from);
+            let start = part as usize * METADATA_PIECE_BYTES;
+            self.bytes[start..start + data.len()].copy_from_slice(data);
+        }
     }
 
     /// Whether all parts are there.
@@ -107,13 +114,10 @@ impl MetadataCopy {
         self.parts.iter().all(Option::is_some)
     }
 
-    /// The bytes of all parts that are there, in order.
+    /// The bytes of all parts, in order; zeros where one did not come.
     #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.size as usize);
-        let parts = self.parts.iter().flatten();
-        parts.for_each(|part| bytes.extend_from_slice(&part.data));
-        bytes
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Who sent what is there, each once.
@@ -122,8 +126,8 @@ impl MetadataCopy {
         let mut seen = BTreeSet::new();
         let parts = self.parts.iter().flatten();
         parts
-            .filter(|part| seen.insert(part.from))
-            .map(|part| (part.from, part.remote))
+            .filter(|from| seen.insert(from.peer))
+            .map(|from| (from.peer, from.remote))
             .collect()
     }
 }
@@ -134,16 +138,13 @@ mod tests {
 
     use super::*;
 
-    fn part(from: u64, bytes: usize) -> MetadataPart {
+    fn put(copy: &mut MetadataCopy, part: u32, from: u8, bytes: usize) {
         let remote = Remote {
             node: NodeKey(0),
             addr: ([10, 0, 0, 1], 1).into(),
         };
-        MetadataPart {
-            from: PeerKey::outgoing(from),
-            remote,
-            data: vec![from as u8; bytes].into(),
-        }
+        let peer = PeerKey::outgoing(from.into());
+        copy.put(part, PartSender { peer, remote }, &vec![from; bytes]);
     }
 
     #[test]
@@ -165,13 +166,16 @@ mod tests {
     #[test]
     fn the_first_copy_of_a_part_stays() {
         let mut copy = MetadataCopy::new(20_000, EngineTime::START);
-        copy.put(1, part(1, 3_616));
-        copy.put(1, part(2, 3_616));
+        put(&mut copy, 1, 1, 3_616);
+        put(&mut copy, 1, 2, 3_616);
         assert!(!copy.is_whole());
         assert_eq!((copy.done_bytes(), copy.senders().len()), (3_616, 1));
-        copy.put(0, part(2, 16_384));
+        put(&mut copy, 0, 2, 16_384);
         assert!(copy.is_whole());
-        assert_eq!(copy.bytes(), [vec![2; 16_384], vec![1; 3_616]].concat());
         assert_eq!(copy.senders().len(), 2);
+        assert_eq!(
+            copy.into_bytes(),
+            [vec![2; 16_384], vec![1; 3_616]].concat()
+        );
     }
 }

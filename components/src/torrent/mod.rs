@@ -28,7 +28,7 @@ pub use candidates::{Candidate, CandidateState, Candidates};
 pub use free_blocks::FreeBlocks;
 pub use last_blocks::LastBlocks;
 pub use lifecycle::Lifecycle;
-pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, MetadataPart};
+pub use metadata::{CopyKey, MetadataCopy, MetadataFetch, PartSender};
 pub use pick_order::{PickOrder, PickPlace, PieceRank};
 pub use super_seeding::{Shown, SuperSeeding};
 pub use suspects::{SuspectBlock, Suspects};

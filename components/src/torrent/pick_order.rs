@@ -1,11 +1,14 @@
 //! The pieces that may be opened, rarest first, kept sorted while copies come and go.
 
+mod buckets;
+
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::Component;
 use dunlin_base::{Bitfield, PieceIndex, PieceSet, RngStream};
 use dunlin_port::user::FilePriority;
 
+use self::buckets::{Buckets, Spot};
 use super::{FreeBlocks, LastBlocks};
 
 /// What a piece is sorted by: priority first, then rarity.
@@ -35,17 +38,31 @@ impl PieceRank {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct PickPlace(PieceRank, u32);
 
-const NOWHERE: u32 = u32::MAX;
-
 /// Numbers of priorities.
 const PRIORITIES: usize = 4;
 
-/// What is known of one piece.
+/// Where a piece is: the number of its [`Spot`], or, of a piece that is in no bucket, [`OUT`] and the
+/// priority that it had.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// Its place in its bucket, [`NOWHERE`] when it is in none.
-    place: u32,
-    rank: PieceRank,
+struct Slot(u32);
+
+/// More than any spot is.
+const OUT: u32 = u32::MAX - (PRIORITIES as u32 - 1);
+
+impl Slot {
+    const fn out(priority: u8) -> Self {
+        Self(OUT + priority as u32)
+    }
+
+    fn spot(self) -> Option<Spot> {
+        (self.0 < OUT).then_some(Spot(self.0))
+    }
+}
+
+impl From<Spot> for Slot {
+    fn from(spot: Spot) -> Self {
+        Self(spot.0)
+    }
 }
 
 /// The pieces that are wanted, missing and not in motion, in buckets of equal rank.
@@ -56,12 +73,11 @@ struct Slot {
 /// chosen at random without a draw at choosing time.
 /// Beside the order there is a set of the pieces of each priority, to be intersected with what a peer
 /// has: it changes only when a piece comes or goes, not with its copies.
-/// There is one only while a torrent downloads: twelve bytes a piece, and a bit for each priority.
+/// There is one only while a torrent downloads: eight bytes a piece, and a bit for each priority.
 #[derive(Component, Clone, Debug)]
 #[require(FreeBlocks, LastBlocks)]
 pub struct PickOrder {
-    /// Sorted by rank; none is empty.
-    buckets: Vec<(PieceRank, Vec<u32>)>,
+    buckets: Buckets,
     slots: Box<[Slot]>,
     /// The pieces of each priority, as far as there were any.
     sets: [Option<PieceSet>; PRIORITIES],
@@ -70,12 +86,11 @@ pub struct PickOrder {
     pub last_opened: Option<PieceIndex>,
 }
 
-/// The sets follow from the rest.
+/// The sets follow from the rest. Of pieces that are in no bucket, their priority is all there is.
 impl Hash for PickOrder {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let places: Vec<_> = self.slots.iter().map(|slot| slot.place).collect();
-        let ranks: Vec<_> = self.slots.iter().map(|slot| slot.rank).collect();
-        (&self.buckets, places, ranks, self.count, self.last_opened).hash(state);
+        let slots: Vec<_> = self.slots.iter().map(|slot| self.seen_in(*slot)).collect();
+        (&self.buckets, slots, self.count, self.last_opened).hash(state);
     }
 }
 
@@ -83,41 +98,21 @@ impl PickOrder {
     /// An order of a torrent with `pieces` pieces, none of which may be opened yet.
     #[must_use]
     pub fn new(pieces: u32) -> Self {
+        let skipped = PieceRank::new(FilePriority::Skip, 0);
         Self {
-            buckets: Vec::new(),
-            slots: vec![
-                Slot {
-                    place: NOWHERE,
-                    rank: PieceRank::new(FilePriority::Skip, 0),
-                };
-                pieces as usize
-            ]
-            .into(),
+            buckets: Buckets::default(),
+            slots: vec![Slot::out(skipped.priority); pieces as usize].into(),
             sets: [const { None }; PRIORITIES],
             count: 0,
             last_opened: None,
         }
     }
 
-    /// Where the bucket of a rank is, or would be.
-    fn bucket_of(&self, rank: PieceRank) -> Result<usize, usize> {
-        self.buckets.binary_search_by_key(&rank, |(rank, _)| *rank)
-    }
-
-    /// As [`Self::bucket_of`], and looks first at the place `near` and behind it: there the bucket is of a
-    /// piece that had one copy more or less.
-    fn bucket_near(&self, rank: PieceRank, near: usize) -> Result<usize, usize> {
-        for at in near..=near + 1 {
-            let follows =
-                at == 0 || (self.buckets.get(at - 1)).is_some_and(|(before, _)| *before < rank);
-            match self.buckets.get(at) {
-                Some((there, _)) if *there == rank => return Ok(at),
-                Some((there, _)) if follows && *there > rank => return Err(at),
-                None if follows => return Err(at),
-                Some(_) | None => {}
-            }
-        }
-        self.bucket_of(rank)
+    /// The place of a piece, or its priority.
+    fn seen_in(&self, slot: Slot) -> Result<(PieceRank, u32), u32> {
+        slot.spot()
+            .map(|spot| self.buckets.place(spot))
+            .ok_or(slot.0)
     }
 
     /// Pieces that may be opened.
@@ -131,14 +126,14 @@ impl PickOrder {
     pub fn contains(&self, piece: PieceIndex) -> bool {
         self.slots
             .get(piece.0 as usize)
-            .is_some_and(|slot| slot.place != NOWHERE)
+            .is_some_and(|slot| slot.spot().is_some())
     }
 
     /// Lets a piece be opened, or changes its rank if it may be already.
     pub fn insert(&mut self, piece: PieceIndex, rank: PieceRank, luck: &mut RngStream) {
-        let old = self.slots[piece.0 as usize].rank;
+        let old = self.priority(piece);
         let taken = self.take_out(piece);
-        if taken.is_none() || old.priority != rank.priority {
+        if taken.is_none() || old != rank.priority {
             if taken.is_some() {
                 self.take_out_of_set(piece, old);
             }
@@ -148,20 +143,20 @@ impl PickOrder {
                 .insert(piece);
         }
         let found = match taken {
-            Some(near) => self.bucket_near(rank, near),
-            None => self.bucket_of(rank),
+            Some(near) => self.buckets.find_near(rank, near),
+            None => self.buckets.find(rank),
         };
         let at = found.unwrap_or_else(|at| {
-            self.buckets.insert(at, (rank, Vec::new()));
+            self.buckets.open(at, rank);
             at
         });
-        let bucket = &mut self.buckets[at].1;
-        let last = bucket.len() as u32;
+        let last = self.buckets.len(at);
         let place = luck.below(u64::from(last) + 1) as u32;
-        bucket.push(piece.0);
-        bucket.swap(place as usize, last as usize);
-        self.slots[bucket[last as usize] as usize].place = last;
-        self.slots[piece.0 as usize] = Slot { place, rank };
+        let (spot, moved) = self.buckets.put(at, place, piece);
+        self.slots[piece.0 as usize] = spot.into();
+        if let Some((moved, to)) = moved {
+            self.slots[moved.0 as usize] = to.into();
+        }
         self.count += 1;
     }
 
@@ -170,12 +165,12 @@ impl PickOrder {
         if self.take_out(piece).is_none() {
             return false;
         }
-        self.take_out_of_set(piece, self.slots[piece.0 as usize].rank);
+        self.take_out_of_set(piece, self.priority(piece));
         true
     }
 
-    fn take_out_of_set(&mut self, piece: PieceIndex, rank: PieceRank) {
-        let set = self.sets[usize::from(rank.priority)].as_mut();
+    fn take_out_of_set(&mut self, piece: PieceIndex, priority: u8) {
+        let set = self.sets[usize::from(priority)].as_mut();
         let removed = set.is_some_and(|set| set.remove(piece));
         assert!(
             removed,
@@ -186,25 +181,11 @@ impl PickOrder {
     /// Takes a piece out of its bucket; says where its bucket is, or was, if it was in.
     fn take_out(&mut self, piece: PieceIndex) -> Option<usize> {
         let slot = self.slots.get_mut(piece.0 as usize)?;
-        if slot.place == NOWHERE {
-            return None;
-        }
-        let place = core::mem::replace(&mut slot.place, NOWHERE);
-        let rank = slot.rank;
-        let at = self
-            .bucket_of(rank)
-            .expect("a piece with a place is in its bucket");
-        let bucket = &mut self.buckets[at].1;
-        assert_eq!(
-            bucket.swap_remove(place as usize),
-            piece.0,
-            "places point at their pieces"
-        );
-        if let Some(&moved) = bucket.get(place as usize) {
-            self.slots[moved as usize].place = place;
-        }
-        if bucket.is_empty() {
-            self.buckets.remove(at);
+        let spot = slot.spot()?;
+        *slot = Slot::out(self.buckets.rank(spot).priority);
+        let (at, moved) = self.buckets.take(spot, piece);
+        if let Some(moved) = moved {
+            self.slots[moved.0 as usize] = spot.into();
         }
         self.count -= 1;
         Some(at)
@@ -217,6 +198,15 @@ impl PickOrder {
         }
     }
 
+    /// The number of the priority of a piece, whether it is in the order or in motion.
+    fn priority(&self, piece: PieceIndex) -> u8 {
+        let slot = self.slots[piece.0 as usize];
+        match slot.spot() {
+            Some(spot) => self.buckets.rank(spot).priority,
+            None => (slot.0 - OUT) as u8,
+        }
+    }
+
     /// The rank that a piece would have with so many copies, whether it is in the order or in motion.
     ///
     /// # Panics
@@ -225,27 +215,19 @@ impl PickOrder {
     pub fn rank(&self, piece: PieceIndex, copies: u16) -> PieceRank {
         PieceRank {
             copies,
-            ..self.slots[piece.0 as usize].rank
+            priority: self.priority(piece),
         }
     }
 
     /// The pieces, highest priority and rarest first.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        self.buckets
-            .iter()
-            .flat_map(|(_, bucket)| bucket)
-            .map(|&piece| PieceIndex(piece))
+        self.buckets.iter_of(|_| true)
     }
 
     /// The pieces of which there is a copy at a peer that does not have everything, in the same order:
     /// all that such a peer can have.
     pub fn iter_with_copies(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        let with_copies = |(rank, _): &&(PieceRank, _)| rank.copies > 0;
-        self.buckets
-            .iter()
-            .filter(with_copies)
-            .flat_map(|(_, bucket)| bucket)
-            .map(|&piece| PieceIndex(piece))
+        self.buckets.iter_of(|rank| rank.copies > 0)
     }
 
     /// The piece of the lowest index from `from` on that is in `bits`, of whatever priority.
@@ -262,8 +244,7 @@ impl PickOrder {
     /// order.
     #[must_use]
     pub fn lowest_of_top_in(&self, bits: &Bitfield, from: u32) -> Option<PieceIndex> {
-        let (top, _) = self.buckets.first()?;
-        let set = self.sets[usize::from(top.priority)].as_ref()?;
+        let set = self.sets[usize::from(self.top_priority()?)].as_ref()?;
         set.iter_common(bits, from).next()
     }
 
@@ -291,41 +272,35 @@ impl PickOrder {
     /// Where a piece is in the order, if it is in.
     #[must_use]
     pub fn place(&self, piece: PieceIndex) -> Option<PickPlace> {
-        let slot = self.slots[piece.0 as usize];
-        (slot.place != NOWHERE).then_some(PickPlace(slot.rank, slot.place))
+        let spot = self.slots[piece.0 as usize].spot()?;
+        let (rank, place) = self.buckets.place(spot);
+        Some(PickPlace(rank, place))
     }
 
     /// The piece that comes to a piece's place when that is taken out.
     #[must_use]
     pub fn successor(&self, piece: PieceIndex) -> Option<PieceIndex> {
-        let PickPlace(rank, _) = self.place(piece)?;
-        let bucket = &self.buckets[self.bucket_of(rank).ok()?].1;
-        let last = bucket.last().map(|&piece| PieceIndex(piece));
+        let spot = self.slots[piece.0 as usize].spot()?;
+        let last = self.buckets.last_beside(spot);
         last.filter(|last| *last != piece)
     }
 
     /// The `n`-th piece in the order, for random choice; the cost is that of the buckets.
     #[must_use]
-    pub fn nth(&self, mut n: usize) -> Option<PieceIndex> {
-        for (_, bucket) in &self.buckets {
-            match bucket.get(n) {
-                Some(&piece) => return Some(PieceIndex(piece)),
-                None => n -= bucket.len(),
-            }
-        }
-        None
+    pub fn nth(&self, n: usize) -> Option<PieceIndex> {
+        self.buckets.nth(n)
     }
 
     /// The lowest priority number in the order: that of the most wanted.
     #[must_use]
     pub fn top_priority(&self) -> Option<u8> {
-        self.buckets.first().map(|(rank, _)| rank.priority)
+        self.buckets.first_rank().map(|rank| rank.priority)
     }
 
     /// Whether a piece is of the priority that is the most wanted in the order.
     #[must_use]
     pub fn is_of_top_priority(&self, piece: PieceIndex) -> bool {
-        self.top_priority() == Some(self.slots[piece.0 as usize].rank.priority)
+        self.top_priority() == Some(self.priority(piece))
     }
 }
 

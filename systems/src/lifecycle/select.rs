@@ -169,12 +169,6 @@ fn rebuild_order(
         }
         return;
     }
-    let in_motion = world.get::<ActivePieces>(entity).map(|active| &active.0);
-    let missing: Vec<_> = geometry
-        .pieces()
-        .filter(|piece| wanted.0.has(*piece) && !have.0.has(*piece))
-        .filter(|piece| !in_motion.is_some_and(|active| active.contains_key(piece)))
-        .collect();
     if world.get::<Availability>(entity).is_none() {
         let counted = crate::receive::count_copies(world, entity);
         world.entity_mut(entity).insert(counted);
@@ -182,9 +176,22 @@ fn rebuild_order(
     let Some(mut luck) = world.get::<Luck>(node).copied() else {
         return;
     };
-    let Some(availability) = world.get::<Availability>(entity) else {
+    // The new order is not made beside the old one: they are large.
+    if let Some(mut order) = world.get_mut::<PickOrder>(entity) {
+        *order = PickOrder::new(0);
+    }
+    let (Some(have), Some(wanted), Some(availability)) = (
+        world.get::<Have>(entity),
+        world.get::<Wanted>(entity),
+        world.get::<Availability>(entity),
+    ) else {
         return;
     };
+    let in_motion = world.get::<ActivePieces>(entity).map(|active| &active.0);
+    let missing = geometry
+        .pieces()
+        .filter(|piece| wanted.0.has(*piece) && !have.0.has(*piece))
+        .filter(|piece| !in_motion.is_some_and(|active| active.contains_key(piece)));
     let mut order = PickOrder::new(geometry.piece_count());
     for piece in missing {
         let rank = PieceRank::new(priorities[piece.0 as usize], availability.partial(piece));

@@ -8,7 +8,7 @@ use dunlin_base::limits::METADATA_REQUESTS_OUT_MAX;
 use dunlin_base::{EngineTime, TorrentKey};
 use dunlin_components::peer::{Extensions, MetadataRequests, Remote};
 use dunlin_components::torrent::{
-    CopyKey, Lifecycle, MetadataCopy, MetadataFetch, MetadataPart, Peers,
+    CopyKey, Lifecycle, MetadataCopy, MetadataFetch, PartSender, Peers,
 };
 use dunlin_components::world::{Now, PeerIndex, TimerKind, Timers};
 use dunlin_protocol::wire::extension::MetadataMessage;
@@ -53,12 +53,8 @@ pub(super) fn take(world: &mut World, from: Party, part: u32, total_size: u32, d
         return;
     }
     tracing::trace!(peer = %from.peer, part, bytes = data.len(), "received metadata part");
-    let part_came = MetadataPart {
-        from: from.peer,
-        remote,
-        data: data.into(),
-    };
-    copy.put(part, part_came);
+    let peer = from.peer;
+    copy.put(part, PartSender { peer, remote }, data);
     let whole = copy.is_whole();
     if let Some(mut requests) = world.get_mut::<MetadataRequests>(from.entity) {
         requests.failures = 0;

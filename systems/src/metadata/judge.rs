@@ -21,9 +21,10 @@ pub(super) fn judge(world: &mut World, torrent: Entity, key: CopyKey) {
     let Some(copy) = fetch.copies.remove(&key) else {
         return;
     };
-    let bytes = copy.bytes();
+    let senders = copy.senders();
+    let bytes = copy.into_bytes();
     if Info::hash_v1(&bytes) == expected {
-        match Info::parse(&bytes) {
+        match Info::parse_vec(bytes) {
             Ok(info) if info.version().has_v1() => adopt(world, torrent, &Arc::new(info)),
             Ok(_) => condemn(world, torrent, ONLY_V2.to_owned()),
             Err(error) => {
@@ -36,10 +37,10 @@ pub(super) fn judge(world: &mut World, torrent: Entity, key: CopyKey) {
     tracing::debug!(
         info_hash = %expected,
         bytes = bytes.len(),
-        senders = copy.senders().len(),
+        senders = senders.len(),
         "metadata failed its hash"
     );
-    match copy.senders()[..] {
+    match senders[..] {
         [(_, remote)] => ban(world, torrent, &remote, "sent metadata of another torrent"),
         _ => {
             fetch.one_sender = true;

@@ -29,6 +29,11 @@ impl Encoder {
         self.out
     }
 
+    /// Number of bytes written so far.
+    pub(crate) const fn len(&self) -> usize {
+        self.out.len()
+    }
+
     /// Writes a string.
     pub fn bytes(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();

@@ -140,7 +140,7 @@ impl MetainfoBuilder {
     pub fn build(&self, piece_hashes: &[[u8; 20]]) -> Result<Metainfo, MetainfoError> {
         self.geometry()
             .map_err(|error| MetainfoError::new(0, MetainfoErrorKind::Geometry(error)))?;
-        let info = Info::parse(&self.write_info(piece_hashes))?;
+        let info = Info::parse_vec(self.write_info(piece_hashes))?;
         Ok(Metainfo {
             tiers: self.tiers.clone(),
             web_seeds: self.web_seeds.clone(),

@@ -55,7 +55,21 @@ impl Info {
     /// # Errors
     /// When it is malformed, ambiguous or out of bounds.
     pub fn parse(bytes: &[u8]) -> Result<Self, MetainfoError> {
-        super::info_reader::read(bytes)
+        Ok(Self {
+            raw: bytes.into(),
+            ..super::info_reader::read(bytes)?
+        })
+    }
+
+    /// As [`Self::parse`], and keeps the bytes in the memory that they are in: nearly all of those of
+    /// a torrent of many pieces are their hashes.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_vec(bytes: Vec<u8>) -> Result<Self, MetainfoError> {
+        let info = super::info_reader::read(&bytes)?;
+        let raw = bytes.into();
+        Ok(Self { raw, ..info })
     }
 
     /// The v1 info hash that these bytes have, whatever they are: to be compared before they are

@@ -14,6 +14,7 @@ use super::safe_path::safe_name;
 use super::{listing_v1, listing_v2};
 use crate::bencode::{DecodeErrorKind, Dict, Document, Limits};
 
+/// What these bytes say, without the bytes themselves.
 pub(super) fn read(bytes: &[u8]) -> Result<Info, MetainfoError> {
     let document = Document::parse(bytes, &Limits::bytes(METADATA_BYTES_MAX))?;
     if let Some((offset, flaw)) = document.flaws().first_ambiguous() {
@@ -44,7 +45,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Info, MetainfoError> {
         .into_entries(raw_name, &name)
         .map_err(|kind| MetainfoError::new(0, kind))?;
     Ok(Info {
-        raw: bytes.into(),
+        raw: Box::default(),
         name,
         version,
         geometry,

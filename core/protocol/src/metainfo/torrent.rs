@@ -1,10 +1,12 @@
 //! A whole .torrent file: the info dictionary and what lies around it.
 
+use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::MetainfoError;
 use super::info::Info;
+use super::info_reader;
 use super::outer_fields::{nodes, text, tiers, web_seeds};
 use super::piece_layers::PieceLayers;
 use crate::bencode::{Dict, Document, Encoder, Limits};
@@ -79,34 +81,35 @@ impl Metainfo {
     /// When it is no bencode, or its info dictionary or a piece layer is malformed. Whatever else is
     /// malformed is left out.
     pub fn parse(bytes: &[u8]) -> Result<Self, MetainfoError> {
-        let document = Document::parse_prefix(bytes, &Limits::TORRENT)?;
-        let dict = document.root().dict()?;
-        let value = dict.get(b"info").ok_or(MetainfoError::missing(0, "info"))?;
-        let info = Info::parse(value.raw()).map_err(|error| error.shifted(value.offset()))?;
-        let layers = dict
-            .get(b"piece layers")
-            .and_then(|layers| layers.as_dict())
-            .map(|layers| PieceLayers::read(&info, layers))
-            .transpose()?
-            .unwrap_or_default();
-        Ok(Self {
-            tiers: tiers(dict),
-            web_seeds: web_seeds(dict, b"url-list"),
-            http_seeds: web_seeds(dict, b"httpseeds"),
-            nodes: nodes(dict),
-            comment: text(dict, "comment"),
-            created_by: text(dict, "created by"),
-            creation_date: dict.get(b"creation date").and_then(|date| date.as_i64()),
-            encoding: text(dict, "encoding"),
-            piece_layers: layers,
-            others: others(dict),
-            ..Self::new(Arc::new(info))
-        })
+        let (info, at, metainfo) = read(bytes)?;
+        let raw = bytes.get(at).unwrap_or_default().into();
+        Ok(metainfo(Arc::new(Info { raw, ..info })))
+    }
+
+    /// As [`Self::parse`], and keeps the info dictionary in the memory of `bytes`: nearly all of a
+    /// torrent of many pieces is their hashes, of which there is then no second copy at any time.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_vec(mut bytes: Vec<u8>) -> Result<Self, MetainfoError> {
+        let (info, at, metainfo) = read(&bytes)?;
+        bytes.truncate(at.end);
+        bytes.drain(..at.start);
+        let raw = bytes.into();
+        Ok(metainfo(Arc::new(Info { raw, ..info })))
     }
 
     /// The .torrent file. Reading it gives an equal [`Metainfo`], with the same info hash.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
+        let (before, behind) = self.write_around();
+        [&before, self.info.raw(), &behind].concat()
+    }
+
+    /// What the .torrent file has before its [info dictionary](Info::raw), and what it has behind it:
+    /// of large torrents that need not be copied to be written.
+    #[must_use]
+    pub fn write_around(&self) -> (Vec<u8>, Vec<u8>) {
         let mut entries = self.others.clone();
         let mut put = |key: &str, fill: &dyn Fn(&mut Encoder)| {
             let mut encoder = Encoder::new();
@@ -147,12 +150,21 @@ impl Metainfo {
         if !self.piece_layers.is_empty() {
             put("piece layers", &|value| self.write_layers(value));
         }
-        put("info", &|value| value.raw(self.info.raw()));
-        Encoder::document(|dict| {
+        // Its place among the others.
+        put("info", &|_| {});
+        let mut info_at = 0;
+        let mut before = Encoder::document(|dict| {
             for (key, value) in &entries {
-                dict.entry(key, |encoder| encoder.raw(value));
+                dict.entry(key, |encoder| {
+                    if key == b"info" {
+                        info_at = encoder.len();
+                    }
+                    encoder.raw(value);
+                });
             }
-        })
+        });
+        let behind = before.split_off(info_at);
+        (before, behind)
     }
 
     fn write_nodes(&self, value: &mut Encoder) {
@@ -173,6 +185,49 @@ impl Metainfo {
             }
         });
     }
+}
+
+/// The info dictionary without its bytes, where these are, and what makes the rest of it.
+fn read(
+    bytes: &[u8],
+) -> Result<
+    (
+        Info,
+        Range<usize>,
+        impl FnOnce(Arc<Info>) -> Metainfo + use<>,
+    ),
+    MetainfoError,
+> {
+    let document = Document::parse_prefix(bytes, &Limits::TORRENT)?;
+    let dict = document.root().dict()?;
+    let value = dict.get(b"info").ok_or(MetainfoError::missing(0, "info"))?;
+    let info = info_reader::read(value.raw()).map_err(|error| error.shifted(value.offset()))?;
+    let layers = dict
+        .get(b"piece layers")
+        .and_then(|layers| layers.as_dict())
+        .map(|layers| PieceLayers::read(&info, layers))
+        .transpose()?
+        .unwrap_or_default();
+    let (tiers, nodes, others) = (tiers(dict), nodes(dict), others(dict));
+    let [web_seeds, http_seeds] =
+        ["url-list", "httpseeds"].map(|key| web_seeds(dict, key.as_bytes()));
+    let [comment, created_by, encoding] =
+        ["comment", "created by", "encoding"].map(|key| text(dict, key));
+    let creation_date = dict.get(b"creation date").and_then(|date| date.as_i64());
+    let rest = move |info| Metainfo {
+        info,
+        tiers,
+        web_seeds,
+        http_seeds,
+        nodes,
+        comment,
+        created_by,
+        creation_date,
+        encoding,
+        piece_layers: layers,
+        others,
+    };
+    Ok((info, value.span(), rest))
 }
 
 fn strings(value: &mut Encoder, texts: &[String]) {

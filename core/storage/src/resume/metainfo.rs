@@ -1,7 +1,7 @@
 //! The metainfo of every torrent, in a file of its own that any client can read.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,8 @@ use super::error::ResumeError;
 const FILES_PER_WRITER: usize = 16;
 /// Most threads that help with writing.
 const WRITERS_MAX: usize = 15;
+/// Bytes that are compared with those of a file at a time.
+const COMPARED_BYTES: usize = 8 * 1024;
 
 impl ResumeDb {
     /// Stores the metainfo of many torrents side by side: file systems commit their journal once for
@@ -25,13 +27,13 @@ impl ResumeDb {
     /// With those that are not stored, and why: as [`Self::put_metainfo`].
     pub fn put_all_metainfo(
         &self,
-        torrents: &[(InfoHash, Vec<u8>)],
+        torrents: &[(InfoHash, [&[u8]; 3])],
     ) -> Result<(), Vec<(InfoHash, ResumeError)>> {
         let failed = Mutex::new(Vec::new());
         let next = AtomicUsize::new(0);
         let work = || {
-            while let Some((torrent, bytes)) = torrents.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.put_metainfo(*torrent, bytes) {
+            while let Some((torrent, parts)) = torrents.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.put_metainfo(*torrent, parts) {
                     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     failed.push((*torrent, error));
                 }
@@ -53,26 +55,25 @@ impl ResumeDb {
         }
     }
 
-    /// Stores the metainfo of a torrent: the bytes of a .torrent file, or of an info dictionary. What
-    /// is stored already is not written again.
+    /// Stores the metainfo of a torrent: the bytes of a .torrent file, or of an info dictionary, in parts
+    /// so that nobody has to copy many hashes together. What is stored already is not written again.
     ///
     /// # Errors
     /// When it is larger than [`limits::TORRENT_FILE_BYTES_MAX`], or the file cannot be written.
-    pub fn put_metainfo(&self, torrent: InfoHash, bytes: &[u8]) -> Result<(), ResumeError> {
-        if bytes.len() > limits::TORRENT_FILE_BYTES_MAX {
+    pub fn put_metainfo(&self, torrent: InfoHash, parts: &[&[u8]]) -> Result<(), ResumeError> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length > limits::TORRENT_FILE_BYTES_MAX {
             let what = "metainfo";
             return Err(ResumeError::Unstorable { torrent, what });
         }
+        let path = self.metainfo_path(torrent);
         // The record came after the file was durable, so a file without one may not be.
-        let stored = self.record(torrent).is_ok()
-            && self
-                .metainfo(torrent)?
-                .is_some_and(|stored| stored == bytes);
+        let stored =
+            self.record(torrent).is_ok() && holds(&path, parts).map_err(io_error(&path))?;
         if stored {
             return Ok(());
         }
-        let path = self.metainfo_path(torrent);
-        replace_file(&path, bytes).map_err(io_error(&path))
+        replace_file(&path, parts).map_err(io_error(&path))
     }
 
     /// The metainfo of a torrent, when it is stored. It is as hostile as one from elsewhere.
@@ -107,11 +108,35 @@ impl ResumeDb {
     }
 }
 
+/// Whether a file holds these bytes and no others. It is compared piecemeal: it may be large.
+fn holds(path: &Path, parts: &[&[u8]]) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if file.metadata()?.len() != length as u64 {
+        return Ok(false);
+    }
+    let (mut file, mut room) = (BufReader::new(file), [0; COMPARED_BYTES]);
+    for part in parts.iter().flat_map(|part| part.chunks(COMPARED_BYTES)) {
+        let stored = &mut room[..part.len()];
+        file.read_exact(stored)?;
+        if stored != part {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Puts a whole file in the place of an old one, at once and durably.
-fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn replace_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
     file.sync_all()?;
     fs::rename(&beside, path)?;
     #[cfg(unix)]

@@ -53,7 +53,7 @@ fn records_bits_and_metainfo_come_back() {
             Err(ResumeError::InUse(_))
         ));
         db.put(TORRENT, &ResumeRecord::default()).unwrap();
-        db.put_metainfo(TORRENT, b"d4:infod").unwrap();
+        db.put_metainfo(TORRENT, &[b"d4", b":infod"]).unwrap();
         db.intend(TORRENT, &[PieceIndex(3)]).unwrap();
         write_piece(&storage, &payload(&layout), PieceIndex(3)).unwrap();
         let have = bits(&layout, &[3]);
