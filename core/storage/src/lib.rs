@@ -16,6 +16,7 @@ mod files;
 mod layout;
 mod mapping;
 mod memory;
+mod number_set;
 mod ranges;
 mod recheck;
 mod resume;

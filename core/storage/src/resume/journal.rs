@@ -5,12 +5,13 @@
 //! torrent until it is closed, so that it is there says that the torrent was not closed. After a
 //! power failure it may be gone or cut; then the times of the files tell that they changed.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use dunlin_base::{Bitfield, PieceIndex, limits};
+
+use crate::number_set::NumberSet;
 
 /// First bytes of the file; piece numbers of four bytes (little-endian) follow.
 const MAGIC: &[u8; 8] = b"DUNWRIT1";
@@ -23,7 +24,7 @@ const STALE_ENTRIES_MAX: usize = 64 * 1024;
 pub(super) struct Journal {
     path: PathBuf,
     /// Pieces in the file that no commit has settled.
-    outstanding: BTreeSet<PieceIndex>,
+    outstanding: NumberSet,
     /// Entries in the file; `None` when there is no file.
     entries: Option<usize>,
 }
@@ -46,14 +47,16 @@ impl Journal {
 
     /// The pieces that may be on disk without being committed.
     pub(super) fn outstanding(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        self.outstanding.iter().copied()
+        self.outstanding
+            .iter()
+            .map(|piece| PieceIndex(piece as u32))
     }
 
     /// Notes pieces, before they are written.
     pub(super) fn append(&mut self, pieces: &[PieceIndex]) -> io::Result<()> {
         let fresh: Vec<_> = pieces
             .iter()
-            .filter(|piece| !self.outstanding.contains(piece))
+            .filter(|piece| !self.outstanding.contains(piece.0.into()))
             .copied()
             .collect();
         if fresh.is_empty() && self.is_there() {
@@ -73,7 +76,8 @@ impl Journal {
             }
         };
         self.entries = Some(entries + fresh.len());
-        self.outstanding.extend(fresh);
+        self.outstanding
+            .extend(fresh.iter().map(|piece| piece.0.into()));
         Ok(())
     }
 
@@ -81,7 +85,7 @@ impl Journal {
     pub(super) fn settle(&mut self, settled: &Bitfield) -> io::Result<()> {
         // A damaged journal may name pieces that the torrent does not have.
         self.outstanding
-            .retain(|&piece| piece.0 < settled.len() && !settled.has(piece));
+            .retain(|piece| piece < settled.len().into() && !settled.has(PieceIndex(piece as u32)));
         let Some(entries) = self.entries else {
             return Ok(());
         };
@@ -109,7 +113,7 @@ impl Journal {
 
     /// Removes the journal, whatever is in it.
     pub(super) fn remove(&mut self) -> io::Result<()> {
-        self.outstanding.clear();
+        self.outstanding = NumberSet::default();
         self.entries = None;
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -143,21 +147,20 @@ fn encode(pieces: &[PieceIndex]) -> Vec<u8> {
 /// The pieces in the file and the number of its entries; `None` when there is no file. Only pieces
 /// that a torrent can have are taken, which bounds the memory; a last entry that is cut was never
 /// followed by a write.
-fn read(path: &Path) -> io::Result<Option<(BTreeSet<PieceIndex>, usize)>> {
+fn read(path: &Path) -> io::Result<Option<(NumberSet, usize)>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut pieces = BTreeSet::new();
+    let mut pieces = NumberSet::default();
     let mut magic = [0; MAGIC.len()];
     let mut input = io::BufReader::new(file);
     if input.read_exact(&mut magic).is_err() || &magic != MAGIC {
         // Not ours, or cut short: any piece may have been written.
         let all: Vec<_> = (0..limits::PIECES_MAX).map(PieceIndex).collect();
         write_new(path, &all)?;
-        let entries = all.len();
-        return Ok(Some((all.into_iter().collect(), entries)));
+        return Ok(Some(((0..limits::PIECES_MAX.into()).collect(), all.len())));
     }
     let mut entry = [0; ENTRY_BYTES];
     let mut entries = 0;
@@ -165,7 +168,7 @@ fn read(path: &Path) -> io::Result<Option<(BTreeSet<PieceIndex>, usize)>> {
         entries += 1;
         let piece = u32::from_le_bytes(entry);
         if piece < limits::PIECES_MAX {
-            pieces.insert(PieceIndex(piece));
+            pieces.insert(piece.into());
         }
     }
     Ok(Some((pieces, entries)))
