@@ -467,6 +467,11 @@ impl Pieces for Run<'_> {
             .map(|file| (file, offset))
     }
 
+    /// They follow each other without end.
+    fn run(&self, _: usize) -> usize {
+        usize::MAX
+    }
+
     fn copy(&mut self, n: usize, begin: usize, mut into: &mut [u8]) -> Result<(), CreateError> {
         let mut at = self.at(n, begin);
         let files = self.files;

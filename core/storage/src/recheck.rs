@@ -252,6 +252,7 @@ impl<'a, H: PieceHashes + ?Sized> Check<'a, H> {
             storage: self.storage,
             there: vec![true; pieces.len()],
             starts,
+            len,
         };
         let judged = room.look(pieces.len(), len, &mut group, |stripes| {
             self.hashes.judge(pieces, len, stripes)
@@ -276,8 +277,23 @@ struct Group<'a> {
     storage: &'a dyn Storage,
     /// Where in the torrent each begins.
     starts: Vec<u64>,
+    /// Bytes of each.
+    len: usize,
     /// Whether each is there, as far as was seen.
     there: Vec<bool>,
+}
+
+impl Group<'_> {
+    /// Reads from the n-th piece on; says whether it is there.
+    fn read(&self, n: usize, begin: usize, into: &mut [u8]) -> Result<bool, Halt> {
+        let part = &mut [IoSliceMut::new(into)];
+        let start = self.starts[n] + begin as u64;
+        match self.storage.read_vectored_at(start, part) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => Ok(false),
+            Err(error) => Err(Halt::Storage(error)),
+        }
+    }
 }
 
 impl Pieces for Group<'_> {
@@ -293,18 +309,24 @@ impl Pieces for Group<'_> {
             .file_at(self.starts[n] + begin as u64, len as u64)
     }
 
+    fn run(&self, n: usize) -> usize {
+        let follows = |pair: &&[u64]| pair[0] + self.len as u64 == pair[1];
+        1 + self.starts[n..].windows(2).take_while(follows).count()
+    }
+
     fn copy(&mut self, n: usize, begin: usize, into: &mut [u8]) -> Result<(), Halt> {
+        if into.len() > self.len {
+            if self.read(n, 0, into)? {
+                return Ok(());
+            }
+            // Some of them may be there.
+            let mut pieces = (n..).zip(into.chunks_mut(self.len));
+            return pieces.try_for_each(|(n, into)| self.copy(n, 0, into));
+        }
         if self.there[n] {
-            let part = &mut [IoSliceMut::new(into)];
-            match self
-                .storage
-                .read_vectored_at(self.starts[n] + begin as u64, part)
-            {
-                Ok(()) => return Ok(()),
-                Err(error) if matches!(error.kind, ErrorKind::Missing | ErrorKind::Short) => {
-                    self.there[n] = false;
-                }
-                Err(error) => return Err(Halt::Storage(error)),
+            self.there[n] = self.read(n, begin, into)?;
+            if self.there[n] {
+                return Ok(());
             }
         }
         match self.there.contains(&true) {

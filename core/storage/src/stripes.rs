@@ -31,7 +31,12 @@ pub trait Pieces {
     /// and then for what follows.
     fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)>;
 
-    /// Copies bytes of the n-th piece from `begin` on.
+    /// How many pieces from the n-th on lie one behind the other, as far as that is easily seen; at least
+    /// one. Short ones of which no more than this are side by side are copied at once.
+    fn run(&self, n: usize) -> usize;
+
+    /// Copies bytes of the n-th piece from `begin` on, or all of it and of some that [lie
+    /// behind](Self::run).
     ///
     /// # Errors
     /// When they cannot be read.
@@ -112,10 +117,14 @@ struct Striped<'a, P> {
 }
 
 impl<P: Pieces> Striped<'_, P> {
-    /// Tells the disk of what comes, when it was not told of it yet. What one piece holds in a single stripe
-    /// is read at once.
+    /// Whether a stripe is all of a piece.
+    const fn is_short(&self) -> bool {
+        self.len <= STRIPE_BYTES
+    }
+
+    /// Tells the disk of what comes, when it was not told of it yet. What one call copies is read at once.
     fn tell(&mut self, begin: usize) {
-        let in_parts = self.count > 1 || self.len > STRIPE_BYTES;
+        let in_parts = !self.is_short() || self.pieces.run(0) < self.count;
         if !in_parts || (begin > 0 && begin < self.told) {
             return;
         }
@@ -151,13 +160,23 @@ impl<P: Pieces> Stripes for Striped<'_, P> {
         if range.start == 0 || range.end > self.window.end {
             self.show(range.start);
         }
-        let place = |n: usize| n * STRIPE_BYTES..n * STRIPE_BYTES + range.len();
-        for n in (0..self.count).filter(|&n| !self.is_shown[n]) {
-            if self.copied.len() < place(n).end {
-                self.copied.resize(self.count * STRIPE_BYTES, 0);
+        // Short pieces lie as they do in the torrent.
+        let room = self.len.min(STRIPE_BYTES);
+        let place = |n: usize| n * room..n * room + range.len();
+        let mut n = 0;
+        while n < self.count {
+            let run = match self.is_short() {
+                true => self.pieces.run(n).min(self.count - n),
+                false => 1,
+            };
+            if !self.is_shown[n] {
+                let all = place(n).start..place(n + run - 1).end;
+                if self.copied.len() < all.end {
+                    self.copied.resize(self.count * room, 0);
+                }
+                self.pieces.copy(n, range.start, &mut self.copied[all])?;
             }
-            let copied = &mut self.copied[place(n)];
-            self.pieces.copy(n, range.start, copied)?;
+            n += run;
         }
         let mut stripes: [&[u8]; Sha1Lanes::MAX] = [&[]; Sha1Lanes::MAX];
         let from = range.start - self.window.start;
@@ -185,6 +204,7 @@ mod tests {
         len: usize,
         lead: u64,
         copied: usize,
+        copies: usize,
         told: usize,
     }
 
@@ -201,8 +221,13 @@ mod tests {
             (n % 3 != 1).then(|| (Arc::clone(&self.file), at))
         }
 
+        fn run(&self, n: usize) -> usize {
+            3 - n % 3
+        }
+
         fn copy(&mut self, n: usize, begin: usize, into: &mut [u8]) -> std::io::Result<()> {
             self.copied += into.len();
+            self.copies += 1;
             let mut file = &*self.file;
             file.seek(SeekFrom::Start(self.lead + (n * self.len + begin) as u64))?;
             file.read_exact(into)
@@ -219,6 +244,7 @@ mod tests {
             len,
             lead,
             copied: 0,
+            copies: 0,
             told: 0,
         }
     }
@@ -229,6 +255,7 @@ mod tests {
         for (count, len, lead) in [
             (1, 1, 0),
             (3, 70_000, 5),
+            (8, 30_000, 7),
             (16, 100_000, 4096),
             (4, 2 * WINDOW_BYTES + 77, 1),
         ] {
@@ -240,6 +267,9 @@ mod tests {
             let expected: Vec<_> = bytes.chunks(len).map(sha1).collect();
             assert_eq!(digests.unwrap(), expected, "{count} of {len}");
             assert_eq!(pieces.told, if count > 1 { len } else { 0 }, "what comes");
+            if len <= STRIPE_BYTES {
+                assert_eq!(pieces.copies, count.div_ceil(3), "three at once");
+            }
             if cfg!(target_os = "linux") && len >= WINDOW_BYTES_MIN {
                 assert!(pieces.copied < count * len, "some were mapped");
             }
