@@ -10,8 +10,10 @@ use super::Failure;
 /// # Errors
 /// When it cannot be written, as to a full disk.
 pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
+    // Standard output looks for ends of lines in every part that it is given.
+    let line = format!("{text}\n");
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(
             format_args!("cannot write to standard output: {error}"),
         )),

@@ -68,6 +68,10 @@ pub struct ParseHashError {
     pub got: usize,
 }
 
+const fn hex_digit(value: u8) -> u8 {
+    b"0123456789abcdef"[value as usize]
+}
+
 macro_rules! byte_key {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
@@ -87,7 +91,12 @@ macro_rules! byte_key {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                // Written at once: one is written for each file and each line of thousands of torrents.
+                let mut digits = [0; 2 * $len];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+                    pair.copy_from_slice(&[byte >> 4, byte & 15].map(hex_digit));
+                }
+                f.write_str(core::str::from_utf8(&digits).expect("digits are ASCII"))
             }
         }
 
