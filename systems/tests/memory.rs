@@ -13,7 +13,6 @@ use dunlin_port::config::{EngineConfig, PickStrategy, Preallocation};
 use dunlin_port::disk::{Check, DiskEvent, Totals};
 use dunlin_port::net::{NetCommand, NetEvent};
 use dunlin_port::user::{AddTorrent, TorrentLimits, UserCommand};
-use dunlin_protocol::bencode::Encoder;
 use dunlin_protocol::metainfo::{Info, Metainfo};
 use dunlin_protocol::wire::{Handshake, Message, Reserved};
 use dunlin_systems::{Engine, NodeSettings};

@@ -26,7 +26,9 @@ pub(crate) struct Ranges {
 impl Ranges {
     pub(crate) fn insert(&mut self, range: Range<u64>) {
         let blocks = range.start / BLOCK..range.end / BLOCK;
-        let is_whole = range.start % BLOCK == 0 && range.end % BLOCK == 0;
+        let is_whole = [range.start, range.end]
+            .iter()
+            .all(|at| at.is_multiple_of(BLOCK));
         if range.is_empty() {
             return;
         }

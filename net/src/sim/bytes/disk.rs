@@ -111,9 +111,8 @@ impl Disk {
             } => {
                 self.doubt.set(piece);
                 let spilled = Spilled { torrent, piece };
-                let judged = spilled.judge(&self.files, number, expected, digest_blocks);
-                let judged = judged.map_err(|error| trouble::of_storage(&error));
-                vec![spilled.told_of_hash(number, judged)]
+                let job = (number, expected, digest_blocks);
+                vec![self.hash(spilled, job)]
             }
             DiskCommand::Read {
                 torrent,
@@ -225,6 +224,16 @@ impl Disk {
         let written = spilled.write_blocks(&self.files, &blocks);
         let written = written.map_err(|error| trouble::of_storage(&error));
         spilled.told_of_write((spill, blocks), written)
+    }
+
+    fn hash(
+        &self,
+        spilled: Spilled,
+        (number, expected, digest_blocks): (u64, [u8; 20], bool),
+    ) -> DiskEvent {
+        let judged = spilled.judge(&self.files, number, expected, digest_blocks);
+        let judged = judged.map_err(|error| trouble::of_storage(&error));
+        spilled.told_of_hash(number, judged)
     }
 
     fn read(&self, block: BlockRequest, pool: &BlockPool) -> Result<BlockBuffer, DiskError> {
