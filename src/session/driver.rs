@@ -1,5 +1,6 @@
 //! The engine's thread: exchange with the ports, tick, tell who listens.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
@@ -141,15 +142,19 @@ impl Driver {
             return false;
         }
         let events = std::mem::take(&mut self.outbox.session);
+        let mut gone = BTreeSet::new();
         for event in &events {
             match event {
-                SessionEvent::Removed { torrent } => self.shared.forget(*torrent),
+                SessionEvent::Removed { torrent } => _ = gone.insert(*torrent),
                 SessionEvent::MetadataCame { torrent, info } => {
                     let tiers = self.shared.registry().magnets.remove(torrent);
                     self.archive.keep(info, tiers.unwrap_or_default());
                 }
                 _ => {}
             }
+        }
+        if !gone.is_empty() {
+            self.shared.forget(&gone);
         }
         let stopped = events.contains(&SessionEvent::Stopped);
         self.shared.subscribers.tell(events);

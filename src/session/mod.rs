@@ -10,7 +10,7 @@ mod subscribers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -136,10 +136,12 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forget(&self, torrent: TorrentKey) {
+    /// Forgets torrents that are gone. It looks at all that there are, so those that go together come
+    /// together.
+    fn forget(&self, gone: &BTreeSet<TorrentKey>) {
         let mut registry = self.registry();
-        registry.by_hash.retain(|_, key| *key != torrent);
-        registry.magnets.remove(&torrent);
+        registry.by_hash.retain(|_, key| !gone.contains(key));
+        registry.magnets.retain(|key, _| !gone.contains(key));
     }
 }
 
