@@ -131,14 +131,18 @@ impl SimPorts {
         let mut resting = false;
         for from in self.emptied.drain(..) {
             let host = &mut self.hosts[from as usize];
-            let mut place = 0;
+            // Most rows stay where they are: only of those that move, or go, the connection is looked at.
+            let (mut at, mut place) = (0, 0);
             host.busy.retain(|row| {
                 let stays = row.backlog > 0;
+                if !stays || place != at {
+                    let places = &mut self.connections[row.end.connection as usize].places;
+                    places[usize::from(row.end.side)] = if stays { place } else { NOWHERE };
+                }
                 if !stays {
                     self.pipes[row.end.at()].window = row.window;
                 }
-                let places = &mut self.connections[row.end.connection as usize].places;
-                places[usize::from(row.end.side)] = if stays { place } else { NOWHERE };
+                at += 1;
                 place += u32::from(stays);
                 stays
             });
