@@ -136,12 +136,14 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets torrents that are gone. It looks at all that there are, so those that go together come
-    /// together.
+    /// Forgets torrents that are gone. It looks at the hashes of all that there are, so those that go
+    /// together come together.
     fn forget(&self, gone: &BTreeSet<TorrentKey>) {
         let mut registry = self.registry();
         registry.by_hash.retain(|_, key| !gone.contains(key));
-        registry.magnets.retain(|key, _| !gone.contains(key));
+        for torrent in gone {
+            registry.magnets.remove(torrent);
+        }
     }
 }
 

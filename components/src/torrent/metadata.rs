@@ -61,7 +61,8 @@ impl MetadataCopy {
     pub fn new(size: u32, now: EngineTime) -> Self {
         let parts = (size as usize).div_ceil(METADATA_PIECE_BYTES);
         Self {
-            // Zeros take no memory before they are written to, where they are many.
+            // Where they are many, the system mostly gives zeros of which none takes memory before it is written
+            // to; what is announced is bounded, and so are the copies of a torrent.
             bytes: vec![0; size as usize],
             parts: vec![None; parts].into(),
             started_at: now,

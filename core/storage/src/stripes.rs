@@ -15,6 +15,9 @@ const WINDOW_BYTES: usize = 512 << 10;
 /// What is shorter is copied, which costs no more then.
 const WINDOW_BYTES_MIN: usize = 64 << 10;
 
+// Short pieces are never mapped, so a run of them that is copied at once overwrites nothing that is shown.
+const _: () = assert!(STRIPE_BYTES < WINDOW_BYTES_MIN);
+
 /// Bytes of a piece that the disk is told of before they are looked at, so that it reads them in a row.
 const AHEAD_BYTES: usize = 1 << 20;
 
@@ -32,7 +35,8 @@ pub trait Pieces {
     fn file(&mut self, n: usize, begin: usize, len: usize) -> Option<(Arc<File>, u64)>;
 
     /// How many pieces from the n-th on lie one behind the other, as far as that is easily seen; at least
-    /// one. Short ones of which no more than this are side by side are copied at once.
+    /// one. Of short ones so many are copied by one call, and the disk is told ahead only of those that take
+    /// several.
     fn run(&self, n: usize) -> usize;
 
     /// Copies bytes of the n-th piece from `begin` on, or all of it and of some that [lie

@@ -89,7 +89,8 @@ pub(super) fn duplicate_last_blocks(
         let own = own.as_mut().map(|own| &mut own.down);
         let mut rates = [Some(&mut node_buckets.down), buckets.down(), own];
         for (piece, block) in found {
-            if lacking(now.0, BLOCK_BYTES.into(), &mut rates).is_some() {
+            if let Some(until) = lacking(now.0, BLOCK_BYTES.into(), &mut rates) {
+                work.limited.insert((until, peer));
                 break;
             }
             let row = active.0.get(&piece);

@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use dunlin_base::{EngineTime, NodeKey, TorrentKey};
-use dunlin_port::config::EngineConfig;
+use dunlin_port::config::{ByteSize, EngineConfig};
+use dunlin_port::net::NetEvent;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
 use crate::swarm::puppet::able;
@@ -149,4 +150,35 @@ fn three_peers_at_most_are_asked_for_a_block() {
         swarm.wire.iter().filter(|(_, message)| is(message)).count()
     };
     assert_eq!([0, 1, 2, 3].map(asked), [3; 4]);
+}
+
+/// Two come at once, and there is rate for one block a second.
+#[test]
+fn who_found_no_rate_in_the_end_is_asked_later() {
+    let block = 16_384;
+    let sample = Sample::new(2 * block as usize, block);
+    let mut rules = EngineConfig::default();
+    rules.limits.down = Some(ByteSize(block.into()));
+    let mut swarm = Swarm::new(1, &rules);
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let mute = swarm.join(0, &sample, 1, able());
+    swarm.say(mute, Message::HaveAll);
+    swarm.say(mute, Message::Unchoke);
+    swarm.run_for(Duration::from_secs(4));
+    assert_eq!(swarm.asked_of(mute).len(), 2);
+    let others = [0, 1].map(|piece| {
+        let peer = swarm.join(0, &sample, 2 + piece as u8, able());
+        swarm.say(peer, Message::Have(piece));
+        peer
+    });
+    let unchokes = others.map(|peer| NetEvent::Message {
+        peer,
+        message: Message::Unchoke,
+    });
+    swarm.engine.inbox().net.extend(unchokes);
+    swarm.step();
+    swarm.run_for(Duration::from_secs(5));
+    let counts = others.map(|peer| swarm.asked_of(peer).len());
+    assert_eq!(counts, [1, 1]);
 }

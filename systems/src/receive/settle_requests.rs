@@ -129,10 +129,10 @@ impl Tables<'_, '_> {
         };
         self.work.pick.insert(peer);
         let asked = requests.take(piece, block).is_some();
-        requests.progress_at = now;
-        requests.snubbed = false;
-        if requests.slow_start && asked {
-            requests.target += 1;
+        // What nobody asked for is no progress: who sends junk now and then still owes the rest.
+        if asked {
+            (requests.progress_at, requests.snubbed) = (now, false);
+            requests.target += u32::from(requests.slow_start);
         }
         let row = active
             .0
@@ -223,9 +223,7 @@ impl Tables<'_, '_> {
             let Some(&piece) = active.0.get(&request.piece) else {
                 continue;
             };
-            if let Ok((mut blocks, _)) = self.pieces.get_mut(piece)
-                && let Ok(mut parole) = self.paroles.get_mut(piece)
-            {
+            if let Ok((mut blocks, _)) = self.pieces.get_mut(piece) {
                 blocks.release(request.block, peer);
                 if let Some(last) = &mut last {
                     last.note(request.piece, request.block, blocks.askers(request.block));
@@ -235,12 +233,14 @@ impl Tables<'_, '_> {
                 {
                     free.note(request.piece, true);
                 }
-                if parole.peer == Some(peer) {
-                    parole.peer = None;
-                }
             }
         }
-        if !void.is_empty() {
+        // Its last block of a piece on parole may have come just now: then nothing of that is void.
+        let mut left = false;
+        for (&piece, &row) in &active.0 {
+            left |= leave_parole(&mut self.paroles, row, peer, piece, &requests);
+        }
+        if left || !void.is_empty() {
             self.ask(of.0, None);
         }
     }
@@ -278,12 +278,11 @@ impl Tables<'_, '_> {
         if !choking.0 {
             requests.target = requests.target.saturating_sub(1).max(1);
         }
-        let row = active
-            .0
-            .get(&piece)
-            .and_then(|entity| self.pieces.get_mut(*entity).ok());
-        if let Some((mut blocks, ..)) = row {
+        if let Some(&row) = active.0.get(&piece)
+            && let Ok((mut blocks, _)) = self.pieces.get_mut(row)
+        {
             blocks.release(block, peer);
+            leave_parole(&mut self.paroles, row, peer, piece, &requests);
             if let Some(mut last) = last {
                 last.note(piece, block, blocks.askers(block));
             }
@@ -295,6 +294,26 @@ impl Tables<'_, '_> {
             self.ask(of.0, Some(peer));
         }
     }
+}
+
+/// Lets others fill a piece on parole when its peer is not asked for any of it any more: it may never be
+/// again. Says whether there is such a piece.
+fn leave_parole(
+    paroles: &mut Query<'_, '_, &'static mut Parole>,
+    row: Entity,
+    peer: PeerKey,
+    piece: PieceIndex,
+    requests: &Requests,
+) -> bool {
+    let Ok(mut parole) = paroles.get_mut(row) else {
+        return false;
+    };
+    let is_asked = || requests.out.iter().any(|out| out.piece == piece);
+    let leaves = parole.peer == Some(peer) && !is_asked();
+    if leaves {
+        parole.peer = None;
+    }
+    leaves
 }
 
 fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes) {

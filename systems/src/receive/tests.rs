@@ -3,6 +3,7 @@
 
 mod answers;
 mod haves;
+mod parole;
 mod requests;
 
 use dunlin_base::{PeerKey, TorrentKey};

@@ -118,8 +118,15 @@ impl Swarm {
         );
     }
 
-    /// A puppet sends bytes of the sample, or whatever is there when they are of no block.
+    /// A puppet sends bytes of the sample, or whatever is there when they are of no block; the engine
+    /// hears it at once.
     pub(crate) fn give(&mut self, peer: PeerKey, sample: &Sample, block: BlockRequest) {
+        self.put_block(peer, sample, block);
+        self.step();
+    }
+
+    /// As [`Self::give`], and the engine hears it with what else comes up to the next step.
+    pub(crate) fn put_block(&mut self, peer: PeerKey, sample: &Sample, block: BlockRequest) {
         let at = u64::from(block.piece) * u64::from(sample.info.geometry().piece_bytes());
         let at = (at + u64::from(block.begin)) as usize;
         let mut payload = self.pool.take(block.len as usize).expect("a large pool");
@@ -133,7 +140,6 @@ impl Swarm {
             begin,
             payload,
         });
-        self.step();
     }
 
     /// A puppet hangs up.

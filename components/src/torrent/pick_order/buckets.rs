@@ -79,8 +79,8 @@ impl Buckets {
             .binary_search_by_key(&rank, |bucket| bucket.rank)
     }
 
-    /// As [`Self::find`], and looks first at the place `near` and behind it: there the bucket is of a
-    /// piece that had one copy more or less.
+    /// As [`Self::find`], and looks first at the place `near`, where the piece was before, and behind it:
+    /// there the bucket is mostly when it has one copy more.
     pub(super) fn find_near(&self, rank: PieceRank, near: usize) -> Result<usize, usize> {
         for at in near..=near + 1 {
             let follows =
@@ -96,7 +96,7 @@ impl Buckets {
     }
 
     /// Makes room for the bucket of a rank at the place that [`Self::find`] says. A piece has to be
-    /// [pushed](Self::push) next.
+    /// [put](Self::put) in next.
     pub(super) fn open(&mut self, at: usize, rank: PieceRank) {
         let bucket = Bucket {
             rank,

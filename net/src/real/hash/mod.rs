@@ -28,7 +28,7 @@ const GAP: Duration = Duration::from_millis(8);
 /// A tick has no length of its own: under load there is one each time the reactor has let a stream gather,
 /// which is at most a millisecond. That is too short to be the bound: pieces of 1 MiB come one in 1.4 ms
 /// over loopback, and one or two are no company. User CPU seconds per GB of a download of 1 GiB in such
-/// pieces, by the wait in milliseconds (medians of 5 and of 7 in turn; two cores, AVX-512, no SHA-NI):
+/// pieces, by the wait in milliseconds (medians of 5 and of 7 in turn; two cores, AVX-512):
 /// 0: 0.63, 1: 0.59, 2: 0.60, 5: 0.51, 10: 0.49, 25: 0.44; 8: 0.53, 12: 0.50, 16: 0.48, 20: 0.48, 25: 0.49.
 /// This is the shortest that is no dearer than longer ones.
 const WAIT_MAX: Duration = Duration::from_millis(16);

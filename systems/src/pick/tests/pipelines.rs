@@ -107,3 +107,19 @@ fn a_peer_that_owes_blocks_is_asked_for_one_at_a_time_until_it_sends_again() {
     swarm.run_for(Duration::from_secs(2));
     assert!(requests_of(&mut swarm, peer).out.len() > 1);
 }
+
+#[test]
+fn blocks_that_nobody_asked_for_put_off_no_timeout() {
+    let sample = Sample::new(8 * PIECE as usize, PIECE);
+    let mut swarm = Swarm::new(1, &EngineConfig::default());
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let peer = seed(&mut swarm, &sample, 1);
+    let mut junk = swarm.asked_of(peer)[0];
+    junk.piece = (junk.piece + 1) % 8;
+    for _ in 0..4 {
+        swarm.give(peer, &sample, junk);
+        swarm.run_for(Duration::from_secs(20));
+    }
+    assert!(requests_of(&mut swarm, peer).snubbed);
+}

@@ -1,0 +1,120 @@
+//! Pieces on parole: one peer alone fills them, as long as it does.
+
+use core::time::Duration;
+
+use dunlin_base::PeerKey;
+use dunlin_port::config::EngineConfig;
+use dunlin_port::net::NetEvent;
+use dunlin_port::snapshot::SessionEvent;
+use dunlin_protocol::wire::{BlockRequest, Message};
+
+use crate::swarm::puppet::able;
+use crate::swarm::{Sample, Swarm};
+
+const BLOCKS: u32 = 32;
+const PIECE: u32 = BLOCKS * 16_384;
+
+/// A piece that failed its hash, of two peers that have it.
+struct OnParole {
+    swarm: Swarm,
+    sample: Sample,
+    /// Who is to fill it, and what of it that was asked for.
+    owner: PeerKey,
+    asked: Vec<BlockRequest>,
+    other: PeerKey,
+}
+
+impl OnParole {
+    fn new() -> Self {
+        let sample = Sample::new(PIECE as usize, PIECE);
+        let mut bad = Sample::new(PIECE as usize, PIECE);
+        bad.data.fill(0);
+        let mut rules = EngineConfig::default();
+        rules.pick.endgame_requests = 0;
+        let mut swarm = Swarm::new(1, &rules);
+        swarm.add(0, &sample, false, &[]);
+        swarm.step();
+        let peers = [1, 2].map(|number| {
+            let peer = swarm.join(0, &sample, number, able());
+            swarm.say(peer, Message::HaveAll);
+            // Fewer than the piece has.
+            swarm.say_reqq(peer, BLOCKS / 2);
+            swarm.say(peer, Message::Unchoke);
+            peer
+        });
+        let spoiled = swarm.asked_of(peers[0]);
+        spoiled
+            .iter()
+            .for_each(|block| swarm.give(peers[0], &bad, *block));
+        let failed = |swarm: &Swarm| {
+            let failed = |event: &SessionEvent| matches!(event, SessionEvent::HashFailed { .. });
+            swarm.events.iter().any(failed)
+        };
+        for peer in peers.repeat(BLOCKS as usize) {
+            if failed(&swarm) {
+                break;
+            }
+            for block in swarm.asked_of(peer) {
+                swarm.give(peer, &sample, block);
+            }
+            swarm.run_for(Duration::from_millis(10));
+        }
+        assert!(failed(&swarm));
+        swarm.run_for(Duration::from_millis(100));
+        let asked = peers.map(|peer| swarm.asked_of(peer));
+        let [(owner, asked), (other, nothing)] = match asked {
+            [of_first, of_second] if of_second.is_empty() => {
+                [(peers[0], of_first), (peers[1], of_second)]
+            }
+            [of_first, of_second] => [(peers[1], of_second), (peers[0], of_first)],
+        };
+        assert!(!asked.is_empty() && asked.len() < BLOCKS as usize);
+        assert_eq!(nothing, [], "only one is asked");
+        Self {
+            swarm,
+            sample,
+            owner,
+            asked,
+            other,
+        }
+    }
+
+    /// Lets the other one fill the piece, while the owner rejects what it is asked for.
+    fn completes_with_the_other(mut self) -> bool {
+        let swarm = &mut self.swarm;
+        for _ in 0..30 {
+            for block in swarm.asked_of(self.owner) {
+                swarm.say(self.owner, Message::Reject(block));
+            }
+            for block in swarm.asked_of(self.other) {
+                swarm.give(self.other, &self.sample, block);
+            }
+            swarm.run_for(Duration::from_secs(1));
+        }
+        swarm.is_complete(0)
+    }
+}
+
+#[test]
+fn who_rejects_all_of_a_piece_does_not_keep_it_for_ever() {
+    let mut parole = OnParole::new();
+    for block in core::mem::take(&mut parole.asked) {
+        parole.swarm.say(parole.owner, Message::Reject(block));
+    }
+    assert!(parole.completes_with_the_other());
+}
+
+#[test]
+fn who_chokes_behind_its_last_block_does_not_keep_the_rest() {
+    let mut parole = OnParole::new();
+    let (swarm, peer) = (&mut parole.swarm, parole.owner);
+    for block in core::mem::take(&mut parole.asked) {
+        swarm.put_block(peer, &parole.sample, block);
+    }
+    // In the same tick: nothing more was asked for in between.
+    let message = Message::Choke;
+    let net = &mut swarm.engine.inbox().net;
+    net.push_back(NetEvent::Message { peer, message });
+    swarm.step();
+    assert!(parole.completes_with_the_other());
+}
