@@ -205,4 +205,10 @@ impl AllowedFast {
         let gives = |&piece: &PieceIndex| theirs.has(piece) && !ours.has(piece);
         self.to_us.iter().any(gives)
     }
+
+    /// Forgets what we may request and have by now: who has nothing else for us while it chokes us is then
+    /// known without a look at the pieces.
+    pub fn forget(&mut self, ours: &Bitfield) {
+        self.to_us.retain(|&piece| !ours.has(piece));
+    }
 }

@@ -17,6 +17,7 @@ use dunlin_port::snapshot::SessionEvent;
 
 use super::accept;
 use super::settle_connections::{dialing_ended, half_open_ended};
+use crate::pick::look_again;
 use crate::receive::forget_copies;
 
 /// A connection that stood for so long was of use: its end is no failure of the address.
@@ -220,10 +221,7 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
             parole.peer = None;
         }
     }
-    let others: Vec<_> = world
-        .get::<Peers>(torrent)
-        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
-    world.resource_mut::<Work>().pick.extend(others);
+    look_again(world, torrent);
 }
 
 fn free_candidate(

@@ -16,6 +16,7 @@ use dunlin_protocol::metainfo::Info;
 
 use super::add::normalise;
 use super::rest;
+use crate::pick::look_again;
 
 /// Changes the priority of each file.
 pub(super) fn set_files(world: &mut World, entity: Entity, priorities: Vec<FilePriority>) {
@@ -116,9 +117,9 @@ pub(crate) fn apply_selection(world: &mut World, entity: Entity) {
     let peers: Vec<_> = world
         .get::<Peers>(entity)
         .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
+    look_again(world, entity);
     let mut work = world.resource_mut::<Work>();
-    work.interest.extend(peers.iter().copied());
-    work.pick.extend(peers);
+    work.interest.extend(peers);
     work.completion.insert(torrent);
 }
 
@@ -213,11 +214,8 @@ pub(super) fn set_deadlines(world: &mut World, entity: Entity, start: u64, len: 
         return;
     };
     let range = geometry.pieces_of(start..start.saturating_add(len));
-    let peers: Vec<_> = world
-        .get::<Peers>(entity)
-        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
     if let Some(mut deadlines) = world.get_mut::<Deadlines>(entity) {
         deadlines.0 = Some(range);
     }
-    world.resource_mut::<Work>().pick.extend(peers);
+    look_again(world, entity);
 }

@@ -48,7 +48,7 @@ pub(super) struct Tables<'w, 's> {
     index: Res<'w, PeerIndex>,
     peers: Query<'w, 's, PeerRow<'static>>,
     flags: Query<'w, 's, PeerFlags<'static>>,
-    allowed: Query<'w, 's, &'static AllowedFast>,
+    allowed: Query<'w, 's, &'static mut AllowedFast>,
     haves: Query<'w, 's, &'static Have>,
     torrents: Query<'w, 's, TorrentRow<'static>>,
     nodes: Query<'w, 's, (&'static Rules, &'static mut NodeBuckets, &'static mut Luck)>,
@@ -141,7 +141,7 @@ impl Tables<'_, '_> {
     }
 
     /// When a peer was last asked and its row, if it may be asked and has room.
-    fn ready(&self, peer: PeerKey) -> Option<(EngineTime, Entity)> {
+    fn ready(&mut self, peer: PeerKey) -> Option<(EngineTime, Entity)> {
         let row = self.index.get(peer)?;
         let (interested, choking) = self.flags.get(row).ok()?;
         if !interested.0 {
@@ -153,8 +153,9 @@ impl Tables<'_, '_> {
         }
         // Most that choke us have no allowed-fast piece that we lack.
         if choking.0 {
-            let (allowed, have) = (self.allowed.get(row).ok()?, self.haves.get(of.0).ok()?);
+            let (mut allowed, have) = (self.allowed.get_mut(row).ok()?, self.haves.get(of.0).ok()?);
             if !allowed.gives(&remote.bits, &have.0) {
+                allowed.forget(&have.0);
                 return None;
             }
         }

@@ -16,6 +16,7 @@
 
 mod active;
 mod fill_requests;
+mod look_again;
 mod motion;
 pub(crate) mod policy;
 mod size_pipelines;
@@ -28,6 +29,7 @@ mod update_interest;
 use bevy_ecs::prelude::*;
 
 pub(crate) use fill_requests::lacking;
+pub(crate) use look_again::{is_open, look_again};
 
 use crate::schedule::TickSet;
 

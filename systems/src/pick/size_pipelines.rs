@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use dunlin_components::node::Rules;
-use dunlin_components::peer::{PeerOf, PeerTraffic, Requests};
+use dunlin_components::peer::{AllowedFast, PeerChoking, PeerOf, PeerTraffic, Requests};
 use dunlin_components::torrent::NodeOf;
 use dunlin_components::world::{Now, PeerIndex, Work};
 
@@ -19,7 +19,8 @@ pub(super) fn size_pipelines(
     rules: Query<'_, '_, &Rules>,
     mut work: ResMut<'_, Work>,
     index: Res<'_, PeerIndex>,
-    mut peers: Query<'_, '_, (&PeerOf, &PeerTraffic, &mut Requests)>,
+    mut peers: Query<'_, '_, (&PeerOf, &PeerTraffic, &PeerChoking, &mut Requests)>,
+    allowed: Query<'_, '_, &AllowedFast>,
 ) {
     if !sweep.due {
         return;
@@ -31,8 +32,10 @@ pub(super) fn size_pipelines(
         ..
     } = &mut *work;
     pipelines.retain(|peer| {
-        let row = index.get(peer).and_then(|row| peers.get_mut(row).ok());
-        let Some((of, traffic, mut requests)) = row else {
+        let Some(entity) = index.get(peer) else {
+            return false;
+        };
+        let Ok((of, traffic, choking, mut requests)) = peers.get_mut(entity) else {
             return false;
         };
         // Who sends nothing and is asked for nothing has no pipeline to size.
@@ -58,7 +61,9 @@ pub(super) fn size_pipelines(
             requests.target = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
         }
         requests.rate_before = rate;
-        if requests.room() > 0 {
+        // Most that are looked at have choked us within the last minute, in which their rate fades.
+        let gives = |allowed: &AllowedFast| !allowed.to_us.is_empty();
+        if requests.room() > 0 && (!choking.0 || allowed.get(entity).is_ok_and(gives)) {
             pick.insert(peer);
         }
         true

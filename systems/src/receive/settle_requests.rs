@@ -4,7 +4,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex};
 use dunlin_components::node::Node;
 use dunlin_components::peer::{
-    AllowedFast, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
+    AllowedFast, AmInterested, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
 };
 use dunlin_components::piece::{Blocks, Parole, PieceState};
 use dunlin_components::torrent::{
@@ -15,6 +15,8 @@ use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
+use crate::pick::is_open;
+
 /// Blocks that nobody asked for after which a peer is dropped. Honest peers send some: our cancel
 /// or timeout crosses their block.
 const UNREQUESTED_MAX: u32 = 2000;
@@ -23,6 +25,8 @@ const UNREQUESTED_MAX: u32 = 2000;
 const ALLOWED_FAST_MAX: usize = 128;
 
 type PeerRow<'a> = (&'a PeerOf, &'a mut Requests, &'a mut PeerTraffic);
+/// The [openness](crate::pick::Openness) of a peer, to change it.
+type ChokeRow<'a> = (&'a AmInterested, &'a mut PeerChoking, &'a mut AllowedFast);
 type TorrentRow<'a> = (
     &'a Content,
     &'a ActivePieces,
@@ -35,7 +39,7 @@ type TorrentRow<'a> = (
 pub(super) struct Tables<'w, 's> {
     index: ResMut<'w, PeerIndex>,
     peers: Query<'w, 's, PeerRow<'static>>,
-    chokes: Query<'w, 's, (&'static mut PeerChoking, &'static mut AllowedFast)>,
+    chokes: Query<'w, 's, ChokeRow<'static>>,
     hellos: Query<'w, 's, &'static Hello>,
     strikes: Query<'w, 's, &'static mut Strikes>,
     torrents: Query<'w, 's, TorrentRow<'static>, Without<Node>>,
@@ -67,7 +71,7 @@ pub(super) fn settle_requests(
             }
             ChokeFamily::Choke => tables.choke(peer, entity),
             ChokeFamily::Unchoke => {
-                if let Ok((mut choking, _)) = tables.chokes.get_mut(entity) {
+                if let Ok((_, mut choking, _)) = tables.chokes.get_mut(entity) {
                     choking.0 = false;
                     tables.work.pick.insert(peer);
                 }
@@ -81,7 +85,7 @@ pub(super) fn settle_requests(
                     .torrents
                     .get(of.0)
                     .map_or(0, |row| row.0.0.geometry().piece_count());
-                let Ok((_, mut allowed)) = tables.chokes.get_mut(entity) else {
+                let Ok((.., mut allowed)) = tables.chokes.get_mut(entity) else {
                     continue;
                 };
                 if piece < count && allowed.to_us.len() < ALLOWED_FAST_MAX {
@@ -202,7 +206,7 @@ impl Tables<'_, '_> {
         let Ok((of, mut requests, _)) = self.peers.get_mut(entity) else {
             return;
         };
-        let Ok((mut choking, allowed)) = self.chokes.get_mut(entity) else {
+        let Ok((_, mut choking, allowed)) = self.chokes.get_mut(entity) else {
             return;
         };
         let Ok(hello) = self.hellos.get(entity) else {
@@ -245,12 +249,12 @@ impl Tables<'_, '_> {
         }
     }
 
-    /// Looks again what to ask a torrent's peers for, all but one. Picking sees who of them chokes us.
+    /// Looks again what to ask a torrent's peers for, all but one.
     fn ask(&mut self, torrent: Entity, except: Option<PeerKey>) {
         if let Ok(peers) = self.members.get(torrent) {
-            let others = peers.0.keys().copied();
-            let others = others.filter(|&peer| Some(peer) != except);
-            self.work.pick.extend(others);
+            let others = peers.0.iter().filter(|&(&peer, _)| Some(peer) != except);
+            let open = others.filter(|&(_, &row)| self.chokes.get(row).is_ok_and(is_open));
+            self.work.pick.extend(open.map(|(&peer, _)| peer));
         }
     }
 
@@ -258,7 +262,7 @@ impl Tables<'_, '_> {
         let Ok((of, mut requests, _)) = self.peers.get_mut(entity) else {
             return;
         };
-        let Ok((choking, mut allowed)) = self.chokes.get_mut(entity) else {
+        let Ok((_, choking, mut allowed)) = self.chokes.get_mut(entity) else {
             return;
         };
         let of = *of;

@@ -8,7 +8,7 @@ use dunlin_components::torrent::{
     ActivePieces, Content, FreeBlocks, Lifecycle, NodeOf, Peers, SuspectBlock, Suspects, Traffic,
     Wanted,
 };
-use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex, Work};
+use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex};
 use dunlin_port::disk::DiskCommand;
 use dunlin_port::hash::HashDone;
 use dunlin_port::snapshot::SessionEvent;
@@ -17,6 +17,7 @@ use super::blame::{Sender, guilty, sole_sender};
 use super::settle_writes::written;
 use crate::connect::ban;
 use crate::lifecycle::close_piece;
+use crate::pick::look_again;
 
 /// Copies of a block that are kept as suspects of one piece.
 const SUSPECTS_PER_PIECE_MAX: usize = 4096;
@@ -137,10 +138,7 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
             peer: None,
         };
     }
-    let peers: Vec<_> = world
-        .get::<Peers>(torrent)
-        .map_or_else(Vec::new, |peers| peers.0.keys().copied().collect());
-    world.resource_mut::<Work>().pick.extend(peers);
+    look_again(world, torrent);
 }
 
 /// The one sender of a bad piece is guilty; several are suspects.
