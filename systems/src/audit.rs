@@ -55,7 +55,7 @@ fn check_told(world: &mut World) {
             told.choking, choking.0,
             "what {peer:?} was told of our choking"
         );
-        let owed = uploads.known().iter();
+        let owed = uploads.all();
         let mut owed = owed.map(|block| PieceIndex(block.piece));
         let may = |piece: &PieceIndex| !choking.0 || allowed.to_it.contains(piece);
         assert!(
@@ -78,10 +78,9 @@ pub(crate) fn unsent(world: &mut World) -> BTreeMap<PeerKey, u64> {
 fn check_bounds(world: &mut World) {
     let mut peers = world.query::<(&Peer, &Requests, &UploadQueue)>();
     for (peer, requests, uploads) in peers.iter(world) {
-        let [out, waiting] = [requests.out.len(), uploads.waiting().len()];
-        let all = uploads.waiting().iter().chain(uploads.reading()).copied();
-        let all: BTreeSet<_> = all.collect();
-        assert!(all.iter().eq(uploads.known()), "requests of {peer:?}");
+        let [out, waiting] = [requests.out.len(), uploads.waiting()];
+        let all: BTreeSet<_> = uploads.all().collect();
+        assert_eq!(all.len(), uploads.all().count(), "requests of {peer:?}");
         assert!(out <= PEER_REQUESTS_OUT_MAX, "{out} requests to {peer:?}");
         assert!(
             waiting <= PEER_REQUESTS_IN_MAX,

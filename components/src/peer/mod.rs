@@ -131,26 +131,29 @@ pub struct RemoteHave {
     pub told: bool,
 }
 
-/// What moved between us.
+/// What moved between us. Of its two lines of a cache one is about what came, the other about what went.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(C, align(64))]
 pub struct PeerTraffic {
     /// Payload from it.
     pub down: RateMeter,
-    /// Payload to it.
-    pub up: RateMeter,
     /// Payload from it up to the last choke round.
     pub down_at_round: u64,
-    /// Payload to it up to the last choke round.
-    pub up_at_round: u64,
-    /// When we last unchoked it.
-    pub unchoked_at: EngineTime,
-    /// Payload to it when we last unchoked it.
-    pub up_at_unchoke: u64,
     /// When its connection was established.
     pub established_at: EngineTime,
+    /// Payload to it when we last unchoked it.
+    pub up_at_unchoke: u64,
+    /// When we last unchoked it.
+    pub unchoked_at: EngineTime,
+    /// Payload to it.
+    pub up: RateMeter,
+    /// Payload to it up to the last choke round.
+    pub up_at_round: u64,
     /// When we last said something.
     pub spoke_at: EngineTime,
 }
+
+const _: () = assert!(size_of::<PeerTraffic>() == 128, "two lines of a cache");
 
 /// A peer's own rate limits.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]

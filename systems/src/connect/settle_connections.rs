@@ -243,7 +243,8 @@ fn establish(
     let rules = node.and_then(|node| world.get::<Rules>(*node));
     let most = rules.map_or(1, |rules| rules.0.pick.requests_max);
     if let Some(mut requests) = world.get_mut::<Requests>(entity) {
-        requests.limit = requests.limit.min(most);
+        let limit = requests.limit().min(most);
+        requests.set_limit(limit);
     }
     if let Some(mut traffic) = world.get_mut::<PeerTraffic>(entity) {
         traffic.established_at = now;

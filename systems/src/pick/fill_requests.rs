@@ -210,7 +210,7 @@ impl Tables<'_, '_> {
             if let Some(until) = lacking(self.now.0, BLOCK_BYTES.into(), &mut rates) {
                 return Some(End::NoRate(until));
             }
-            let current = requests.current;
+            let current = requests.current();
             let next = motion.next_block(peer, &offer, current, &mut luck.pick);
             let (piece, block) = match next {
                 Ok(next) => next,
@@ -223,7 +223,7 @@ impl Tables<'_, '_> {
             if requests.out.is_empty() {
                 self.work.pipelines.insert(peer);
             }
-            requests.current = Some(piece);
+            requests.set_current(piece);
             requests.asked_at = self.now.0;
             requests.note(piece, block, self.now.0);
             let message = Message::Request(request);

@@ -50,17 +50,18 @@ pub(super) fn size_pipelines(
         if requests.snubbed {
             requests.target = 1;
         } else if requests.slow_start {
-            requests.target = requests.target.clamp(1, requests.limit);
-            let grew = rate > requests.rate_before + requests.rate_before / 10 + 1024;
+            requests.target = requests.target.clamp(1, requests.limit());
+            let before = u64::from(requests.rate_before);
+            let grew = rate > before + before / 10 + 1024;
             requests.slow_start = grew || rate == 0;
         } else {
             let node = torrents.get(of.0).and_then(|node| rules.get(node.0));
             let Ok(rules) = node else {
                 return false;
             };
-            requests.target = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit);
+            requests.target = pipeline(rate, rules.0.pick.request_queue_secs, requests.limit());
         }
-        requests.rate_before = rate;
+        requests.rate_before = u32::try_from(rate).unwrap_or(u32::MAX);
         // Most that are looked at have choked us within the last minute, in which their rate fades.
         let gives = |allowed: &AllowedFast| !allowed.to_us.is_empty();
         if requests.room() > 0 && (!choking.0 || allowed.get(entity).is_ok_and(gives)) {

@@ -175,7 +175,7 @@ fn judge<'a>(
     let free = !choking.0 || choked().is_some_and(is_free);
     // Blocks over 16 KiB do not fit our buffers. BEP 3 lets us refuse them; nobody asks for them.
     let fits = request.len <= dunlin_base::BLOCK_BYTES;
-    let has_room = queue.waiting().len() < PEER_REQUESTS_IN_MAX;
+    let has_room = queue.waiting() < PEER_REQUESTS_IN_MAX;
     if !free || !fits || !has_room || !have.0.has(piece) || queue.contains(request) {
         Verdict::Reject
     } else if choking.0 {

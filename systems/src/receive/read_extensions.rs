@@ -62,11 +62,11 @@ pub(super) fn read_extensions(
                     metadata_size = extensions.metadata_size,
                     "received extension handshake"
                 );
-                let reqq = extensions.reqq.unwrap_or(REQUESTS_UNSAID);
+                let reqq = extensions.reqq.unwrap_or(REQUESTS_UNSAID.into());
                 let node = torrents.get(of.0).map(|row| row.0.0);
                 let rules = node.and_then(|node| nodes.get(node));
                 let most = rules.map_or(1, |(rules, _)| rules.0.pick.requests_max);
-                requests.limit = reqq.clamp(1, most);
+                requests.set_limit(reqq.clamp(1, most));
                 work.interest.insert(peer);
                 metadata.push((peer, MetadataFamily::Greeted));
             }),

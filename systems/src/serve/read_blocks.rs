@@ -51,7 +51,7 @@ pub(super) fn read_blocks(
     let turn = |peer: PeerKey| {
         let entity = index.get(peer)?;
         let (_, traffic, queue, ..) = peers.get(entity).ok()?;
-        if queue.waiting().is_empty() {
+        if queue.waiting() == 0 {
             return None;
         }
         // Half a window at a time: one block for each that left would be a read, a wake-up and a tick
@@ -80,7 +80,7 @@ pub(super) fn read_blocks(
         let mut blocks = Vec::new();
         let mut in_flight = queue.in_flight_bytes();
         while in_flight < in_flight_max
-            && let Some(request) = queue.waiting().front().copied()
+            && let Some(request) = queue.first()
         {
             let own = own.as_mut().map(|own| &mut own.up);
             let ration = bargain.as_mut().map(|bargain| &mut bargain.ration);

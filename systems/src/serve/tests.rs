@@ -128,7 +128,7 @@ fn payload_between_disk_and_kernel_is_a_second_of_it_and_bounded() {
         .get::<dunlin_components::peer::UploadQueue>(entity)
         .expect("every peer has one");
     assert_eq!(
-        (queue.in_flight_bytes(), queue.waiting().len()),
+        (queue.in_flight_bytes(), queue.waiting()),
         (2 * u64::from(BLOCK), 126)
     );
 }
