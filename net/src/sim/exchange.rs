@@ -138,13 +138,15 @@ impl SimPorts {
             return true;
         }
         let row = &self.connections[end.connection as usize];
-        let host = &mut self.hosts[row.nodes[side] as usize];
-        let sending = host.busy.get_mut(row.places[side] as usize);
+        let from = row.nodes[side] as usize;
+        let outgoing = &mut self.outgoing[from];
+        let sending = outgoing.busy.get_mut(row.places[side] as usize);
         let is_payload = matches!(item, Item::Block { .. });
         let bytes = item.line_bytes();
         if !is_payload && sending.as_ref().is_none_or(|row| row.backlog == 0) {
             // Nothing is in its way, and it is too small to wait for a share of the line.
-            host.owe(self.tick, self.tick_nanos, bytes);
+            let line = self.rates[0][from].bytes_per_sec;
+            outgoing.owe(self.tick, self.tick_nanos, line, bytes);
             let waits = self.queues.waits(row.nodes[side], row.nodes[1 - side]);
             let delay = (row.delay_nanos + waits).div_ceil(self.tick_nanos).max(1);
             let mut at = self.tick + delay;
@@ -181,9 +183,9 @@ impl SimPorts {
             host.is_none_or(|host| host.line.buffer.is_none_or(|buffer| buffer >= TARGET))
         };
         let yields = row.utp && notices(from) && notices(to);
-        let host = &mut self.hosts[from as usize];
-        row.places[side] = host.busy.len() as u32;
-        host.busy.push(Sending {
+        let outgoing = &mut self.outgoing[from as usize];
+        row.places[side] = outgoing.busy.len() as u32;
+        outgoing.busy.push(Sending {
             end,
             to,
             backlog,
@@ -194,7 +196,7 @@ impl SimPorts {
             queue_nanos: 0,
             yields,
         });
-        if !core::mem::replace(&mut host.listed, true) {
+        if !core::mem::replace(&mut outgoing.listed, true) {
             self.busy.push(from);
         }
     }
@@ -309,7 +311,7 @@ impl SimPorts {
             self.books.payload_ended(row.nodes[side], ended);
         }
         if row.places[side] != NOWHERE {
-            let busy = &mut self.hosts[row.nodes[side] as usize].busy;
+            let busy = &mut self.outgoing[row.nodes[side] as usize].busy;
             let sending = &mut busy[row.places[side] as usize];
             (sending.backlog, sending.head) = (0, 0);
             self.emptied.push(row.nodes[side]);

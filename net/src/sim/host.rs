@@ -11,16 +11,24 @@ pub(super) struct Host {
     /// Of how many blocks it spoils one; 0 for none.
     pub(super) spoils_one_in: u32,
     pub(super) blocks_sent: u32,
+    /// Numbers of its connections, those that are over too: they are few beside those that stand.
+    pub(super) connections: Vec<u32>,
+}
+
+/// What is to leave a node: all of the node that every tick looks at, in one line of a cache.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Outgoing {
+    /// Ends at this node from which something is to leave.
+    pub(super) busy: Vec<Sending>,
     /// Line bytes of messages that went past the queues; they come off what payload may take.
     pub(super) debt: u64,
     debt_tick: u64,
-    /// Numbers of its connections, those that are over too: they are few beside those that stand.
-    pub(super) connections: Vec<u32>,
-    /// Ends at this node from which something is to leave.
-    pub(super) busy: Vec<Sending>,
     /// Whether it is in the list of hosts with busy pipes.
     pub(super) listed: bool,
 }
+
+const _: () = assert!(size_of::<Outgoing>() == 64, "a line of a cache");
 
 /// What a line carries one way. Asked of every line in every tick, so these stand side by side.
 #[derive(Debug)]
@@ -60,25 +68,23 @@ impl Host {
             alive: false,
             spoils_one_in: 0,
             blocks_sent: 0,
-            debt: 0,
-            debt_tick: 0,
             connections: Vec::new(),
-            busy: Vec::new(),
-            listed: false,
         }
     }
+}
 
-    /// Notes bytes that went past the queues.
-    pub(super) fn owe(&mut self, tick: u64, tick_nanos: u64, bytes: u64) {
-        self.pay(tick, tick_nanos);
+impl Outgoing {
+    /// Notes bytes that went past the queues of a line that carries so much.
+    pub(super) fn owe(&mut self, tick: u64, tick_nanos: u64, bytes_per_sec: u64, bytes: u64) {
+        self.pay(tick, tick_nanos, bytes_per_sec);
         self.debt += bytes;
     }
 
     /// What the line carried since the last look pays the debt.
-    pub(super) fn pay(&mut self, tick: u64, tick_nanos: u64) {
+    pub(super) fn pay(&mut self, tick: u64, tick_nanos: u64, bytes_per_sec: u64) {
         if self.debt > 0 {
             let passed = (tick - self.debt_tick).saturating_mul(tick_nanos);
-            let carried = scaled(self.line.up_bytes_per_sec, passed, 1_000_000_000);
+            let carried = scaled(bytes_per_sec, passed, 1_000_000_000);
             self.debt = self.debt.saturating_sub(carried);
         }
         self.debt_tick = tick;

@@ -14,7 +14,7 @@ use super::delivery::Delivery;
 use super::disk::Disks;
 use super::flow::{Flow, Shares, Turns};
 use super::hash::judge;
-use super::host::{Host, Rate};
+use super::host::{Host, Outgoing, Rate};
 use super::line::{Line, Regions, Transport, addr_of};
 use super::packet::Packets;
 use super::queue::Queues;
@@ -49,6 +49,8 @@ pub struct SimPorts {
     pub(super) tick: u64,
     pub(super) regions: Regions,
     pub(super) hosts: Vec<Host>,
+    /// What is to leave each of them.
+    pub(super) outgoing: Vec<Outgoing>,
     /// What each of their lines carries, up and down.
     pub(super) rates: [Vec<Rate>; 2],
     /// Hosts with something to send.
@@ -97,6 +99,7 @@ impl SimPorts {
             tick: 0,
             regions: settings.regions,
             hosts: Vec::new(),
+            outgoing: Vec::new(),
             rates: [Vec::new(), Vec::new()],
             busy: Vec::new(),
             emptied: Vec::new(),
@@ -145,6 +148,7 @@ impl SimPorts {
         self.rates[0].push(Rate::new(line.up_bytes_per_sec));
         self.rates[1].push(Rate::new(line.down_bytes_per_sec));
         self.hosts.push(Host::new(line));
+        self.outgoing.push(Outgoing::default());
         node
     }
 

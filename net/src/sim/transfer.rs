@@ -39,7 +39,7 @@ impl SimPorts {
             flows,
             busy,
             emptied,
-            hosts,
+            outgoing,
             connections,
             pipes,
             under_way,
@@ -54,7 +54,7 @@ impl SimPorts {
         meter.begin(down);
         let mut shares = flows.iter().map(|flow| flow.share);
         for &from in &*busy {
-            let rows = &mut hosts[from as usize].busy;
+            let rows = &mut outgoing[from as usize].busy;
             let mut moved = 0;
             for (row, share) in rows.iter_mut().zip(&mut shares) {
                 if share == 0 {
@@ -99,13 +99,14 @@ impl SimPorts {
         let budgets = down.iter_mut().map(|rate| rate.budget(self.tick_nanos));
         self.down.extend(budgets);
         for &from in &self.busy {
-            let host = &mut self.hosts[from as usize];
-            self.up[from as usize] = up[from as usize].budget(self.tick_nanos);
-            let debt = host.debt.min(self.up[from as usize]);
-            host.pay(self.tick, self.tick_nanos);
+            let outgoing = &mut self.outgoing[from as usize];
+            let line = &mut up[from as usize];
+            self.up[from as usize] = line.budget(self.tick_nanos);
+            let debt = outgoing.debt.min(self.up[from as usize]);
+            outgoing.pay(self.tick, self.tick_nanos, line.bytes_per_sec);
             self.up[from as usize] -= debt;
             if self.has_buffers {
-                for row in &mut host.busy {
+                for row in &mut outgoing.busy {
                     row.queue_nanos = self.queues.waits(from, row.to);
                 }
             }
@@ -115,9 +116,9 @@ impl SimPorts {
                     let rtt_nanos = row.rtt_nanos + row.queue_nanos;
                     row.yields.then(|| ledbat_floor(tick_nanos, rtt_nanos))
                 };
-                self.floors.extend(host.busy.iter().map(floor));
+                self.floors.extend(outgoing.busy.iter().map(floor));
             }
-            self.flows.extend(host.busy.iter().map(|row| Flow {
+            self.flows.extend(outgoing.busy.iter().map(|row| Flow {
                 from,
                 to: row.to,
                 want: row.want(self.tick_nanos),
@@ -130,10 +131,10 @@ impl SimPorts {
     fn let_go(&mut self) {
         let mut resting = false;
         for from in self.emptied.drain(..) {
-            let host = &mut self.hosts[from as usize];
+            let outgoing = &mut self.outgoing[from as usize];
             // Most rows stay where they are: only of those that move, or go, the connection is looked at.
             let (mut at, mut place) = (0, 0);
-            host.busy.retain(|row| {
+            outgoing.busy.retain(|row| {
                 let stays = row.backlog > 0;
                 if !stays || place != at {
                     let places = &mut self.connections[row.end.connection as usize].places;
@@ -146,11 +147,12 @@ impl SimPorts {
                 place += u32::from(stays);
                 stays
             });
-            host.listed = !host.busy.is_empty();
-            resting |= !host.listed;
+            outgoing.listed = !outgoing.busy.is_empty();
+            resting |= !outgoing.listed;
         }
         if resting {
-            self.busy.retain(|&from| self.hosts[from as usize].listed);
+            self.busy
+                .retain(|&from| self.outgoing[from as usize].listed);
         }
     }
 }
