@@ -377,6 +377,13 @@ impl Transfer {
             self.mark = None;
         }
         self.look_once()?;
+        // What the tables show has happened, and what became of each torrent is said by its events.
+        for _ in 0..EVENTS_IN_A_ROW {
+            let Some(event) = self.events.next(Duration::ZERO) else {
+                break;
+            };
+            self.take(&event, goal)?;
+        }
         self.output.progress(&mut self.items)?;
         self.output.clear();
         let failed = self.items.iter().any(|item| item.failed.is_some());

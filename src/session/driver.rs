@@ -69,11 +69,12 @@ impl Driver {
                 Some(recorder) => recorder.tick(&mut self.engine, now),
                 None => self.engine.tick(now),
             }
+            std::mem::swap(&mut self.outbox, self.engine.outbox());
+            let stopped = self.publish();
+            // Behind the events: who sees in the tables that something has happened has heard of it.
             for look in looks {
                 look.answer(&mut self.engine);
             }
-            std::mem::swap(&mut self.outbox, self.engine.outbox());
-            let stopped = self.publish();
             let late = self
                 .stop_by
                 .is_some_and(|deadline| deadline <= Instant::now());

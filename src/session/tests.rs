@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::*;
 use dunlin_port::config::ByteSize;
+use dunlin_port::snapshot::TorrentState;
 
 use crate::{Check, CreateOptions, Created, SessionEvent, create};
 
@@ -83,6 +84,26 @@ fn a_transfer_over_loopback_and_its_resume() {
         &events,
         |event| matches!(event, SessionEvent::Opened { have_pieces, checked_pieces: 0, .. } if *have_pieces == view.pieces),
     );
+}
+
+#[test]
+fn what_the_tables_show_has_been_told() {
+    let source = tempfile::tempdir().unwrap();
+    let made = payload(source.path(), 1 << 20);
+    for _ in 0..20 {
+        let seeder = Session::start(settings(None)).unwrap();
+        let events = seeder.subscribe();
+        let seeding = NewTorrent::new(made.metainfo.clone(), &made.root).check(Check::Trusted);
+        let torrent = seeder.add(seeding).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while seeder.snapshot().unwrap().torrents[0].state != TorrentState::Seeding {
+            assert!(Instant::now() < deadline, "it does not open");
+        }
+        let mut told = std::iter::from_fn(|| events.next(Duration::ZERO));
+        let opened =
+            |event| matches!(event, SessionEvent::Opened { torrent: of, .. } if of == torrent);
+        assert!(told.any(opened), "it was seen before it was told");
+    }
 }
 
 /// Three pieces of 64 MiB, the last one shorter, with 24 MiB for all that there is.
