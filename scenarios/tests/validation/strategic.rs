@@ -56,12 +56,13 @@ fn traded(seed: u64, strategy: &str) -> [f64; 2] {
 }
 
 /// The paper has 1.7 times as much in the median; what comes out here, and why, is in the crate's docs. What is
-/// asserted is what the rules are for: more comes, and less is given for it.
+/// asserted is what the rules are for: more comes, and less is given for it. Single runs differ by a factor of
+/// two, so three of them show nothing.
 #[test]
 fn who_gives_to_those_who_give_most_for_it_gains() {
     let mut downloads = Vec::new();
     let mut yields = Vec::new();
-    for seed in 1..=3 {
+    for seed in 1..=7 {
         // The same client in the same swarm: slots of mainline for 125 KiB/s, and BitTyrant.
         let [even, even_gave] = traded(seed, "(slots: Fixed(8))");
         let buys = "(slots: Fixed(200), leech_choke: BitTyrant)";
