@@ -131,7 +131,8 @@ pub struct RemoteHave {
     pub told: bool,
 }
 
-/// What moved between us. Of its two lines of a cache one is about what came, the other about what went.
+/// What moved between us. Of its two lines of a cache a block that comes touches the first, one that goes the
+/// second.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(C, align(64))]
 pub struct PeerTraffic {

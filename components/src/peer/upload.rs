@@ -12,7 +12,7 @@ const WALK_MAX: usize = 32;
 
 /// A peer's requests to us. Most peers have a few: then one line of a cache holds the row and another one
 /// or two what they ask for.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, Debug, Default)]
 #[repr(align(64))]
 pub struct UploadQueue {
     /// Those that the disk is reading, and behind them those that wait, in order.
@@ -30,7 +30,7 @@ pub struct UploadQueue {
 
 const _: () = assert!(size_of::<UploadQueue>() == 64, "a line of a cache");
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 struct Sorted(Vec<BlockRequest>);
 
 impl Sorted {
@@ -41,7 +41,7 @@ impl Sorted {
     }
 }
 
-/// What is sorted follows from the rest.
+/// What is sorted says nothing that the rest does not.
 impl Hash for UploadQueue {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let in_flight = (self.reading, self.unsent_bytes, self.served_at);

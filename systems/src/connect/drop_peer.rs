@@ -185,7 +185,7 @@ fn leave_torrent(world: &mut World, peer: PeerKey, entity: Entity, torrent: Enti
 }
 
 /// Gives all of a peer's outstanding requests back to their pieces, so that others are asked.
-/// Also used when a peer chokes us or owes us blocks for too long.
+/// Also used when a peer owes us blocks for too long.
 pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity) {
     let out = match world.get_mut::<Requests>(entity) {
         Some(mut requests) => core::mem::take(&mut requests.out),

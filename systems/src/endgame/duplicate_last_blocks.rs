@@ -10,7 +10,7 @@ use dunlin_components::piece::{BlockState, Blocks, Parole, PieceState};
 use dunlin_components::torrent::{
     ActivePieces, Content, LastBlocks, Lifecycle, NodeOf, PickOrder, TorrentBuckets,
 };
-use dunlin_components::world::{Now, PeerIndex, PortOutbox, Work};
+use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
@@ -41,6 +41,7 @@ pub(super) fn duplicate_last_blocks(
     now: Res<'_, Now>,
     index: Res<'_, PeerIndex>,
     mut work: ResMut<'_, Work>,
+    mut wake: ResMut<'_, Wake>,
     mut outbox: ResMut<'_, PortOutbox>,
     mut peers: Query<'_, '_, PeerRow<'_>>,
     mut torrents: Query<'_, '_, TorrentRow<'_>>,
@@ -91,6 +92,7 @@ pub(super) fn duplicate_last_blocks(
         for (piece, block) in found {
             if let Some(until) = lacking(now.0, BLOCK_BYTES.into(), &mut rates) {
                 work.limited.insert((until, peer));
+                wake.by(until);
                 break;
             }
             let row = active.0.get(&piece);

@@ -1,7 +1,7 @@
 //! Asks several peers for the last blocks, so that the slowest does not hold up the end.
 //!
 //! Reads:   peers that have nothing left to be asked for alone, `Rules`
-//! Writes:  `Requests`, `Blocks`, `LastBlocks`
+//! Writes:  `Requests`, `Blocks`, `LastBlocks`, token buckets
 //! Emits:   requests; the losers' are cancelled when a block comes (Receive)
 //! Cadence: when a queue has room and every missing block is asked for
 //! Spec:    BEP 3, "endgame mode"

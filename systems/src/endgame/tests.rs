@@ -178,6 +178,13 @@ fn who_found_no_rate_in_the_end_is_asked_later() {
     });
     swarm.engine.inbox().net.extend(unchokes);
     swarm.step();
+    let world = swarm.engine.world();
+    let limited = &world.resource::<dunlin_components::world::Work>().limited;
+    let until = limited.first().expect("one of them found no rate").0;
+    assert!(
+        swarm.engine.wake_at() <= until,
+        "nobody looks when there is some"
+    );
     swarm.run_for(Duration::from_secs(5));
     let counts = others.map(|peer| swarm.asked_of(peer).len());
     assert_eq!(counts, [1, 1]);

@@ -5,11 +5,11 @@ use dunlin_components::peer::{AllowedFast, AmInterested, PeerChoking};
 use dunlin_components::torrent::Peers;
 use dunlin_components::world::Work;
 
-/// What decides whether it is of use to look at what a peer can be asked for. Of a torrent's peers most
-/// choke us, and whoever begins to want something of them, or to be unchoked, is looked at for that.
+/// What decides whether it is of use to look at what a peer can be asked for. Most of a torrent's peers choke us,
+/// and each is looked at anyway when it unchokes us or begins to have something that we want.
 pub(crate) type Openness<'a> = (&'a AmInterested, &'a PeerChoking, &'a AllowedFast);
 
-/// Whether a peer lets us have anything that we want.
+/// Whether a peer may let us have anything that we want.
 pub(crate) fn is_open((interested, choking, allowed): Openness<'_>) -> bool {
     interested.0 && (!choking.0 || !allowed.to_us.is_empty())
 }

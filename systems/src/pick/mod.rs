@@ -1,7 +1,7 @@
 //! Decides what to request of whom.
 //!
-//! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `Deadlines`
-//! Writes:  `Requests`, `Blocks`, `ActivePieces`, `FreeBlocks`, `LastBlocks`, `PickOrder`, `MemoryBudget`, token buckets
+//! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `Deadlines`, `Lifecycle`
+//! Writes:  `Requests`, `AllowedFast`, `Parole`, `Blocks`, `ActivePieces`, `FreeBlocks`, `LastBlocks`, `PickOrder`, `MemoryBudget`, token buckets
 //! Emits:   interested, not interested, requests
 //! Cadence: peers with room in their queue; pipelines and timeouts once a second
 //! Spec:    BEP 3 (rarest first, strict priority of partial pieces), BEP 6 allowed fast; pipelining
@@ -15,6 +15,7 @@
 //! everything, rarest first or sequential, pay the first step alone.
 
 mod active;
+mod end_paroles;
 mod fill_requests;
 mod look_again;
 mod motion;
@@ -29,7 +30,7 @@ mod update_interest;
 use bevy_ecs::prelude::*;
 
 pub(crate) use fill_requests::lacking;
-pub(crate) use look_again::{is_open, look_again};
+pub(crate) use look_again::{Openness, is_open, look_again};
 
 use crate::schedule::TickSet;
 
@@ -40,6 +41,7 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
             tell_interest::tell_interest,
             size_pipelines::size_pipelines,
             time_out_requests::time_out_requests,
+            end_paroles::end_paroles,
             fill_requests::fill_requests,
         )
             .chain()

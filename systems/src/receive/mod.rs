@@ -1,7 +1,8 @@
 //! Applies wire messages to the tables.
 //!
 //! Reads:   routed events
-//! Writes:  `RemoteHave`, `Availability`, choke and interest flags, `Requests`, `Blocks`, `UploadQueue`
+//! Writes:  `RemoteHave`, `Availability`, choke and interest flags, `AllowedFast`, `Requests`, `Blocks`,
+//!          `FreeBlocks`, `LastBlocks`, `UploadQueue`, `Strikes`
 //! Emits:   cancels of blocks that came from another peer, rejects
 //! Cadence: every tick
 //! Spec:    BEP 3, BEP 6, BEP 9 (by `metadata`), BEP 10, BEP 21, BEP 54

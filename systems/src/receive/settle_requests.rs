@@ -6,7 +6,7 @@ use dunlin_components::node::Node;
 use dunlin_components::peer::{
     AllowedFast, AmInterested, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
 };
-use dunlin_components::piece::{Blocks, Parole, PieceState};
+use dunlin_components::piece::{Blocks, PieceState};
 use dunlin_components::torrent::{
     ActivePieces, Content, FreeBlocks, LastBlocks, Peers, Torrent, Traffic,
 };
@@ -47,7 +47,6 @@ pub(super) struct Tables<'w, 's> {
     members: Query<'w, 's, &'static Peers>,
     free: Query<'w, 's, &'static mut FreeBlocks>,
     pieces: Query<'w, 's, (&'static mut Blocks, &'static PieceState)>,
-    paroles: Query<'w, 's, &'static mut Parole>,
     work: ResMut<'w, Work>,
     outbox: ResMut<'w, PortOutbox>,
 }
@@ -239,12 +238,7 @@ impl Tables<'_, '_> {
                 }
             }
         }
-        // Its last block of a piece on parole may have come just now: then nothing of that is void.
-        let mut left = false;
-        for (&piece, &row) in &active.0 {
-            left |= leave_parole(&mut self.paroles, row, peer, piece, &requests);
-        }
-        if left || !void.is_empty() {
+        if !void.is_empty() {
             self.ask(of.0, None);
         }
     }
@@ -286,7 +280,6 @@ impl Tables<'_, '_> {
             && let Ok((mut blocks, _)) = self.pieces.get_mut(row)
         {
             blocks.release(block, peer);
-            leave_parole(&mut self.paroles, row, peer, piece, &requests);
             if let Some(mut last) = last {
                 last.note(piece, block, blocks.askers(block));
             }
@@ -298,26 +291,6 @@ impl Tables<'_, '_> {
             self.ask(of.0, Some(peer));
         }
     }
-}
-
-/// Lets others fill a piece on parole when its peer is not asked for any of it any more: it may never be
-/// again. Says whether there is such a piece.
-fn leave_parole(
-    paroles: &mut Query<'_, '_, &'static mut Parole>,
-    row: Entity,
-    peer: PeerKey,
-    piece: PieceIndex,
-    requests: &Requests,
-) -> bool {
-    let Ok(mut parole) = paroles.get_mut(row) else {
-        return false;
-    };
-    let is_asked = || requests.out.iter().any(|out| out.piece == piece);
-    let leaves = parole.peer == Some(peer) && !is_asked();
-    if leaves {
-        parole.peer = None;
-    }
-    leaves
 }
 
 fn strike_unrequested(work: &mut Work, peer: PeerKey, strikes: &mut Strikes) {

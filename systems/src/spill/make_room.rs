@@ -4,7 +4,6 @@ use core::cmp::Reverse;
 
 use bevy_ecs::prelude::*;
 use dunlin_base::{PieceIndex, TorrentKey};
-use dunlin_components::peer::{AllowedFast, AmInterested, PeerChoking};
 use dunlin_components::piece::{Blocks, Piece, PieceOf, PieceState};
 use dunlin_components::torrent::Torrent;
 use dunlin_components::world::{MemoryBudget, PeerIndex, PortOutbox, Work};
@@ -12,6 +11,7 @@ use dunlin_components::world::{MemoryBudget, PeerIndex, PortOutbox, Work};
 use super::{Leaving, shrink};
 use crate::ingest::Sweep;
 use crate::lifecycle::{apply_selection, give_up};
+use crate::pick::{Openness, is_open};
 
 /// Blocks of all parked pieces together: each still takes a few words. More pieces are given up.
 pub(super) const PARKED_BLOCKS_MAX: u32 = 64 * 1024;
@@ -82,10 +82,9 @@ fn is_short(world: &mut World) -> bool {
     let peers = world.resource::<PeerIndex>();
     starved.retain(|peer, _| {
         peers.get(*peer).is_some_and(|row| {
-            let interested = world.get::<AmInterested>(row).is_some_and(|row| row.0);
-            let choking = world.get::<PeerChoking>(row).is_none_or(|row| row.0);
-            let fast = world.get::<AllowedFast>(row);
-            interested && (!choking || fast.is_some_and(|fast| !fast.to_us.is_empty()))
+            let row = world.get_entity(row).ok();
+            let openness = row.and_then(|row| row.get_components::<Openness<'static>>().ok());
+            openness.is_some_and(is_open)
         })
     });
     let budget = world.resource::<MemoryBudget>();

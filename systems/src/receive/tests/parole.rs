@@ -6,6 +6,7 @@ use dunlin_base::PeerKey;
 use dunlin_port::config::EngineConfig;
 use dunlin_port::net::NetEvent;
 use dunlin_port::snapshot::SessionEvent;
+use dunlin_protocol::wire::extension::DontHave;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
 use crate::swarm::puppet::able;
@@ -116,5 +117,41 @@ fn who_chokes_behind_its_last_block_does_not_keep_the_rest() {
     let net = &mut swarm.engine.inbox().net;
     net.push_back(NetEvent::Message { peer, message });
     swarm.step();
+    assert!(parole.completes_with_the_other());
+}
+
+/// An owner that says that it lost the piece behind its last block is asked for nothing any more, and no
+/// timeout is due.
+#[test]
+fn who_loses_a_piece_behind_its_last_block_does_not_keep_the_rest() {
+    let mut parole = OnParole::new();
+    let (swarm, peer) = (&mut parole.swarm, parole.owner);
+    for block in core::mem::take(&mut parole.asked) {
+        swarm.put_block(peer, &parole.sample, block);
+    }
+    let message = Message::Extended {
+        id: crate::connect::DONT_HAVE_ID,
+        payload: DontHave { piece: 0 }.encode().into(),
+    };
+    let net = &mut swarm.engine.inbox().net;
+    net.push_back(NetEvent::Message { peer, message });
+    swarm.step();
+    assert!(parole.completes_with_the_other());
+}
+
+/// An owner that chokes us and then takes back that it may be asked for the piece sends what it was asked for
+/// before, and is asked for nothing more.
+#[test]
+fn who_takes_back_an_allowed_piece_does_not_keep_the_rest() {
+    let mut parole = OnParole::new();
+    let (swarm, peer) = (&mut parole.swarm, parole.owner);
+    swarm.say(peer, Message::AllowedFast(0));
+    swarm.say(peer, Message::Choke);
+    let mut asked = core::mem::take(&mut parole.asked);
+    let rejected = asked.pop().expect("it was asked for several");
+    swarm.say(peer, Message::Reject(rejected));
+    for block in asked {
+        swarm.give(peer, &parole.sample, block);
+    }
     assert!(parole.completes_with_the_other());
 }
