@@ -81,6 +81,8 @@ fn check_bounds(world: &mut World) {
         let [out, waiting] = [requests.out.len(), uploads.waiting()];
         let all: BTreeSet<_> = uploads.all().collect();
         assert_eq!(all.len(), uploads.all().count(), "requests of {peer:?}");
+        let is_known = all.iter().all(|request| uploads.contains(request));
+        assert!(is_known, "requests of {peer:?}");
         assert!(out <= PEER_REQUESTS_OUT_MAX, "{out} requests to {peer:?}");
         assert!(
             waiting <= PEER_REQUESTS_IN_MAX,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bevy_ecs::prelude::Resource;
+use bevy_ecs::prelude::{Entity, Resource};
 use dunlin_base::{BLOCK_BYTES, EngineTime, NodeKey, PeerKey, PieceIndex, TorrentKey};
 use dunlin_port::disk::DiskErrorKind;
 
@@ -45,6 +45,9 @@ pub struct Work {
     pub whole: Vec<(TorrentKey, PieceIndex)>,
     /// Pieces that have more blocks in memory than are good for those to come.
     pub crowded: Vec<(TorrentKey, PieceIndex)>,
+    /// Pieces that failed their hash and are fetched anew by one peer alone; some that are done with may be
+    /// among them.
+    pub paroles: BTreeSet<Entity>,
     /// Pieces that are on disk since this tick, to be told to all peers.
     pub have: Vec<(TorrentKey, PieceIndex)>,
     /// Super-seeding torrents that may have a piece to show.

@@ -52,8 +52,8 @@ fn haves_and_endgame_cost_little() {
 
 /// Where nodes differ, the last of the content waits for whoever was asked for it, unless others are asked
 /// too: the last hundredth takes half of the nodes a third less, over twenty runs. Of five runs that is 26 to
-/// 43 %, so ten are held to a fifth. Those that wait longest wait for a slot, which no request brings: see the
-/// crate's docs.
+/// 43 %, so ten are asked. Those that wait longest wait for a slot, which no request brings: see the crate's
+/// docs.
 #[test]
 fn endgame_ends_sooner() {
     let last_of = |endgame: &str| {
@@ -84,6 +84,6 @@ fn endgame_ends_sooner() {
     };
     let (with, wasted) = last_of("strategy.endgame_requests=8");
     let (without, _) = last_of("strategy.endgame_requests=0");
-    assert!(with <= 0.8 * without, "{with} s, without {without} s");
+    assert!(with <= 0.7 * without, "{with} s, without {without} s");
     assert!(wasted < 0.01, "{wasted}");
 }

@@ -30,7 +30,7 @@ mod update_interest;
 use bevy_ecs::prelude::*;
 
 pub(crate) use fill_requests::lacking;
-pub(crate) use look_again::{Openness, is_open, look_again};
+pub(crate) use look_again::{is_open, is_open_row, look_again};
 
 use crate::schedule::TickSet;
 

@@ -25,7 +25,7 @@ const UNREQUESTED_MAX: u32 = 2000;
 const ALLOWED_FAST_MAX: usize = 128;
 
 type PeerRow<'a> = (&'a PeerOf, &'a mut Requests, &'a mut PeerTraffic);
-/// The [openness](crate::pick::Openness) of a peer, to change it.
+/// What [`is_open`] looks at, to change it.
 type ChokeRow<'a> = (&'a AmInterested, &'a mut PeerChoking, &'a mut AllowedFast);
 type TorrentRow<'a> = (
     &'a Content,

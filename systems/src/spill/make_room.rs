@@ -11,7 +11,7 @@ use dunlin_components::world::{MemoryBudget, PeerIndex, PortOutbox, Work};
 use super::{Leaving, shrink};
 use crate::ingest::Sweep;
 use crate::lifecycle::{apply_selection, give_up};
-use crate::pick::{Openness, is_open};
+use crate::pick::is_open_row;
 
 /// Blocks of all parked pieces together: each still takes a few words. More pieces are given up.
 pub(super) const PARKED_BLOCKS_MAX: u32 = 64 * 1024;
@@ -81,11 +81,8 @@ fn is_short(world: &mut World) -> bool {
     let mut starved = core::mem::take(&mut world.resource_mut::<Work>().starved);
     let peers = world.resource::<PeerIndex>();
     starved.retain(|peer, _| {
-        peers.get(*peer).is_some_and(|row| {
-            let row = world.get_entity(row).ok();
-            let openness = row.and_then(|row| row.get_components::<Openness<'static>>().ok());
-            openness.is_some_and(is_open)
-        })
+        let row = peers.get(*peer);
+        row.is_some_and(|row| is_open_row(world, row))
     });
     let budget = world.resource::<MemoryBudget>();
     let is_short = starved.values().any(|starved| starved.is_short(budget));

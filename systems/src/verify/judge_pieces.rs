@@ -8,7 +8,7 @@ use dunlin_components::torrent::{
     ActivePieces, Content, FreeBlocks, Lifecycle, NodeOf, Peers, SuspectBlock, Suspects, Traffic,
     Wanted,
 };
-use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex};
+use dunlin_components::world::{PeerIndex, PortInbox, PortOutbox, TorrentIndex, Work};
 use dunlin_port::disk::DiskCommand;
 use dunlin_port::hash::HashDone;
 use dunlin_port::snapshot::SessionEvent;
@@ -137,6 +137,7 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
             active: true,
             peer: None,
         };
+        world.resource_mut::<Work>().paroles.insert(piece);
     }
     look_again(world, torrent);
 }

@@ -80,6 +80,18 @@ impl OnParole {
         }
     }
 
+    /// The owner sends what it was asked for, and a message in the same tick: nothing more was asked for in
+    /// between.
+    fn owner_ends_with(&mut self, message: Message) {
+        let peer = self.owner;
+        for block in self.asked.drain(..) {
+            self.swarm.put_block(peer, &self.sample, block);
+        }
+        let net = &mut self.swarm.engine.inbox().net;
+        net.push_back(NetEvent::Message { peer, message });
+        self.swarm.step();
+    }
+
     /// Lets the other one fill the piece, while the owner rejects what it is asked for.
     fn completes_with_the_other(mut self) -> bool {
         let swarm = &mut self.swarm;
@@ -108,15 +120,7 @@ fn who_rejects_all_of_a_piece_does_not_keep_it_for_ever() {
 #[test]
 fn who_chokes_behind_its_last_block_does_not_keep_the_rest() {
     let mut parole = OnParole::new();
-    let (swarm, peer) = (&mut parole.swarm, parole.owner);
-    for block in core::mem::take(&mut parole.asked) {
-        swarm.put_block(peer, &parole.sample, block);
-    }
-    // In the same tick: nothing more was asked for in between.
-    let message = Message::Choke;
-    let net = &mut swarm.engine.inbox().net;
-    net.push_back(NetEvent::Message { peer, message });
-    swarm.step();
+    parole.owner_ends_with(Message::Choke);
     assert!(parole.completes_with_the_other());
 }
 
@@ -125,17 +129,10 @@ fn who_chokes_behind_its_last_block_does_not_keep_the_rest() {
 #[test]
 fn who_loses_a_piece_behind_its_last_block_does_not_keep_the_rest() {
     let mut parole = OnParole::new();
-    let (swarm, peer) = (&mut parole.swarm, parole.owner);
-    for block in core::mem::take(&mut parole.asked) {
-        swarm.put_block(peer, &parole.sample, block);
-    }
-    let message = Message::Extended {
+    parole.owner_ends_with(Message::Extended {
         id: crate::connect::DONT_HAVE_ID,
         payload: DontHave { piece: 0 }.encode().into(),
-    };
-    let net = &mut swarm.engine.inbox().net;
-    net.push_back(NetEvent::Message { peer, message });
-    swarm.step();
+    });
     assert!(parole.completes_with_the_other());
 }
 
