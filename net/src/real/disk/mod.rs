@@ -36,6 +36,7 @@ mod tests;
 mod torrent;
 mod transfer;
 pub(crate) mod trouble;
+mod waiting;
 
 /// Threads that there are at least, so that a check never keeps the only one.
 const THREADS_MIN: usize = 2;

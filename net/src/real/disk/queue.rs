@@ -17,6 +17,7 @@ use dunlin_port::BlockBuffer;
 use dunlin_port::disk::DiskCommand;
 
 use super::torrent::OpenTorrent;
+use super::waiting::Waiting;
 
 /// Blocks that one write takes together, as many as one system call can.
 const WRITE_BLOCKS_MAX: usize = 1024;
@@ -73,7 +74,7 @@ pub(super) enum Ended {
 /// The commands of one torrent and what runs of them.
 #[derive(Default)]
 struct Lane {
-    waiting: VecDeque<DiskCommand>,
+    waiting: Waiting,
     torrent: Option<Arc<OpenTorrent>>,
     /// Since it was first opened, or that was tried.
     known: Option<Arc<Known>>,
@@ -162,7 +163,7 @@ impl Queue {
         if matches!(command, DiskCommand::Close { .. }) {
             lane.cancelled.store(true, Ordering::Relaxed);
         }
-        lane.waiting.push_back(command);
+        lane.waiting.push(command);
         self.list(key);
     }
 
@@ -176,7 +177,7 @@ impl Queue {
     pub(super) fn hurry(&mut self) {
         for lane in self.lanes.values_mut() {
             lane.cancelled.store(true, Ordering::Relaxed);
-            lane.waiting.retain(|command| {
+            lane.waiting.retain_behind_writes(|command| {
                 // Whoever closes it later may want it forgotten.
                 lane.known = known_by(command).or(lane.known.take());
                 use DiskCommand::{Hash, Open, Read, Recheck};
@@ -292,7 +293,7 @@ impl Lane {
         match self.waiting.front() {
             None => false,
             Some(DiskCommand::Write { .. } | DiskCommand::Spill { .. }) => {
-                !self.is_writing() || self.read_ahead().is_some()
+                !self.is_writing() || self.waiting.reads_ahead(&self.writing)
             }
             Some(DiskCommand::Hash { piece, .. }) => {
                 !self.writing.contains(piece) && !self.committing
@@ -305,32 +306,16 @@ impl Lane {
         }
     }
 
-    /// The first read behind writes that wait, unless it is of what they write: somebody is served
-    /// however slow the disk takes what comes.
-    fn read_ahead(&self) -> Option<usize> {
-        let mut unwritten = self.writing.clone();
-        for (place, command) in self.waiting.iter().enumerate() {
-            match command {
-                DiskCommand::Write { piece, .. } | DiskCommand::Spill { piece, .. } => {
-                    unwritten.insert(*piece);
-                }
-                DiskCommand::Read { .. } => {
-                    return (!reads_any(command, &unwritten)).then_some(place);
-                }
-                _ => return None,
-            }
-        }
-        None
-    }
-
     fn begin(&mut self) -> Option<Work> {
-        let place = match self.waiting.front()? {
-            DiskCommand::Write { .. } | DiskCommand::Spill { .. } if self.is_writing() => {
-                self.read_ahead()?
-            }
-            _ => 0,
+        let passes = match self.waiting.front()? {
+            DiskCommand::Write { .. } | DiskCommand::Spill { .. } => self.is_writing(),
+            _ => false,
         };
-        match self.waiting.remove(place)? {
+        let command = match passes {
+            true => self.waiting.pop_rest(),
+            false => self.waiting.pop_front(),
+        };
+        match command? {
             DiskCommand::Write { piece, blocks, .. } => Some(self.begin_write(piece, blocks)),
             command => {
                 self.known = known_by(&command).or(self.known.take());
@@ -344,7 +329,7 @@ impl Lane {
                         self.alone = true;
                         let closes =
                             |command: &DiskCommand| matches!(command, DiskCommand::Close { .. });
-                        let cancelled = self.waiting.iter().any(closes);
+                        let cancelled = self.waiting.any_behind_writes(closes);
                         self.cancelled = Arc::new(AtomicBool::new(cancelled));
                     }
                     _ => self.alone = true,
@@ -358,7 +343,7 @@ impl Lane {
     fn begin_write(&mut self, piece: PieceIndex, blocks: Vec<BlockBuffer>) -> Work {
         let mut count = blocks.len();
         let mut writes = vec![PieceWrite { piece, blocks }];
-        let mut fits = |command: &mut DiskCommand| match command {
+        let mut fits = |command: &DiskCommand| match command {
             DiskCommand::Write { blocks, .. } => {
                 count += blocks.len();
                 count <= WRITE_BLOCKS_MAX
@@ -366,7 +351,7 @@ impl Lane {
             _ => false,
         };
         while let Some(DiskCommand::Write { piece, blocks, .. }) =
-            self.waiting.pop_front_if(&mut fits)
+            self.waiting.pop_write_if(&mut fits)
         {
             writes.push(PieceWrite { piece, blocks });
         }
