@@ -83,6 +83,17 @@ impl Output {
         }
     }
 
+    /// Tells that whoever reads was too slow for so many events of pieces, peers and trackers.
+    pub(super) fn missed(&self, events: u64) -> Result<(), Failure> {
+        match &self.form {
+            Form::Json => print(json!({ "type": "missed", "events": events })),
+            _ => {
+                tracing::debug!(events, "the terminal was too slow to be told all");
+                Ok(())
+            }
+        }
+    }
+
     /// Tells that everything is there.
     pub(super) fn complete(&self, item: &Item) -> Result<(), Failure> {
         let hash = item.info_hash.to_string();

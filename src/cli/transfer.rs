@@ -254,6 +254,10 @@ impl Transfer {
             if self.events.is_over() {
                 return Err(Failure::failed(dunlin::Ended));
             }
+            match self.events.take_missed() {
+                0 => {}
+                missed => self.output.missed(missed)?,
+            }
             self.reload();
             if due || Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK_EVERY;

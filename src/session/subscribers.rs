@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 
 use dunlin_port::snapshot::SessionEvent;
 
-/// Events that wait for one subscriber; when more come, the oldest are dropped and counted.
+/// Events of pieces, peers and trackers that wait for one subscriber; when more come, the oldest of
+/// them are dropped and counted.
 const WAITING_MAX: usize = 16 * 1024;
+/// The same for those that say what became of a torrent: tens of thousands of torrents open at once,
+/// and whoever waits for each of them must not lose one to the others.
+const OUTCOMES_MAX: usize = 256 * 1024;
 /// Events for which an empty line keeps its room.
 const IDLE_EVENTS_MAX: usize = 64;
 
 /// Events of a session, in order, from the moment of [`crate::Session::subscribe`].
 ///
-/// A subscriber that does not keep up loses the oldest events, never the engine's time.
+/// A subscriber that does not keep up loses the oldest events, never the engine's time: first those of
+/// pieces, peers and trackers, and what became of torrents only when it is a quarter of a million behind.
 pub struct Subscription {
     line: Arc<Line>,
 }
@@ -38,9 +43,70 @@ struct Line {
 
 #[derive(Default)]
 struct State {
-    events: VecDeque<SessionEvent>,
+    /// What became of torrents.
+    outcomes: Waiting,
+    /// All else.
+    others: Waiting,
+    /// Number of the next event.
+    next: u64,
     missed: u64,
     closed: bool,
+}
+
+/// Events of one kind, each with its number.
+type Waiting = VecDeque<(u64, SessionEvent)>;
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.others.is_empty()
+    }
+
+    fn put(&mut self, event: SessionEvent) {
+        let (waiting, max) = match is_outcome(&event) {
+            true => (&mut self.outcomes, OUTCOMES_MAX),
+            false => (&mut self.others, WAITING_MAX),
+        };
+        if waiting.len() >= max {
+            waiting.pop_front();
+            self.missed += 1;
+        }
+        waiting.push_back((self.next, event));
+        self.next += 1;
+    }
+
+    /// The oldest event.
+    fn take(&mut self) -> Option<SessionEvent> {
+        let number = |waiting: &Waiting| waiting.front().map_or(u64::MAX, |(number, _)| *number);
+        let waiting = match number(&self.outcomes) < number(&self.others) {
+            true => &mut self.outcomes,
+            false => &mut self.others,
+        };
+        let (_, event) = waiting.pop_front()?;
+        if waiting.is_empty() {
+            // Thousands come at a start, and few from then on.
+            waiting.shrink_to(IDLE_EVENTS_MAX);
+        }
+        Some(event)
+    }
+}
+
+/// Whether an event says what became of a torrent, or of all. There are a few of them for each torrent.
+const fn is_outcome(event: &SessionEvent) -> bool {
+    match event {
+        SessionEvent::PieceDone { .. }
+        | SessionEvent::HashFailed { .. }
+        | SessionEvent::PeerBanned { .. }
+        | SessionEvent::TrackerReplied { .. }
+        | SessionEvent::TrackerFailed { .. } => false,
+        SessionEvent::MetadataCame { .. }
+        | SessionEvent::Opened { .. }
+        | SessionEvent::Completed { .. }
+        | SessionEvent::TorrentStopped { .. }
+        | SessionEvent::TorrentRecovered { .. }
+        | SessionEvent::Moved { .. }
+        | SessionEvent::Removed { .. }
+        | SessionEvent::Stopped => true,
+    }
 }
 
 impl Subscription {
@@ -49,7 +115,7 @@ impl Subscription {
     pub fn next(&self, timeout: Duration) -> Option<SessionEvent> {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.line.lock();
-        while state.events.is_empty() && !state.closed {
+        while state.is_empty() && !state.closed {
             // A timeout beyond what the clock can count is no timeout.
             let rest = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
@@ -60,12 +126,7 @@ impl Subscription {
             let waited = self.line.changed.wait_timeout(state, rest);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let event = state.events.pop_front();
-        if state.events.is_empty() {
-            // Thousands come at a start, and few from then on.
-            state.events.shrink_to(IDLE_EVENTS_MAX);
-        }
-        event
+        state.take()
     }
 
     /// How many events were dropped since this was last asked.
@@ -78,13 +139,15 @@ impl Subscription {
     #[must_use]
     pub fn is_over(&self) -> bool {
         let state = self.line.lock();
-        state.closed && state.events.is_empty()
+        state.closed && state.is_empty()
     }
 }
 
 impl std::fmt::Debug for Subscription {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Subscription({} events)", self.line.lock().events.len())
+        let state = self.line.lock();
+        let events = state.outcomes.len() + state.others.len();
+        write!(f, "Subscription({events} events)")
     }
 }
 
@@ -106,10 +169,7 @@ impl Subscribers {
                 return false;
             };
             let mut state = line.lock();
-            state.events.extend(events.iter().cloned());
-            let over = state.events.len().saturating_sub(WAITING_MAX);
-            state.events.drain(..over);
-            state.missed += over as u64;
+            events.iter().for_each(|event| state.put(event.clone()));
             drop(state);
             line.changed.notify_all();
             true
@@ -153,6 +213,44 @@ mod tests {
         assert_eq!(slow.take_missed(), 3);
         assert_eq!(slow.take_missed(), 0);
         assert_eq!(slow.next(Duration::ZERO), Some(event(3)));
+    }
+
+    #[test]
+    fn what_became_of_torrents_is_not_lost_to_pieces_and_stays_in_order() {
+        let subscribers = Subscribers::default();
+        let slow = subscribers.subscribe();
+        let completed = |torrent| SessionEvent::Completed {
+            torrent: dunlin_base::TorrentKey(torrent),
+        };
+        let failed = |piece| SessionEvent::HashFailed {
+            torrent: dunlin_base::TorrentKey(0),
+            piece,
+        };
+        let many = WAITING_MAX as u32 * 4;
+        for torrent in 0..many {
+            subscribers.tell(vec![completed(torrent), failed(torrent)]);
+        }
+        assert_eq!(slow.take_missed(), u64::from(many) - WAITING_MAX as u64);
+        let first_kept = many - WAITING_MAX as u32;
+        for torrent in 0..many {
+            assert_eq!(slow.next(Duration::ZERO), Some(completed(torrent)));
+            if torrent >= first_kept {
+                assert_eq!(slow.next(Duration::ZERO), Some(failed(torrent)));
+            }
+        }
+        assert_eq!(slow.next(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_comes() {
+        let subscribers = Subscribers::default();
+        let slow = subscribers.subscribe();
+        let recovered = |torrent| SessionEvent::TorrentRecovered {
+            torrent: dunlin_base::TorrentKey(torrent),
+        };
+        subscribers.tell((0..OUTCOMES_MAX as u32 + 2).map(recovered).collect());
+        assert_eq!(slow.take_missed(), 2);
+        assert_eq!(slow.next(Duration::ZERO), Some(recovered(2)));
     }
 
     #[test]
