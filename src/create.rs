@@ -1,8 +1,8 @@
 //! Makes a torrent of what is on disk.
 
 mod listing;
+mod open_files;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
@@ -21,9 +21,8 @@ use dunlin_protocol::metainfo::{
 use dunlin_storage::{FileStat, Pieces, StripeRoom, will_read};
 
 use listing::{Listing, Source};
+use open_files::OpenFiles;
 
-/// Files that one thread keeps open: the pieces that it reads side by side may each be of another.
-const OPEN_FILES_MAX: usize = 4 * Sha1Lanes::MAX;
 /// More threads than that only wait for the disk.
 const THREADS_MAX: usize = 8;
 
@@ -290,9 +289,6 @@ fn read_error(path: &Path, source: io::Error) -> CreateError {
     }
 }
 
-/// Open files by their number.
-type OpenFiles = BTreeMap<usize, Arc<File>>;
-
 /// One batch: its first piece, and the digests.
 type Batch = (usize, Vec<[u8; 20]>);
 
@@ -311,13 +307,15 @@ fn hash_all(
     let mut hashes = vec![[0; 20]; pieces];
     thread::scope(|scope| {
         let (sender, arriving) = mpsc::sync_channel(2 * THREADS_MAX);
-        for _ in 0..threads.min(pieces.div_ceil(batch)) {
+        let threads = threads.min(pieces.div_ceil(batch));
+        for _ in 0..threads {
             let worker = Worker {
                 files,
                 geometry,
                 batch,
                 next: &next,
                 stop: &stop,
+                threads,
             };
             let sender = sender.clone();
             scope.spawn(move || worker.run(&sender));
@@ -350,12 +348,14 @@ struct Worker<'a> {
     batch: usize,
     next: &'a AtomicUsize,
     stop: &'a AtomicBool,
+    /// How many there are of its kind.
+    threads: usize,
 }
 
 impl Worker<'_> {
     fn run(&self, sender: &SyncSender<Result<Batch, CreateError>>) {
         let pieces = self.geometry.piece_count() as usize;
-        let (mut open, mut room) = (BTreeMap::new(), StripeRoom::new());
+        let (mut open, mut room) = (OpenFiles::of_threads(self.threads), StripeRoom::new());
         while !self.stop.load(Ordering::Relaxed) {
             let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
             if first >= pieces {
@@ -431,18 +431,9 @@ impl Run<'_> {
     }
 
     fn open(&mut self, number: usize) -> Result<Arc<File>, CreateError> {
-        if let Some(file) = self.open.get(&number) {
-            return Ok(Arc::clone(file));
-        }
         let path = &self.files[number].path;
-        let file = File::open(path).map_err(|source| read_error(path, source))?;
-        // Pieces are read in order, so the first file is the one that is done with.
-        if self.open.len() >= OPEN_FILES_MAX {
-            self.open.pop_first();
-        }
-        let file = Arc::new(file);
-        self.open.insert(number, Arc::clone(&file));
-        Ok(file)
+        let file = self.open.open(number, path);
+        file.map_err(|source| read_error(path, source))
     }
 }
 

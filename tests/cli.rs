@@ -301,6 +301,27 @@ fn create_keeps_what_is_there() {
     assert_eq!(desk.run(&["show", "file.torrent"]).code, 0);
 }
 
+/// Of a system that lets programs have few files open, whose limit no program may raise by itself.
+#[cfg(unix)]
+#[test]
+fn few_open_files_are_enough_for_many() {
+    let desk = Desk::new();
+    for number in 0..300_usize {
+        let content = noise(20_000).split_off(number);
+        desk.write(&format!("many/{number}.bin"), content);
+    }
+    let limited = |args: &[&str]| {
+        let mut shell = desk.command(Path::new("sh"));
+        let run = "ulimit -n 40 && exec \"$0\" \"$@\"";
+        shell.args(["-c", run, env!("CARGO_BIN_EXE_dunlin")]);
+        Ended::of(shell.args(args))
+    };
+    let made = limited(&["create", "many", "-o", "many.torrent"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let verified = limited(&["verify", "many.torrent", "--json"]);
+    assert_eq!(verified.json()["complete"], true, "{verified:?}");
+}
+
 #[test]
 fn create_makes_no_torrent_that_is_of_no_use() {
     let desk = Desk::new();

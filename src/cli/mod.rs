@@ -79,6 +79,7 @@ enum Verb {
 /// Reads the command line, does what it says, and says how that ended.
 pub(crate) fn main() -> ExitCode {
     allocator::hold_together();
+    dunlin_storage::raise_open_files_limit();
     // Bad usage ends in here, with 2.
     let Cli { global, verb } = Cli::parse();
     let default = match &verb {

@@ -66,7 +66,7 @@ fn open(info: &Info, dir: PathBuf) -> Result<TorrentFiles, Failure> {
     let layout = layout_of(info).map_err(Failure::failed)?;
     // Nothing is wanted, so that nothing is created or moved; what is there is read all the same.
     let wanted = vec![false; info.files().len()];
-    let pool = FilePool::new(FilePool::OPEN_FILES_MAX_DEFAULT);
+    let pool = FilePool::of_process();
     let hash = info.info_hash();
     TorrentFiles::open(
         dir.into(),

@@ -25,7 +25,10 @@ mod storage;
 mod stripes;
 
 pub use error::{ErrorKind, Operation, StorageError};
-pub use files::{FilePool, MoveProgress, Preallocation, TorrentFiles, will_read};
+pub use files::{
+    FilePool, MoveProgress, Preallocation, TorrentFiles, files_to_keep_open,
+    raise_open_files_limit, will_read,
+};
 pub use layout::{FileIndex, FileLayout, FileSpec, LayoutError, Span};
 pub use memory::{Faults, MemoryFiles};
 pub use recheck::{Halt, PieceHashes, RecheckError, RecheckProgress, recheck, recheck_pieces};

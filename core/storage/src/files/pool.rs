@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::beneath::Folder;
+use super::limit::files_to_keep_open;
 
 /// Torrents whose folder is kept open, so that each of their files need not open it again.
 const FOLDERS_MAX: usize = 16;
@@ -43,8 +44,11 @@ struct OpenFiles {
 }
 
 impl FilePool {
-    /// Files that a process may well keep open (the usual limit of descriptors is 1,024).
-    pub const OPEN_FILES_MAX_DEFAULT: usize = 256;
+    /// A pool for all torrents of this process: see [`files_to_keep_open`].
+    #[must_use]
+    pub fn of_process() -> Arc<Self> {
+        Self::new(files_to_keep_open())
+    }
 
     /// A pool that keeps at most `open_files_max` files open.
     #[must_use]

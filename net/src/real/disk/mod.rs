@@ -108,7 +108,7 @@ impl DiskPort {
             changed: Condvar::new(),
             events: Mailbox::new(wake),
             pool,
-            files: FilePool::new(FilePool::OPEN_FILES_MAX_DEFAULT),
+            files: FilePool::of_process(),
             records: db.map(|db| Records::new(Arc::new(db))),
             commits: Line::default(),
         });
