@@ -51,7 +51,8 @@ def get(client, content, out, peers):
         case "transmission":
             return transmission(out, ["-w", out, content.torrent])
         case "sink":
-            return [sys.executable, CROWD, *peers[0].split(":"), content.torrent, "1", str(content.size >> 20), "in-order"]
+            hosts, port = ",".join(peer.split(":")[0] for peer in peers), peers[0].split(":")[1]
+            return [sys.executable, CROWD, hosts, port, content.torrent, str(len(peers)), str(content.size >> 20), "in-order"]
 
 
 def check(client, content, folder, out):

@@ -1,10 +1,11 @@
 """Many leeches in one thread, which throw away what they get: what a seed's work costs by the number of its peers.
 
-    crowd.py IP PORT TORRENT CONNECTIONS MIB [in-order]
+    crowd.py IP[,IP...] PORT TORRENT CONNECTIONS MIB [in-order]
 
 Each has an address of its own, which has to lead here (see `CROWD_NETWORK` in lab.py), asks for random blocks, 64 at
 a time, and says `have` for each piece's worth; the program ends when `MIB` have come by all together. With `in-order`
-blocks are asked for one behind the other, 512 at a time: the most that a seed can give.
+blocks are asked for one behind the other, 512 at a time, each connection's from a place of its own: the most that
+seeds can give. Connections go to the seeds in turn.
 """
 
 import hashlib
@@ -16,14 +17,14 @@ import socket
 import struct
 import sys
 
-IP, PORT, TORRENT, CONNECTIONS, MIB = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+IPS, PORT, TORRENT, CONNECTIONS, MIB = sys.argv[1].split(","), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 IN_ORDER = sys.argv[6:] == ["in-order"]
 BLOCK, PIPELINE, ANSWER = 16384, 512 if IN_ORDER else 64, 16384 + 13
 
 torrent = open(TORRENT, "rb").read()
 start = torrent.index(b"4:info") + 6
 INFO_HASH = hashlib.sha1(torrent[start:-1]).digest()
-LENGTH = int(re.search(rb"6:lengthi(\d+)e", torrent)[1])
+LENGTH = sum(int(length) for length in re.findall(rb"6:lengthi(\d+)e", torrent[: torrent.index(b"6:pieces")]))
 PIECE = int(re.search(rb"12:piece lengthi(\d+)e", torrent)[1])
 PIECES = LENGTH // PIECE
 TOTAL = MIB << 20
@@ -33,14 +34,16 @@ view = memoryview(scratch)
 
 
 class Leech:
-    def __init__(self, address):
-        self.socket = socket.create_connection((IP, PORT), source_address=(address, 0))
+    def __init__(self, number):
+        address = f"10.79.{number // 250}.{number % 250 + 1}"
+        self.socket = socket.create_connection((IPS[number % len(IPS)], PORT), source_address=(address, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handshake = b"\x13BitTorrent protocol" + bytes(8) + INFO_HASH + b"-CR0001-" + os.urandom(12)
         interested = struct.pack(">IB", 1, 2)
         self.socket.sendall(handshake + interested)
         # Handshake, then a bitfield, then perhaps other small messages up to the unchoke.
-        self.head, self.unchoked, self.owed, self.got, self.asked = b"", False, 0, 0, 0
+        self.head, self.unchoked, self.owed, self.got = b"", False, 0, 0
+        self.asked = number * (PIECES // CONNECTIONS) * (PIECE // BLOCK)
         self.socket.setblocking(False)
 
     def ask(self, count):
@@ -97,7 +100,7 @@ class Leech:
         return False
 
 
-leeches = [Leech(f"10.79.{number // 250}.{number % 250 + 1}") for number in range(CONNECTIONS)]
+leeches = [Leech(number) for number in range(CONNECTIONS)]
 selector = selectors.EpollSelector()
 for leech in leeches:
     selector.register(leech.socket, selectors.EVENT_READ, leech)

@@ -82,11 +82,11 @@ def figures(program, seconds, size):
 
 class Download:
     """One leech from `count` libtorrent seeds. `seed busy` is the share of its time that the busiest seed thread worked.
-    `sink` is a loop that throws away what it gets: the most that one seed can give."""
+    `sink` is a loop that throws away what it gets: the most that the seeds can give."""
 
     def __init__(self, count, many=False):
         self.count, self.many = count, many
-        self.clients = clients.ALL + ["sink"] * (count == 1 and not many)
+        self.clients = [*clients.ALL, "sink"]
 
     @contextlib.contextmanager
     def prepared(self, sides, folder, mib):

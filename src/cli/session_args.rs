@@ -30,8 +30,8 @@ pub(crate) struct SessionArgs {
     /// Most connections at a time
     #[arg(long, value_name = "N", help_heading = "Network options")]
     pub(crate) connections: Option<u32>,
-    /// Memory that it may take, such as 24M; pieces that are too long for it go to disk in parts
-    /// [default: as configured, or 64M]
+    /// Memory that it may take, such as 24M, 16M at least; pieces that are too long for it go to disk
+    /// in parts [default: as configured, or 64M]
     #[arg(long, value_name = "SIZE", help_heading = "Network options")]
     pub(crate) memory: Option<ByteSize>,
     /// Peer to connect to, besides those that trackers name; may be repeated
