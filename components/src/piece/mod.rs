@@ -1,12 +1,14 @@
 //! A piece in motion: from its first request until it is verified and written, or discarded.
 
 mod blocks;
+mod parole;
 
 use bevy_ecs::prelude::{Component, Entity};
 use dunlin_base::PieceIndex;
 use dunlin_port::BlockBuffer;
 
 pub use blocks::{BlockState, Blocks, HOLDERS_MAX, Holders, Spill};
+pub use parole::Parole;
 
 /// What makes an entity a piece in motion.
 #[derive(Component, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -36,13 +38,3 @@ pub enum PieceState {
 /// The blocks of a good piece that the disk refused: they are written when it recovers.
 #[derive(Component, Debug)]
 pub struct Unwritten(pub Vec<BlockBuffer>);
-
-/// The peer that alone may fill this piece: after a bad copy of it by several senders, one
-/// sender at a time makes the next failure, or the next success, conclusive.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Parole {
-    /// Whether the piece failed before.
-    pub active: bool,
-    /// Who fills it now.
-    pub peer: Option<dunlin_base::PeerKey>,
-}

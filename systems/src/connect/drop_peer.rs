@@ -1,12 +1,13 @@
 //! The one way in which a peer goes: its requests, copies and slots are given back.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::PeerKey;
+use dunlin_base::{PeerKey, PieceIndex};
 use dunlin_components::node::{Banned, ChokeRound, Connections};
-use dunlin_components::peer::{PeerOf, PeerTraffic, Phase, Remote, RemoteHave, Requests};
+use dunlin_components::peer::{PeerOf, PeerTraffic, Phase, Remote, RemoteHave, Request, Requests};
 use dunlin_components::piece::{Blocks, Parole};
 use dunlin_components::torrent::{
     ActivePieces, CandidateState, Candidates, FreeBlocks, LastBlocks, Peers, Torrent,
@@ -187,14 +188,48 @@ fn leave_torrent(world: &mut World, peer: PeerKey, entity: Entity, torrent: Enti
 /// Gives all of a peer's outstanding requests back to their pieces, so that others are asked.
 /// Also used when a peer owes us blocks for too long.
 pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity, torrent: Entity) {
-    let out = match world.get_mut::<Requests>(entity) {
-        Some(mut requests) => core::mem::take(&mut requests.out),
-        None => return,
+    let Some(mut requests) = world.get_mut::<Requests>(entity) else {
+        return;
     };
+    let out = core::mem::take(&mut requests.out);
+    give_back(world, peer, torrent, &out);
     let Some(active) = world.get::<ActivePieces>(torrent) else {
         return;
     };
     let pieces: Vec<_> = active.0.values().copied().collect();
+    for piece in pieces {
+        if let Some(mut parole) = world.get_mut::<Parole>(piece)
+            && parole.owner() == Some(peer)
+        {
+            parole.leave();
+        }
+    }
+    look_again(world, torrent);
+}
+
+/// Gives a peer's outstanding requests of one piece back to it; says which there were.
+pub(crate) fn release_piece(
+    world: &mut World,
+    peer: PeerKey,
+    entity: Entity,
+    torrent: Entity,
+    piece: PieceIndex,
+) -> VecDeque<Request> {
+    let Some(mut requests) = world.get_mut::<Requests>(entity) else {
+        return VecDeque::new();
+    };
+    let out = core::mem::take(&mut requests.out);
+    let (void, kept): (VecDeque<_>, _) = out.into_iter().partition(|out| out.piece == piece);
+    requests.out = kept;
+    give_back(world, peer, torrent, &void);
+    void
+}
+
+/// Gives requests that a peer does not have any more back to their pieces.
+fn give_back(world: &mut World, peer: PeerKey, torrent: Entity, out: &VecDeque<Request>) {
+    let Some(active) = world.get::<ActivePieces>(torrent) else {
+        return;
+    };
     let wanted: Vec<_> = out
         .iter()
         .filter_map(|request| Some((*active.0.get(&request.piece)?, *request)))
@@ -214,14 +249,6 @@ pub(crate) fn release_requests(world: &mut World, peer: PeerKey, entity: Entity,
             free.note(request.piece, true);
         }
     }
-    for piece in pieces {
-        if let Some(mut parole) = world.get_mut::<Parole>(piece)
-            && parole.peer == Some(peer)
-        {
-            parole.peer = None;
-        }
-    }
-    look_again(world, torrent);
 }
 
 fn free_candidate(

@@ -17,7 +17,7 @@ mod tests;
 
 use bevy_ecs::prelude::*;
 
-pub(crate) use drop_peer::{Drop, ban, drop_peer, release_requests};
+pub(crate) use drop_peer::{Drop, ban, drop_peer, release_piece, release_requests};
 pub(crate) use greet::{
     ALLOWED_FAST_PIECES, DONT_HAVE_ID, UPLOAD_ONLY_ID, UT_METADATA_ID, extension_handshake,
 };

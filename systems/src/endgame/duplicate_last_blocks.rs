@@ -134,7 +134,7 @@ fn outstanding(
 /// Whether endgame may ask for blocks of a piece: not of one that is on parole, which one peer alone fills.
 fn is_open(active: &ActivePieces, pieces: &PieceRows<'_, '_>, piece: PieceIndex) -> bool {
     let row = active.0.get(&piece).and_then(|row| pieces.get(*row).ok());
-    row.is_some_and(|(_, parole, state)| *state == PieceState::Fetching && !parole.active)
+    row.is_some_and(|(_, parole, state)| *state == PieceState::Fetching && !parole.is_active())
 }
 
 fn is_asked(

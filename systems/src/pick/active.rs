@@ -74,8 +74,7 @@ pub(super) fn take_block(
     let Ok((mut blocks, mut parole, state)) = rows.get_mut(piece) else {
         return Taken::Nothing;
     };
-    let is_others = parole.active && parole.peer.is_some_and(|other| other != peer);
-    if *state != PieceState::Fetching || blocks.free() == 0 || is_others {
+    if *state != PieceState::Fetching || blocks.free() == 0 || !parole.lets(peer) {
         return Taken::Nothing;
     }
     if blocks.window() == 0 {
@@ -86,8 +85,8 @@ pub(super) fn take_block(
         }
     }
     let taken = ask(&mut blocks, peer);
-    if parole.active && matches!(taken, Taken::Block { .. }) {
-        parole.peer = Some(peer);
+    if matches!(taken, Taken::Block { .. }) && parole.is_active() {
+        parole.ask(peer);
     }
     taken
 }

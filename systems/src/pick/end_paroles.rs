@@ -3,36 +3,84 @@
 use std::collections::BTreeSet;
 
 use bevy_ecs::prelude::*;
-use dunlin_components::piece::{Blocks, Parole, PieceOf, PieceState};
-use dunlin_components::world::Work;
+use dunlin_base::PeerKey;
+use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState};
+use dunlin_components::torrent::Content;
+use dunlin_components::world::{Now, PeerIndex, PortOutbox, Work};
+use dunlin_port::net::NetCommand;
+use dunlin_protocol::wire::Message;
 
 use super::look_again;
+use crate::connect::release_piece;
 use crate::ingest::Sweep;
+use crate::receive::request_of;
 
-type PieceRow<'a> = (&'a PieceOf, &'a Blocks, &'a PieceState, &'a mut Parole);
+type PieceRow<'a> = (
+    &'a Piece,
+    &'a PieceOf,
+    &'a Blocks,
+    &'a PieceState,
+    &'a mut Parole,
+);
 
-/// Once a second, lets others fill a piece on parole of which nobody is asked for anything. Whatever keeps its
-/// peer from being asked for the rest (it choked us, rejected what it was asked for, says that it has lost the
-/// piece), it may be so for ever, and no timeout is due.
+/// Once a second, lets others fill the pieces on parole with which their peer does not go on: nobody is asked
+/// for anything of them (it choked us, rejected what it was asked for, says that it has lost the piece), or too
+/// little comes. Whatever keeps it from sending the rest, it may be so for ever, and no timeout need be due.
 pub(super) fn end_paroles(world: &mut World, pieces: &mut QueryState<PieceRow<'static>>) {
     if !world.resource::<Sweep>().due || world.resource::<Work>().paroles.is_empty() {
         return;
     }
+    let now = world.resource::<Now>().0;
     let mut paroles = core::mem::take(&mut world.resource_mut::<Work>().paroles);
-    let mut left = BTreeSet::new();
-    paroles.retain(|&piece| {
+    let (mut open, mut slow) = (BTreeSet::new(), Vec::new());
+    paroles.retain(|&row| {
         // The pieces that are done with are gone.
-        let Ok((of, blocks, state, mut parole)) = pieces.get_mut(world, piece) else {
+        let Ok((piece, of, blocks, state, mut parole)) = pieces.get_mut(world, row) else {
             return false;
         };
-        if parole.peer.is_some() && *state == PieceState::Fetching && blocks.is_idle() {
-            parole.peer = None;
-            left.insert(of.0);
+        if *state != PieceState::Fetching {
+            return true;
+        }
+        match parole.owner() {
+            None if parole.forgive() => _ = open.insert(of.0),
+            None => {}
+            Some(_) if blocks.is_idle() => {
+                parole.leave();
+                open.insert(of.0);
+            }
+            Some(owner) if parole.is_slow(now, blocks.arrived(), blocks.len()) => {
+                parole.leave();
+                open.insert(of.0);
+                slow.push((owner, of.0, *piece));
+            }
+            Some(_) => {}
         }
         true
     });
     world.resource_mut::<Work>().paroles = paroles;
-    for torrent in left {
+    for (owner, torrent, piece) in slow {
+        take_back(world, owner, torrent, piece);
+    }
+    for torrent in open {
         look_again(world, torrent);
     }
+}
+
+/// Cancels what a peer was asked for of a piece, so that others can be.
+fn take_back(world: &mut World, peer: PeerKey, torrent: Entity, piece: Piece) {
+    let Some(row) = world.resource::<PeerIndex>().get(peer) else {
+        return;
+    };
+    let void = release_piece(world, peer, row, torrent, piece.0);
+    let Some(content) = world.get::<Content>(torrent) else {
+        return;
+    };
+    let cancel = |block| Message::Cancel(request_of(content, piece.0, block));
+    let cancels: Vec<_> = void.iter().map(|out| cancel(out.block)).collect();
+    let net = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
+    net.extend(
+        cancels
+            .into_iter()
+            .map(|message| NetCommand::Send { peer, message }),
+    );
 }

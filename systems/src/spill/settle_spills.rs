@@ -177,7 +177,7 @@ fn verdict_wanted(
     piece: PieceIndex,
 ) -> Option<([u8; 20], bool)> {
     let expected = *world.get::<Content>(torrent)?.0.piece_hash(piece)?;
-    let parole = world.get::<Parole>(row)?.active;
+    let parole = world.get::<Parole>(row)?.is_active();
     let suspects = world.get::<Suspects>(torrent)?.0.contains_key(&piece);
     Some((expected, parole || suspects))
 }

@@ -39,7 +39,7 @@ pub(super) fn hash_whole_pieces(
             .expect("only torrents with v1 hashes are added");
         *state = PieceState::Hashing;
         // A piece that was given up and begun anew has its suspects still.
-        let digest_blocks = parole.active || suspects.0.contains_key(&piece);
+        let digest_blocks = parole.is_active() || suspects.0.contains_key(&piece);
         if blocks.is_spilled() {
             let leaving = Leaving { torrent, piece };
             let next = leaving.finish(&mut blocks, &mut budget, (*expected, digest_blocks));

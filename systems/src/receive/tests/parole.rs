@@ -152,3 +152,90 @@ fn who_takes_back_an_allowed_piece_does_not_keep_the_rest() {
     }
     assert!(parole.completes_with_the_other());
 }
+
+impl OnParole {
+    /// Twenty minutes in which the owner acts on what it is asked for now and then, and the other one gives all
+    /// that it is asked for.
+    fn completes_beside(
+        mut self,
+        every: Duration,
+        mut act: impl FnMut(&mut Swarm, &Sample, PeerKey, Vec<BlockRequest>),
+    ) -> bool {
+        let swarm = &mut self.swarm;
+        let mut asked = core::mem::take(&mut self.asked);
+        for _ in 0..1200 / every.as_secs() {
+            act(swarm, &self.sample, self.owner, asked);
+            for _ in 0..every.as_secs() {
+                for block in swarm.asked_of(self.other) {
+                    swarm.give(self.other, &self.sample, block);
+                }
+                swarm.run_for(Duration::from_secs(1));
+            }
+            asked = swarm.asked_of(self.owner);
+        }
+        swarm.is_complete(0)
+    }
+}
+
+/// Messages of one tick.
+fn say_at_once(swarm: &mut Swarm, peer: PeerKey, messages: impl IntoIterator<Item = Message>) {
+    for message in messages {
+        let net = &mut swarm.engine.inbox().net;
+        net.push_back(NetEvent::Message { peer, message });
+    }
+    swarm.step();
+}
+
+/// It is asked again in the tick in which it chokes, so the piece is never idle and nothing times out.
+#[test]
+fn who_chokes_and_unchokes_again_and_again_does_not_keep_a_piece() {
+    let parole = OnParole::new();
+    assert!(
+        parole.completes_beside(Duration::from_secs(20), |swarm, _, owner, _| {
+            say_at_once(swarm, owner, [Message::Choke, Message::Unchoke]);
+        })
+    );
+}
+
+#[test]
+fn who_rejects_all_and_unchokes_again_and_again_does_not_keep_a_piece() {
+    let parole = OnParole::new();
+    assert!(
+        parole.completes_beside(Duration::from_secs(20), |swarm, _, owner, asked| {
+            let rejects = asked.into_iter().map(Message::Reject);
+            say_at_once(swarm, owner, rejects.chain([Message::Unchoke]));
+        })
+    );
+}
+
+/// A block before every timeout: 32 of them would take 27 minutes.
+#[test]
+fn who_sends_a_block_now_and_then_does_not_keep_a_piece() {
+    let parole = OnParole::new();
+    let mut owed = std::collections::VecDeque::new();
+    assert!(
+        parole.completes_beside(Duration::from_secs(50), |swarm, sample, owner, asked| {
+            owed.extend(asked);
+            if let Some(block) = owed.pop_front() {
+                swarm.give(owner, sample, block);
+            }
+        })
+    );
+}
+
+/// One that is slow and alone gets on, though its piece is taken from it every minute.
+#[test]
+fn a_slow_peer_that_is_alone_fills_a_piece_on_parole() {
+    let mut parole = OnParole::new();
+    let (other, owner) = (parole.other, parole.owner);
+    parole.swarm.say(other, Message::Choke);
+    let mut owed = std::collections::VecDeque::from(core::mem::take(&mut parole.asked));
+    for _ in 0..200 {
+        owed.extend(parole.swarm.asked_of(owner));
+        if let Some(block) = owed.pop_front() {
+            parole.swarm.give(owner, &parole.sample, block);
+        }
+        parole.swarm.run_for(Duration::from_secs(25));
+    }
+    assert!(parole.swarm.is_complete(0));
+}

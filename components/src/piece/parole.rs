@@ -1,0 +1,90 @@
+//! A piece that failed its hash, and the peer that alone may fill it.
+
+use bevy_ecs::prelude::Component;
+use core::time::Duration;
+use dunlin_base::{EngineTime, PeerKey};
+
+/// How long a peer that fills a piece on parole is watched before it has to have sent some of it.
+const TURN: Duration = Duration::from_secs(60);
+/// Turns that a piece on parole may take: slower than that, others are let in.
+const TURNS_MAX: u32 = 30;
+/// Blocks that have to come in each turn, of short pieces as well.
+const BLOCKS_MIN: u32 = 4;
+
+/// The peer that alone may fill this piece: after a bad copy of it by several senders, one
+/// sender at a time makes the next failure, or the next success, conclusive.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Parole {
+    /// Whether the piece failed before.
+    active: bool,
+    /// Who fills it now.
+    peer: Option<PeerKey>,
+    /// When its present turn began, and how many blocks had arrived by then.
+    turn: Option<(EngineTime, u32)>,
+    /// Who filled it before and did not go on: others come first.
+    left_by: Option<PeerKey>,
+}
+
+impl Parole {
+    /// Of a piece that has just failed; nobody fills it yet.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self {
+            active: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the piece failed before.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Whether a peer may be asked for a block of the piece.
+    #[must_use]
+    pub fn lets(&self, peer: PeerKey) -> bool {
+        !self.active
+            || self
+                .peer
+                .map_or(self.left_by != Some(peer), |owner| owner == peer)
+    }
+
+    /// A peer was asked for a block: from now on it fills the piece, if that is on parole.
+    pub fn ask(&mut self, peer: PeerKey) {
+        if self.active && self.peer.is_none() {
+            (self.peer, self.turn, self.left_by) = (Some(peer), None, None);
+        }
+    }
+
+    /// Who fills it.
+    #[must_use]
+    pub const fn owner(&self) -> Option<PeerKey> {
+        self.peer
+    }
+
+    /// Lets others fill it, before the one that does now may again.
+    pub const fn leave(&mut self) {
+        if let Some(peer) = self.peer.take() {
+            self.left_by = Some(peer);
+            self.turn = None;
+        }
+    }
+
+    /// Lets whoever had left it fill it again, since nobody else does. Says whether there is such a peer.
+    pub const fn forgive(&mut self) -> bool {
+        self.peer.is_none() && self.left_by.take().is_some()
+    }
+
+    /// Notes how many of a piece's `len` blocks have arrived. Says whether too few came in the turn that ends
+    /// now: one that chokes and unchokes us is asked again and again, and one that sends a block now and then
+    /// never times out.
+    pub fn is_slow(&mut self, now: EngineTime, arrived: u32, len: u32) -> bool {
+        let (began, before) = *self.turn.get_or_insert((now, arrived));
+        if now - began < TURN {
+            return false;
+        }
+        self.turn = Some((now, arrived));
+        arrived.saturating_sub(before) < len.div_ceil(TURNS_MAX).max(BLOCKS_MIN)
+    }
+}
