@@ -38,11 +38,11 @@ struct Rest {
 }
 
 /// The name of the folder of a run: scenario, seed, and a hash of all that decides it. That is the
-/// scenario with every default, override and seed in it, and the rules of each class with the
-/// engine's defaults, which another version may have changed.
+/// scenario with every default, override and seed in it, the rules of each class with the
+/// engine's defaults, and the program's version.
 #[must_use]
 pub fn run_name(scenario: &Scenario) -> String {
-    let mut text = scenario.to_ron();
+    let mut text = scenario.to_ron() + env!("CARGO_PKG_VERSION");
     for class in &scenario.classes {
         text += &scenario.strategy_of(class).effective().to_profile();
     }
@@ -54,11 +54,12 @@ pub fn run_name(scenario: &Scenario) -> String {
     format!("{}-{}-{hash}", scenario.name, scenario.rng_seed)
 }
 
-/// The finished run of `scenario` below `out`, if it is there.
+/// The finished run of `scenario` below `out`, if it is there and can be read: what a crash of the system left
+/// half written is run again.
 #[must_use]
 pub fn find_run(out: &Path, scenario: &Scenario) -> Option<PathBuf> {
     let folder = out.join(run_name(scenario));
-    folder.join(SUMMARY).is_file().then_some(folder)
+    (folder.join(SUMMARY).is_file() && read_run(&folder).is_ok()).then_some(folder)
 }
 
 const SUMMARY: &str = "summary.json";
@@ -82,6 +83,10 @@ pub fn write_run(
     fs::create_dir_all(&unfinished).map_err(|source| TableError::io(&unfinished, source))?;
     let folder = out.join(name);
     let written = write_files(&unfinished, record, scenario).and_then(|()| {
+        if find_run(out, scenario).is_none() {
+            // What is there and cannot be read is in the way.
+            fs::remove_dir_all(&folder).ok();
+        }
         fs::rename(&unfinished, &folder).map_err(|source| TableError::io(&folder, source))
     });
     match written {

@@ -54,6 +54,32 @@ fn the_same_run_is_written_once_and_bit_for_bit() {
 }
 
 #[test]
+fn a_run_that_cannot_be_read_is_run_again() {
+    let out = tempfile::tempdir().unwrap();
+    let (record, scenario) = record();
+    let folder = write_run(out.path(), &record, &scenario).unwrap();
+    let whole = read_run(&folder).unwrap();
+    for (name, left) in [
+        ("nodes.parquet", None),
+        ("series.parquet", Some(100)),
+        ("summary.json", Some(0)),
+    ] {
+        let file = folder.join(name);
+        match left {
+            None => fs::remove_file(&file).unwrap(),
+            Some(len) => fs::File::options()
+                .write(true)
+                .open(&file)
+                .and_then(|file| file.set_len(len))
+                .unwrap(),
+        }
+        assert_eq!(find_run(out.path(), &scenario), None, "{name}");
+        assert_eq!(write_run(out.path(), &record, &scenario).unwrap(), folder);
+        assert_eq!(read_run(&folder).unwrap(), whole);
+    }
+}
+
+#[test]
 fn csv_has_a_header_and_empty_fields() {
     let out = tempfile::tempdir().unwrap();
     let (record, scenario) = record();
