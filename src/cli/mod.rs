@@ -79,9 +79,12 @@ enum Verb {
 /// Reads the command line, does what it says, and says how that ended.
 pub(crate) fn main() -> ExitCode {
     allocator::hold_together();
-    dunlin_storage::raise_open_files_limit();
     // Bad usage ends in here, with 2.
     let Cli { global, verb } = Cli::parse();
+    // Programs that simulations start would inherit it.
+    if !matches!(verb, Verb::Sim(_)) {
+        dunlin_storage::raise_open_files_limit();
+    }
     let default = match &verb {
         Verb::Sim(args) => args.default_log(),
         _ => log::DEFAULT,

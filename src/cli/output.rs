@@ -83,7 +83,7 @@ impl Output {
         }
     }
 
-    /// Tells that whoever reads was too slow for so many events of pieces, peers and trackers.
+    /// Tells that whoever reads was too slow for so many events.
     pub(super) fn missed(&self, events: u64) -> Result<(), Failure> {
         match &self.form {
             Form::Json => print(json!({ "type": "missed", "events": events })),

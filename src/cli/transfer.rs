@@ -26,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_millis(100);
 /// Events that are taken in a row before signals are looked at.
 const EVENTS_IN_A_ROW: usize = 4096;
+/// More than ever wait: while they are taken at the end, others come.
+const EVENTS_AT_END_MAX: usize = 1 << 20;
 /// How long trackers may take to hear that we stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Torrents whose views are all kept; of more, those at rest are forgotten until something changes.
@@ -382,7 +384,7 @@ impl Transfer {
         }
         self.look_once()?;
         // What the tables show has happened, and what became of each torrent is said by its events.
-        for _ in 0..EVENTS_IN_A_ROW {
+        for _ in 0..EVENTS_AT_END_MAX {
             let Some(event) = self.events.next(Duration::ZERO) else {
                 break;
             };

@@ -23,16 +23,18 @@ pub struct Parole {
     turn: Option<(EngineTime, u32)>,
     /// Who filled it before and did not go on: others come first.
     left_by: Option<PeerKey>,
+    /// The last one who ever did so.
+    deserter: Option<PeerKey>,
 }
 
 impl Parole {
-    /// Of a piece that has just failed; nobody fills it yet.
-    #[must_use]
-    pub fn begin() -> Self {
-        Self {
-            active: true,
-            ..Self::default()
-        }
+    /// The piece has just failed, perhaps once more; nobody fills it yet. Who left it to another the last time
+    /// comes behind the others now: with a bad block each time it would spoil what they fill, and as they filled
+    /// the rest nobody would be found guilty.
+    pub const fn begin(&mut self) {
+        self.active = true;
+        (self.peer, self.turn) = (None, None);
+        self.left_by = self.deserter.take();
     }
 
     /// Whether the piece failed before.
@@ -66,7 +68,7 @@ impl Parole {
     /// Lets others fill it, before the one that does now may again.
     pub const fn leave(&mut self) {
         if let Some(peer) = self.peer.take() {
-            self.left_by = Some(peer);
+            (self.left_by, self.deserter) = (Some(peer), Some(peer));
             self.turn = None;
         }
     }

@@ -2,6 +2,7 @@
 //! whole or not at all.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -38,11 +39,11 @@ struct Rest {
 }
 
 /// The name of the folder of a run: scenario, seed, and a hash of all that decides it. That is the
-/// scenario with every default, override and seed in it, the rules of each class with the
-/// engine's defaults, and the program's version.
+/// scenario with every default, override and seed in it, and the rules of each class with the
+/// engine's defaults, which another version may have changed.
 #[must_use]
 pub fn run_name(scenario: &Scenario) -> String {
-    let mut text = scenario.to_ron() + env!("CARGO_PKG_VERSION");
+    let mut text = scenario.to_ron();
     for class in &scenario.classes {
         text += &scenario.strategy_of(class).effective().to_profile();
     }
@@ -82,12 +83,13 @@ pub fn write_run(
     let unfinished = out.join(format!(".{name}.{}", std::process::id()));
     fs::create_dir_all(&unfinished).map_err(|source| TableError::io(&unfinished, source))?;
     let folder = out.join(name);
+    let put = || fs::rename(&unfinished, &folder);
     let written = write_files(&unfinished, record, scenario).and_then(|()| {
-        if find_run(out, scenario).is_none() {
-            // What is there and cannot be read is in the way.
-            fs::remove_dir_all(&folder).ok();
-        }
-        fs::rename(&unfinished, &folder).map_err(|source| TableError::io(&folder, source))
+        let put = put().or_else(|error| match find_run(out, scenario) {
+            Some(_) => Err(error),
+            None => put_aside(&folder).and_then(|()| put()),
+        });
+        put.map_err(|source| TableError::io(&folder, source))
     });
     match written {
         Ok(()) => Ok(folder),
@@ -97,6 +99,14 @@ pub fn write_run(
             find_run(out, scenario).ok_or(error)
         }
     }
+}
+
+/// Clears the place of a run that cannot be read.
+fn put_aside(folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.with_file_name(format!(".{name}.broken.{}", std::process::id()));
+    fs::rename(folder, &aside)?;
+    fs::remove_dir_all(&aside)
 }
 
 fn write_files(folder: &Path, record: &RunRecord, scenario: &Scenario) -> Result<(), TableError> {

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use bevy_ecs::prelude::*;
-use dunlin_base::PeerKey;
+use dunlin_base::{PeerKey, PieceIndex};
+use dunlin_components::peer::RemoteHave;
 use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState};
-use dunlin_components::torrent::Content;
+use dunlin_components::torrent::{Content, Peers};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, Work};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
-use super::look_again;
+use super::{is_open_row, look_again};
 use crate::connect::release_piece;
 use crate::ingest::Sweep;
 use crate::receive::request_of;
@@ -25,7 +26,7 @@ type PieceRow<'a> = (
 
 /// Once a second, lets others fill the pieces on parole with which their peer does not go on: nobody is asked
 /// for anything of them (it choked us, rejected what it was asked for, says that it has lost the piece), or too
-/// little comes. Whatever keeps it from sending the rest, it may be so for ever, and no timeout need be due.
+/// little comes while others have it too. Whatever keeps it from sending the rest, it may be so for ever, and no timeout need be due.
 pub(super) fn end_paroles(world: &mut World, pieces: &mut QueryState<PieceRow<'static>>) {
     if !world.resource::<Sweep>().due || world.resource::<Work>().paroles.is_empty() {
         return;
@@ -41,29 +42,45 @@ pub(super) fn end_paroles(world: &mut World, pieces: &mut QueryState<PieceRow<'s
         if *state != PieceState::Fetching {
             return true;
         }
-        match parole.owner() {
-            None if parole.forgive() => _ = open.insert(of.0),
-            None => {}
-            Some(_) if blocks.is_idle() => {
-                parole.leave();
+        let Some(owner) = parole.owner() else {
+            if parole.forgive() {
                 open.insert(of.0);
             }
-            Some(owner) if parole.is_slow(now, blocks.arrived(), blocks.len()) => {
-                parole.leave();
-                open.insert(of.0);
-                slow.push((owner, of.0, *piece));
-            }
-            Some(_) => {}
+            return true;
+        };
+        if blocks.is_idle() {
+            parole.leave();
+            open.insert(of.0);
+        } else if parole.is_slow(now, blocks.arrived(), blocks.len()) {
+            slow.push((owner, *piece, of.0, row));
         }
         true
     });
     world.resource_mut::<Work>().paroles = paroles;
-    for (owner, torrent, piece) in slow {
+    slow.sort_unstable_by_key(|&(owner, piece, ..)| (owner, piece));
+    for (owner, piece, torrent, row) in slow {
+        if !others_have(world, torrent, owner, piece.0) {
+            continue;
+        }
+        if let Some(mut parole) = world.get_mut::<Parole>(row) {
+            parole.leave();
+        }
         take_back(world, owner, torrent, piece);
+        open.insert(torrent);
     }
     for torrent in open {
         look_again(world, torrent);
     }
+}
+
+/// Whether anybody but one peer may be asked for a piece.
+fn others_have(world: &World, torrent: Entity, but: PeerKey, piece: PieceIndex) -> bool {
+    let has = |row| {
+        let remote = world.get::<RemoteHave>(row);
+        is_open_row(world, row) && remote.is_some_and(|remote| remote.bits.has(piece))
+    };
+    let peers = world.get::<Peers>(torrent);
+    peers.is_some_and(|peers| peers.0.iter().any(|(&peer, &row)| peer != but && has(row)))
 }
 
 /// Cancels what a peer was asked for of a piece, so that others can be.

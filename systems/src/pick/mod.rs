@@ -40,8 +40,9 @@ pub(crate) fn plugin(schedule: &mut Schedule) {
             update_interest::update_interest,
             tell_interest::tell_interest,
             size_pipelines::size_pipelines,
-            time_out_requests::time_out_requests,
+            // Before requests time out: whom that takes a piece from does not come first in this tick.
             end_paroles::end_paroles,
+            time_out_requests::time_out_requests,
             fill_requests::fill_requests,
         )
             .chain()

@@ -133,7 +133,7 @@ fn refuse(world: &mut World, torrent: Entity, piece: Entity, verdict: &HashDone)
         *state = PieceState::Fetching;
     }
     if let Some(mut parole) = world.get_mut::<Parole>(piece) {
-        *parole = Parole::begin();
+        parole.begin();
         world.resource_mut::<Work>().paroles.insert(piece);
     }
     look_again(world, torrent);

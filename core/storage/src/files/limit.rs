@@ -31,14 +31,19 @@ const fn allowed() -> Option<usize> {
 #[cfg(unix)]
 pub fn raise_open_files_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
-    /// No more: some programs that a process starts close every number up to the limit.
-    const ENOUGH: u64 = 65_536;
-    let mut limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
-    if limit.current.is_some_and(|current| current < wanted) {
+    /// What is enough, and what systems allow that refuse it whatever the limit says they permit.
+    const WANTED: [u64; 2] = [65_536, 10_240];
+    for wanted in WANTED {
+        let mut limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+        if limit.current.is_none_or(|current| current >= wanted) {
+            return;
+        }
         limit.current = Some(wanted);
-        // Without it less is open at a time.
-        _ = setrlimit(Resource::Nofile, limit);
+        // Where none of them is taken, less is open at a time.
+        if setrlimit(Resource::Nofile, limit).is_ok() {
+            return;
+        }
     }
 }
 

@@ -239,3 +239,19 @@ fn a_slow_peer_that_is_alone_fills_a_piece_on_parole() {
     }
     assert!(parole.swarm.is_complete(0));
 }
+
+/// It was asked longest ago whenever the piece has failed, so it would come first each time: spoil a block, leave
+/// the rest to the other one, and neither alone would ever send a whole copy.
+#[test]
+fn who_spoils_a_block_and_leaves_the_rest_does_not_spoil_the_piece_for_ever() {
+    let parole = OnParole::new();
+    let mut bad = Sample::new(PIECE as usize, PIECE);
+    bad.data.fill(0);
+    assert!(
+        parole.completes_beside(Duration::from_secs(20), |swarm, _, owner, asked| {
+            if let Some(&block) = asked.first() {
+                swarm.give(owner, &bad, block);
+            }
+        })
+    );
+}
