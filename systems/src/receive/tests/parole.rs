@@ -156,11 +156,11 @@ fn who_takes_back_an_allowed_piece_does_not_keep_the_rest() {
 impl OnParole {
     /// Twenty minutes in which the owner acts on what it is asked for now and then, and the other one gives all
     /// that it is asked for.
-    fn completes_beside(
+    fn beside(
         mut self,
         every: Duration,
         mut act: impl FnMut(&mut Swarm, &Sample, PeerKey, Vec<BlockRequest>),
-    ) -> bool {
+    ) -> Swarm {
         let swarm = &mut self.swarm;
         let mut asked = core::mem::take(&mut self.asked);
         for _ in 0..1200 / every.as_secs() {
@@ -173,7 +173,7 @@ impl OnParole {
             }
             asked = swarm.asked_of(self.owner);
         }
-        swarm.is_complete(0)
+        self.swarm
     }
 }
 
@@ -190,22 +190,20 @@ fn say_at_once(swarm: &mut Swarm, peer: PeerKey, messages: impl IntoIterator<Ite
 #[test]
 fn who_chokes_and_unchokes_again_and_again_does_not_keep_a_piece() {
     let parole = OnParole::new();
-    assert!(
-        parole.completes_beside(Duration::from_secs(20), |swarm, _, owner, _| {
-            say_at_once(swarm, owner, [Message::Choke, Message::Unchoke]);
-        })
-    );
+    let swarm = parole.beside(Duration::from_secs(20), |swarm, _, owner, _| {
+        say_at_once(swarm, owner, [Message::Choke, Message::Unchoke]);
+    });
+    assert!(swarm.is_complete(0));
 }
 
 #[test]
 fn who_rejects_all_and_unchokes_again_and_again_does_not_keep_a_piece() {
     let parole = OnParole::new();
-    assert!(
-        parole.completes_beside(Duration::from_secs(20), |swarm, _, owner, asked| {
-            let rejects = asked.into_iter().map(Message::Reject);
-            say_at_once(swarm, owner, rejects.chain([Message::Unchoke]));
-        })
-    );
+    let swarm = parole.beside(Duration::from_secs(20), |swarm, _, owner, asked| {
+        let rejects = asked.into_iter().map(Message::Reject);
+        say_at_once(swarm, owner, rejects.chain([Message::Unchoke]));
+    });
+    assert!(swarm.is_complete(0));
 }
 
 /// A block before every timeout: 32 of them would take 27 minutes.
@@ -213,14 +211,13 @@ fn who_rejects_all_and_unchokes_again_and_again_does_not_keep_a_piece() {
 fn who_sends_a_block_now_and_then_does_not_keep_a_piece() {
     let parole = OnParole::new();
     let mut owed = std::collections::VecDeque::new();
-    assert!(
-        parole.completes_beside(Duration::from_secs(50), |swarm, sample, owner, asked| {
-            owed.extend(asked);
-            if let Some(block) = owed.pop_front() {
-                swarm.give(owner, sample, block);
-            }
-        })
-    );
+    let swarm = parole.beside(Duration::from_secs(50), |swarm, sample, owner, asked| {
+        owed.extend(asked);
+        if let Some(block) = owed.pop_front() {
+            swarm.give(owner, sample, block);
+        }
+    });
+    assert!(swarm.is_complete(0));
 }
 
 /// One that is slow and alone gets on, though its piece is taken from it every minute.
@@ -247,11 +244,12 @@ fn who_spoils_a_block_and_leaves_the_rest_does_not_spoil_the_piece_for_ever() {
     let parole = OnParole::new();
     let mut bad = Sample::new(PIECE as usize, PIECE);
     bad.data.fill(0);
-    assert!(
-        parole.completes_beside(Duration::from_secs(20), |swarm, _, owner, asked| {
-            if let Some(&block) = asked.first() {
-                swarm.give(owner, &bad, block);
-            }
-        })
-    );
+    let swarm = parole.beside(Duration::from_secs(20), |swarm, _, owner, asked| {
+        if let Some(&block) = asked.first() {
+            swarm.give(owner, &bad, block);
+        }
+    });
+    assert!(swarm.is_complete(0));
+    let failed = |event: &&SessionEvent| matches!(event, SessionEvent::HashFailed { .. });
+    assert_eq!(swarm.events.iter().filter(failed).count(), 2);
 }
