@@ -67,8 +67,8 @@
 //!
 //! # What the literature says, and what comes out here
 //!
-//! Found with seed 1; the ranges that are asserted are in the files' `expect`, or in `tests/validation` where one run does not
-//! decide.
+//! Found with seed 1; the ranges that are asserted are in the files' `expect`, or in `tests/validation` where
+//! one run does not decide.
 //!
 //! | published | file | expected | found |
 //! |---|---|---|---|

@@ -1,7 +1,8 @@
 //! A piece that failed its hash, and the peer that alone may fill it.
 
-use bevy_ecs::prelude::Component;
 use core::time::Duration;
+
+use bevy_ecs::prelude::Component;
 use dunlin_base::{EngineTime, PeerKey};
 
 /// How long a peer that fills a piece on parole is watched before it has to have sent some of it.
@@ -52,9 +53,9 @@ impl Parole {
                 .map_or(self.left_by != Some(peer), |owner| owner == peer)
     }
 
-    /// A peer was asked for a block: from now on it fills the piece, if that is on parole.
+    /// A peer was asked for a block of a piece on parole: from now on it fills the piece.
     pub fn ask(&mut self, peer: PeerKey) {
-        if self.active && self.peer.is_none() {
+        if self.peer.is_none() {
             (self.peer, self.turn, self.left_by) = (Some(peer), None, None);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `Deadlines`, `Lifecycle`
 //! Writes:  `Requests`, `AllowedFast`, `Parole`, `Blocks`, `ActivePieces`, `FreeBlocks`, `LastBlocks`, `PickOrder`, `MemoryBudget`, token buckets
-//! Emits:   interested, not interested, requests
+//! Emits:   interested, not interested, requests; cancels of a piece on parole that is taken from a slow peer
 //! Cadence: peers with room in their queue; pipelines and timeouts once a second
 //! Spec:    BEP 3 (rarest first, strict priority of partial pieces), BEP 6 allowed fast; pipelining
 //!          after libtorrent's slow start and `request_queue_time`

@@ -19,12 +19,14 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn push(&mut self, command: DiskCommand) {
         match written_by(&command) {
-            Some(piece) if self.rest.is_empty() => {
-                *self.unwritten.entry(piece).or_default() += 1;
-                self.writes.push_back(command);
-            }
+            Some(piece) if self.rest.is_empty() => self.push_write(piece, command),
             _ => self.rest.push_back(command),
         }
+    }
+
+    fn push_write(&mut self, piece: PieceIndex, command: DiskCommand) {
+        *self.unwritten.entry(piece).or_default() += 1;
+        self.writes.push_back(command);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,12 +93,10 @@ impl Waiting {
 
     /// Writes that nothing but writes is before any more belong to them.
     fn settle(&mut self) {
-        let is_write = |command: &mut DiskCommand| written_by(command).is_some();
-        while let Some(command) = self.rest.pop_front_if(is_write) {
-            if let Some(piece) = written_by(&command) {
-                *self.unwritten.entry(piece).or_default() += 1;
-            }
-            self.writes.push_back(command);
+        while let Some(piece) = self.rest.front().and_then(written_by)
+            && let Some(command) = self.rest.pop_front()
+        {
+            self.push_write(piece, command);
         }
     }
 }

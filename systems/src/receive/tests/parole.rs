@@ -220,7 +220,7 @@ fn who_sends_a_block_now_and_then_does_not_keep_a_piece() {
     assert!(swarm.is_complete(0));
 }
 
-/// One that is slow and alone gets on, though its piece is taken from it every minute.
+/// From one that is slow nothing is taken as long as nobody else has it.
 #[test]
 fn a_slow_peer_that_is_alone_fills_a_piece_on_parole() {
     let mut parole = OnParole::new();
