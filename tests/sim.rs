@@ -403,7 +403,7 @@ fn a_recorded_run_is_played_again_and_compared() {
         "{}",
         text(&words.stdout)
     );
-    std::fs::write(&second, &whole[..1000]).expect("a file");
+    std::fs::write(&second, &whole[..2000]).expect("a file");
     let none = sim(&["replay", &second]);
     assert_eq!(none.status.code(), Some(1));
     let words = text(&none.stderr);

@@ -28,7 +28,7 @@ pub struct Identity {
 }
 
 /// The rules in force.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Rules(pub EngineConfig);
 
 /// A node's rate limits over all its torrents.
@@ -104,7 +104,7 @@ pub struct ChokeRound {
 pub struct Suitors(pub BTreeSet<PeerKey>);
 
 /// Suitors of a node that hold a slot, and some that did: who looks sees which.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct SlotHolders(pub Vec<PeerKey>);
 
 /// Addresses that this node deals with no more.

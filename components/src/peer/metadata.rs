@@ -9,7 +9,7 @@ use dunlin_base::{EngineTime, TokenBucket};
 use crate::world::HaveFamily;
 
 /// What a peer said of its pieces before their number was known: it is heard when it is.
-#[derive(Component, Debug, Default)]
+#[derive(Component, Hash, Debug, Default)]
 pub struct EarlyHaves {
     said: Vec<HaveFamily>,
     bytes: usize,
@@ -37,7 +37,7 @@ impl EarlyHaves {
 }
 
 /// Parts of the metadata that we asked a peer for.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MetadataRequests {
     /// Parts that it has not sent yet, and when they were asked for.
     pub asked: BTreeMap<u32, EngineTime>,
@@ -48,7 +48,7 @@ pub struct MetadataRequests {
 }
 
 /// Parts of the metadata that a peer asked us for.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MetadataUploads {
     /// What may go out to it.
     pub bucket: TokenBucket,

@@ -13,7 +13,7 @@ use crate::piece::HOLDERS_MAX;
 /// the number of blocks, which is at most what the memory budget admits.
 ///
 /// Comes and goes with the pick order: what is complete has none.
-#[derive(Component, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct LastBlocks(Option<Box<ByAskers>>);
 
 /// First those that one peer is asked for.

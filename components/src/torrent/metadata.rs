@@ -1,6 +1,8 @@
 //! An info dictionary that is being fetched from peers (BEP 9).
 
+use core::hash::{Hash, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::DefaultHasher;
 
 use bevy_ecs::prelude::Component;
 use dunlin_base::{EngineTime, PeerKey};
@@ -11,7 +13,7 @@ use dunlin_protocol::wire::extension::METADATA_PIECE_BYTES;
 use crate::peer::Remote;
 
 /// What is known of a torrent without content, and how much of its info dictionary has come.
-#[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MetadataFetch {
     /// What to call it until its own name is known.
     pub name: Option<String>,
@@ -27,7 +29,7 @@ pub struct MetadataFetch {
 }
 
 /// Which copy: peers that say different lengths never fill the same one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CopyKey {
     /// Length of the info dictionary, bytes.
     pub size: u32,
@@ -36,7 +38,7 @@ pub struct CopyKey {
 }
 
 /// Who sent a part of a copy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PartSender {
     /// Which connection.
     pub peer: PeerKey,
@@ -49,10 +51,20 @@ pub struct PartSender {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MetadataCopy {
     bytes: Vec<u8>,
+    /// Stands for the bytes of the parts that came: whoever compares two copies every tick need not go through
+    /// megabytes.
+    digest: u64,
     /// Of each part that has come, who sent it.
     parts: Box<[Option<PartSender>]>,
     /// When it was begun.
     pub started_at: EngineTime,
+}
+
+/// The bytes by their digest.
+impl Hash for MetadataCopy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.parts, self.digest, self.started_at).hash(state);
+    }
 }
 
 impl MetadataCopy {
@@ -64,6 +76,7 @@ impl MetadataCopy {
             // Where they are many, the system mostly gives zeros of which none takes memory before it is written
             // to; what is announced is bounded, and so are the copies of a torrent.
             bytes: vec![0; size as usize],
+            digest: 0,
             parts: vec![None; parts].into(),
             started_at: now,
         }
@@ -106,6 +119,9 @@ impl MetadataCopy {
             *sender = Some(from);
             let start = part as usize * METADATA_PIECE_BYTES;
             self.bytes[start..start + data.len()].copy_from_slice(data);
+            let mut hasher = DefaultHasher::new();
+            (part, data).hash(&mut hasher);
+            self.digest = self.digest.wrapping_add(hasher.finish());
         }
     }
 

@@ -47,7 +47,7 @@ pub struct Torrent(pub TorrentKey);
 pub struct NodeOf(pub Entity);
 
 /// The hash that trackers and peers know a torrent by.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[component(immutable)]
 pub struct SwarmHash(pub InfoHash);
 

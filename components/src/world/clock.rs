@@ -52,7 +52,7 @@ pub enum TimerKind {
 }
 
 /// Timers of torrents: an idle torrent costs nothing until its time comes.
-#[derive(Resource, Default, Debug)]
+#[derive(Resource, Default, Hash, Debug)]
 pub struct Timers {
     due: BTreeSet<(EngineTime, TorrentKey, TimerKind)>,
 }

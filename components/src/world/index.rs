@@ -34,7 +34,7 @@ pub struct PeerIndex {
     /// Pages of outgoing and of incoming connections.
     pages: [Vec<Option<Box<Page>>>; 2],
     len: usize,
-    /// Number of the next outgoing connection.
+    /// Number of the last outgoing connection.
     next_outgoing: u64,
 }
 
@@ -157,6 +157,12 @@ impl PeerIndex {
                 })
             })
         })
+    }
+
+    /// How many connections we have opened so far: the number of the last one.
+    #[must_use]
+    pub const fn opened(&self) -> u64 {
+        self.next_outgoing
     }
 
     /// A key for a connection that we open.

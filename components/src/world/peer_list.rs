@@ -1,5 +1,7 @@
 //! A list of peers that have something to do.
 
+use core::hash::{Hash, Hasher};
+
 use dunlin_base::PeerKey;
 
 /// Entries up to which nobody minds that some are there twice.
@@ -15,6 +17,17 @@ pub struct PeerList {
     settled: usize,
     /// Number of entries at which duplicates go.
     settle_at: usize,
+}
+
+/// As the set that it is, not as it was filled.
+impl Hash for PeerList {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.settled == self.peers.len() {
+            return self.peers.hash(state);
+        }
+        let mut settled = self.clone();
+        settled.settle().hash(state);
+    }
 }
 
 impl PeerList {

@@ -46,7 +46,7 @@ pub struct RoutedEvents {
 }
 
 /// A message about what a peer has.
-#[derive(Debug)]
+#[derive(Hash, Debug)]
 pub enum HaveFamily {
     /// One more piece.
     Have(u32),

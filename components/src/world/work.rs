@@ -113,7 +113,7 @@ impl Work {
 
 /// What a peer waits for that there was no memory for, and since when: enough to see without its row
 /// that it waits on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Starved {
     /// When it was last asked for something.
     pub asked_at: EngineTime,

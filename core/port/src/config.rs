@@ -90,7 +90,7 @@ impl NetworkConfig {
 }
 
 /// The rules of a node.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EngineConfig {
     /// Rates and counts.
@@ -104,7 +104,7 @@ pub struct EngineConfig {
 }
 
 /// Rates and counts of a node.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LimitsConfig {
     /// Payload bytes per second from all peers; no limit when not set.
@@ -139,7 +139,7 @@ impl Default for LimitsConfig {
 }
 
 /// Whom to upload to (BEP 3, "choking").
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ChokeConfig {
     /// How many peers are unchoked at a time, the optimistic one included.
@@ -178,7 +178,7 @@ impl Default for ChokeConfig {
 }
 
 /// How many peers are unchoked at a time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SlotCount {
     /// Always so many; 0 uploads nothing to anybody.
@@ -189,7 +189,7 @@ pub enum SlotCount {
 }
 
 /// Who is served for what we still need.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeechChoke {
     /// Those who gave most in the last round, and one by luck (BEP 3).
@@ -202,7 +202,7 @@ pub enum LeechChoke {
 }
 
 /// Who is served while seeding.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeedChoke {
     /// Everybody in turn, each for a quota of pieces and at least a minute.
@@ -214,7 +214,7 @@ pub enum SeedChoke {
 }
 
 /// What to request.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PickConfig {
     /// How pieces are chosen unless a torrent says otherwise.
@@ -263,7 +263,7 @@ pub enum PickStrategy {
 }
 
 /// How to keep files.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StorageConfig {
     /// How to reserve space.

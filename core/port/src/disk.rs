@@ -116,7 +116,7 @@ pub enum DiskCommand {
 }
 
 /// How far to trust the resume database when a torrent is opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Check {
     /// Trust committed pieces whose files did not change, hash the pieces in doubt.
     Quick,
@@ -272,7 +272,7 @@ pub struct DiskError {
 }
 
 /// Kinds of disk trouble, by what helps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum DiskErrorKind {
     /// No space, quota, or file size limit: helps to make room.
     Full,

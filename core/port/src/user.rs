@@ -182,7 +182,7 @@ pub struct AddMagnet {
 }
 
 /// Which files of a torrent are wanted whose files are not known yet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub enum MagnetFiles {
     /// All.
     #[default]

@@ -15,7 +15,7 @@ use dunlin_base::EngineTime;
 use crate::schedule::TickSet;
 
 /// When the once-a-second look at pipelines and at memory is due.
-#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Sweep {
     /// When the next look is due.
     pub(crate) next_at: EngineTime,

@@ -22,7 +22,7 @@ use bevy_ecs::prelude::*;
 
 pub(crate) use add::peer_buckets;
 pub(crate) use add_magnet::{adopt, condemn};
-pub(crate) use rest::{close_piece, discard_piece, give_up, take_requests_back};
+pub(crate) use rest::{Stopping, close_piece, discard_piece, give_up, take_requests_back};
 pub(crate) use select::apply_selection;
 pub(crate) use stop::{recover, stop_torrent};
 

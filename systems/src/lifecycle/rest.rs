@@ -24,9 +24,9 @@ use crate::receive::count_copies;
 pub(super) const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// Whether the engine is asked to stop, and has said that it is quiet.
-#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Stopping {
-    said: bool,
+    pub(crate) said: bool,
 }
 
 /// Takes part in the swarm, from what is there now.

@@ -2,24 +2,31 @@
 //!
 //! A row's digest is mixed from its table, its stable key and its contents, never from an entity;
 //! a table's is the sum of its rows', so that the order in which they are stored does not matter.
+//!
+//! A table is a component, or a resource. All that can change what a later tick does is in one; what is left
+//! out follows from the rest or lasts no longer than a tick, and is listed with the reason where the tests
+//! compare both lists with what a world knows (`tests/digest.rs`).
+
+mod resources;
 
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::*;
 use dunlin_components::node::{
-    Banned, ChokeRound, Connections, Identity, Luck, Node, NodeBuckets, Suitors,
+    Banned, ChokeRound, Connections, Identity, Luck, Node, NodeBuckets, Rules, SlotHolders, Suitors,
 };
 use dunlin_components::peer::{
-    AllowedFast, AmChoking, AmInterested, Bargain, ChokeTold, Extensions, Hello, Peer, PeerBuckets,
-    PeerChoking, PeerInterested, PeerTraffic, Phase, Remote, RemoteHave, Requests, Strikes,
-    UploadQueue,
+    AllowedFast, AmChoking, AmInterested, Bargain, ChokeTold, EarlyHaves, Extensions, Hello,
+    MetadataRequests, MetadataUploads, Peer, PeerBuckets, PeerChoking, PeerInterested, PeerOf,
+    PeerTraffic, Phase, Remote, RemoteHave, Requests, Strikes, UploadQueue,
 };
-use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState};
+use dunlin_components::piece::{Blocks, Parole, Piece, PieceOf, PieceState, Unwritten};
 use dunlin_components::torrent::{
-    Availability, Candidates, Commit, Deadlines, Have, Lifecycle, Neighbours, PickOrder, Selection,
-    SuperSeeding, Suspects, Torrent, TorrentBuckets, Trackers, Traffic, Wanted,
+    Availability, Candidates, Commit, Content, Deadlines, Have, LastBlocks, Lifecycle,
+    MetadataFetch, Neighbours, NodeOf, PickOrder, Place, Selection, SuperSeeding, Suspects,
+    SwarmHash, Torrent, TorrentBuckets, Trackers, Traffic, Wanted,
 };
-use dunlin_components::world::{MemoryBudget, PeerIndex};
+use dunlin_components::world::PeerIndex;
 
 /// Mixes 64 bits at a time; the same on every platform of one width and byte order.
 #[derive(Clone, Copy)]
@@ -68,7 +75,8 @@ impl Hasher for Mixer {
 pub struct RowDigest {
     /// The component.
     pub table: &'static str,
-    /// The row's stable key, as it is shown to people: `node 3`, `peer out7`, `piece 4 of torrent 2`.
+    /// The row's stable key, as it is shown to people: `node 3`, `peer out7`, `piece 4 of torrent 2`, and
+    /// `world` where there is but one.
     pub row: String,
     /// The digest.
     pub digest: u64,
@@ -76,113 +84,170 @@ pub struct RowDigest {
 
 /// What rows are told apart by.
 trait Key: Component {
-    fn raw(&self) -> u64;
-    fn show(&self) -> String;
+    fn raw(&self, world: &World, row: Entity) -> u64;
+    fn show(&self, raw: u64) -> String;
 }
 
 impl Key for Node {
-    fn raw(&self) -> u64 {
+    fn raw(&self, _world: &World, _row: Entity) -> u64 {
         self.0.0.into()
     }
-    fn show(&self) -> String {
-        format!("node {}", self.0.0)
+    fn show(&self, raw: u64) -> String {
+        format!("node {raw}")
     }
 }
 
 impl Key for Torrent {
-    fn raw(&self) -> u64 {
+    fn raw(&self, _world: &World, _row: Entity) -> u64 {
         self.0.0.into()
     }
-    fn show(&self) -> String {
-        format!("torrent {}", self.0.0)
+    fn show(&self, raw: u64) -> String {
+        format!("torrent {raw}")
     }
 }
 
 impl Key for Peer {
-    fn raw(&self) -> u64 {
+    fn raw(&self, _world: &World, _row: Entity) -> u64 {
         self.0.raw()
     }
-    fn show(&self) -> String {
+    fn show(&self, _raw: u64) -> String {
         format!("peer {}", self.0)
     }
+}
+
+/// Pieces in motion have the key of their torrent and their index.
+impl Key for Piece {
+    fn raw(&self, world: &World, row: Entity) -> u64 {
+        let torrent = world
+            .get::<PieceOf>(row)
+            .map_or(u32::MAX, |of| torrent_key(world, of.0));
+        u64::from(torrent) << 32 | u64::from(self.0.0)
+    }
+    fn show(&self, raw: u64) -> String {
+        format!("piece {} of torrent {}", self.0.0, raw >> 32)
+    }
+}
+
+/// The number of the torrent of a row; that of none when it is gone.
+fn torrent_key(world: &World, row: Entity) -> u32 {
+    world
+        .get::<Torrent>(row)
+        .map_or(u32::MAX, |torrent| torrent.0.0)
 }
 
 /// Gets a row's table, raw key and digest, and how to show the key.
 type Visit<'a> = dyn FnMut(&'static str, u64, u64, &dyn Fn() -> String) + 'a;
 
-/// One component of all rows with this kind of key.
-fn walk<K: Key, C: Component + Hash>(
+/// One component of all rows with this kind of key, of which `mix` takes in what counts.
+fn walk<K: Key, C: Component>(
     world: &mut World,
     table: &'static str,
     visit: &mut Visit<'_>,
+    mix: impl Fn(&World, &K, &C, &mut Mixer),
 ) {
-    let mut rows = world.query::<(&K, &C)>();
-    for (key, row) in rows.iter(world) {
-        let mut mixer = Mixer(key.raw());
-        row.hash(&mut mixer);
-        visit(table, key.raw(), mixer.finish(), &|| key.show());
+    let mut rows = world.query::<(Entity, &K, &C)>();
+    for (row, key, component) in rows.iter(world) {
+        let raw = key.raw(world, row);
+        let mut mixer = Mixer(raw);
+        mix(world, key, component, &mut mixer);
+        visit(table, raw, mixer.finish(), &|| key.show(raw));
     }
+}
+
+/// All of it.
+fn whole<K, C: Hash>(_world: &World, _key: &K, row: &C, mixer: &mut Mixer) {
+    row.hash(mixer);
+}
+
+/// The node's key, not its entity.
+fn node_of(world: &World, _key: &Torrent, of: &NodeOf, mixer: &mut Mixer) {
+    world.get::<Node>(of.0).hash(mixer);
+}
+
+/// The torrent's key, not its entity.
+fn peer_of(world: &World, _key: &Peer, of: &PeerOf, mixer: &mut Mixer) {
+    torrent_key(world, of.0).hash(mixer);
+}
+
+/// What a torrent contains follows from its hash.
+fn content(_world: &World, _key: &Torrent, Content(info): &Content, mixer: &mut Mixer) {
+    info.info_hash().hash(mixer);
 }
 
 /// What moved, with when the peer was last heard, which is kept in the index.
-fn walk_traffic(world: &mut World, table: &'static str, visit: &mut Visit<'_>) {
-    let mut rows = world.query::<(&Peer, &PeerTraffic)>();
-    let index = world.resource::<PeerIndex>();
-    for (peer, row) in rows.iter(world) {
-        let mut mixer = Mixer(peer.raw());
-        (row.down, row.up, row.down_at_round, row.up_at_round).hash(&mut mixer);
-        (row.unchoked_at, row.up_at_unchoke, row.established_at).hash(&mut mixer);
-        (index.heard_at(peer.0), row.spoke_at).hash(&mut mixer);
-        visit(table, peer.raw(), mixer.finish(), &|| peer.show());
-    }
+fn traffic(world: &World, peer: &Peer, row: &PeerTraffic, mixer: &mut Mixer) {
+    let heard_at = world.resource::<PeerIndex>().heard_at(peer.0);
+    (row, heard_at).hash(mixer);
 }
 
-/// Pieces in motion have the key of their torrent and their index.
-fn walk_pieces(world: &mut World, visit: &mut Visit<'_>) {
-    let mut rows = world.query::<(&Piece, &PieceOf, &PieceState, &Parole, &Blocks)>();
-    for (piece, of, state, parole, blocks) in rows.iter(world) {
-        let torrent = world.get::<Torrent>(of.0).map_or(u32::MAX, |key| key.0.0);
-        let key = u64::from(torrent) << 32 | u64::from(piece.0.0);
-        let mut mixer = Mixer(key);
-        (state, parole, blocks).hash(&mut mixer);
-        let show = || format!("piece {} of torrent {torrent}", piece.0.0);
-        visit("Blocks", key, mixer.finish(), &show);
+/// As far as decisions can see it: which blocks are here, not what is in them.
+fn unwritten(_world: &World, _key: &Piece, Unwritten(blocks): &Unwritten, mixer: &mut Mixer) {
+    blocks.len().hash(mixer);
+    for block in blocks {
+        block.len().hash(mixer);
     }
 }
 
 macro_rules! tables {
-    (@walk $world:ident $visit:ident $key:ident $component:ident) => {
-        walk::<$key, $component>($world, stringify!($component), $visit)
-    };
-    (@walk $world:ident $visit:ident $key:ident $component:ident $walk:ident) => {
-        $walk($world, stringify!($component), $visit)
-    };
-    ($($key:ident: $($component:ident $(by $walk:ident)?),*;)*) => {
-        /// All tables, in the order in which their digests are given.
-        pub const TABLES: &[&str] = &[$($(stringify!($component),)*)* "Blocks", "MemoryBudget"];
+    (@how) => { whole };
+    (@how $how:ident) => { $how };
+    ($($key:ident: $($component:ident $(by $how:ident)?),*;)*) => {
+        /// Tables of components, in the order in which they are visited.
+        const COMPONENTS: &[&str] = &[$($(stringify!($component),)*)*];
 
-        fn walk_entities(world: &mut World, visit: &mut Visit<'_>) {
-            $($(tables!(@walk world visit $key $component $($walk)?);)*)*
+        fn walk_components(world: &mut World, visit: &mut Visit<'_>) {
+            $($(walk::<$key, $component>(
+                world, stringify!($component), visit, tables!(@how $($how)?),
+            );)*)*
+        }
+
+        /// What the tables are made of, and what tells their rows apart.
+        #[cfg(test)]
+        fn component_types() -> Vec<core::any::TypeId> {
+            vec![
+                $(core::any::TypeId::of::<$key>(), $(core::any::TypeId::of::<$component>(),)*)*
+                // It is in the key of a piece.
+                core::any::TypeId::of::<PieceOf>(),
+            ]
         }
     };
 }
 
 tables! {
-    Node: Identity, NodeBuckets, Luck, ChokeRound, Suitors, Banned, Connections;
-    Torrent: Lifecycle, Have, Wanted, Selection, Availability, PickOrder, Candidates, Trackers,
-        Traffic, TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding, Neighbours;
-    Peer: Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking, PeerInterested, ChokeTold,
-        RemoteHave, Requests, UploadQueue, PeerTraffic by walk_traffic, PeerBuckets, Extensions,
-        Strikes, AllowedFast, Bargain;
+    Node: Identity, Rules, NodeBuckets, Luck, ChokeRound, Suitors, SlotHolders, Banned, Connections;
+    Torrent: NodeOf by node_of, SwarmHash, Content by content, Place, Lifecycle, MetadataFetch, Have,
+        Wanted, Selection, Availability, PickOrder, LastBlocks, Candidates, Trackers, Traffic,
+        TorrentBuckets, Deadlines, Suspects, Commit, SuperSeeding, Neighbours;
+    Peer: PeerOf by peer_of, Remote, Phase, Hello, AmChoking, AmInterested, PeerChoking,
+        PeerInterested, ChokeTold, RemoteHave, EarlyHaves, Requests, UploadQueue,
+        PeerTraffic by traffic, PeerBuckets, Extensions, MetadataRequests, MetadataUploads, Strikes,
+        AllowedFast, Bargain;
+    Piece: PieceState, Parole, Blocks, Unwritten by unwritten;
+}
+
+const TABLE_COUNT: usize = COMPONENTS.len() + resources::RESOURCES.len();
+
+/// All tables, in the order in which their digests are given.
+pub const TABLES: &[&str] = &{
+    let mut all = [""; TABLE_COUNT];
+    let (components, resources) = all.split_at_mut(COMPONENTS.len());
+    components.copy_from_slice(COMPONENTS);
+    resources.copy_from_slice(resources::RESOURCES);
+    all
+};
+
+/// The types of all that a digest tells apart.
+#[cfg(test)]
+pub(crate) fn digested() -> Vec<core::any::TypeId> {
+    let mut all = component_types();
+    all.extend(resources::types());
+    all
 }
 
 /// Visits all rows, table by table in the order of [`TABLES`].
 fn walk_all(world: &mut World, visit: &mut Visit<'_>) {
-    walk_entities(world, visit);
-    walk_pieces(world, visit);
-    let mut mixer = Mixer(0);
-    world.resource::<MemoryBudget>().hash(&mut mixer);
-    visit("MemoryBudget", 0, mixer.finish(), &|| "world".to_owned());
+    walk_components(world, visit);
+    resources::walk(world, visit);
 }
 
 /// The digests of all tables, in the order of [`TABLES`].

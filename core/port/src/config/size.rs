@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number of bytes, or of bytes per second. Suffixes `K`, `M`, `G`, `T` are powers of 1024,
 /// with or without `iB`, and `/s` may follow.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ByteSize(pub u64);
 
 /// A text that is no size.

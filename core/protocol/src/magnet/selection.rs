@@ -7,7 +7,7 @@ use dunlin_base::limits::FILES_MAX;
 
 /// The numbers of files that a magnet link wants (BEP 53, `so`): sorted ranges that neither touch
 /// nor overlap.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct FileSelection(Vec<RangeInclusive<u32>>);
 
 impl FileSelection {
