@@ -394,6 +394,13 @@ fn a_recorded_run_is_played_again_and_compared() {
     let rows = differ["parting"]["rows"].as_array().expect("a list");
     assert!(rows.iter().any(|row| row["table"] == "Luck"), "{differ}");
 
+    record(&second, &["--set", "strategy.slots=Fixed(3)"]);
+    let differ = sim(&["diff", &first, &second]);
+    assert_eq!(differ.status.code(), Some(1));
+    let words = text(&differ.stdout);
+    let named = words.contains("given B: node 0: choke.slots") && words.contains("\nRules ");
+    assert!(named, "{words}");
+
     let whole = std::fs::read(&first).expect("a recording");
     std::fs::write(&second, &whole[..whole.len() / 2]).expect("a file");
     let words = sim(&["replay", &second]);

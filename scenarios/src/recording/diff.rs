@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use dunlin_base::EngineTime;
-use dunlin_systems::Engine;
+use dunlin_systems::{Engine, NodeSettings};
 
 use super::border::{Given, get_given};
-use super::code::Input;
+use super::code::{Code as _, Input};
 use super::kind;
 use super::player::{Played, Player};
 use super::reader::RecordingError;
@@ -145,22 +145,57 @@ fn first_given(bytes: [&[u8]; 2]) -> [String; 2] {
     lists.map(|list| list.into_iter().nth(at).unwrap_or_default())
 }
 
-/// What a tick was given, each thing in words.
+/// What a tick was given, each thing in words: the nodes that were added before it, rule by rule, then what
+/// the ports had.
 fn in_words(bytes: &[u8]) -> Vec<String> {
-    // What follows nodes that were added is not looked into: the nodes are the news.
-    let Some((&kind::GIVEN, body)) = bytes.split_first() else {
-        return vec![format!("{} bytes that begin with a node", bytes.len())];
+    let (mut input, mut list) = (Input::new(bytes), Vec::new());
+    // All of it was read once: what is malformed has ended the comparison by now.
+    while let Ok(kind) = u8::get(&mut input) {
+        match kind {
+            kind::NODE => match NodeSettings::get(&mut input) {
+                Ok(settings) => node_in_words(&settings, &mut list),
+                Err(_) => return list,
+            },
+            kind::GIVEN => match get_given(&mut input) {
+                Ok(given) => events_in_words(&given, &mut list),
+                Err(_) => return list,
+            },
+            _ => return list,
+        }
+    }
+    list
+}
+
+fn node_in_words(settings: &NodeSettings, list: &mut Vec<String>) {
+    let NodeSettings {
+        node,
+        peer_id,
+        config,
+    } = settings;
+    let node = node.0;
+    list.push(format!("node {node} with {peer_id:?}"));
+    let rules = serde_json::to_value(config).unwrap_or_default();
+    rules_in_words(&format!("node {node}: "), &rules, list);
+}
+
+/// Each rule by the path that it has in a configuration file.
+fn rules_in_words(path: &str, rules: &serde_json::Value, list: &mut Vec<String>) {
+    let serde_json::Value::Object(table) = rules else {
+        return list.push(format!("{path} = {rules}"));
     };
-    let Ok(Given { now, inbox }) = get_given(&mut Input::new(body)) else {
-        return Vec::new();
-    };
-    let mut list = vec![format!("a tick at {now}")];
+    for (name, rules) in table {
+        let dot = if path.ends_with(' ') { "" } else { "." };
+        rules_in_words(&format!("{path}{dot}{name}"), rules, list);
+    }
+}
+
+fn events_in_words(Given { now, inbox }: &Given, list: &mut Vec<String>) {
+    list.push(format!("a tick at {now}"));
     list.extend(inbox.net.iter().map(shown));
     list.extend(inbox.disk.iter().map(shown));
     list.extend(inbox.hash.iter().map(shown));
     list.extend(inbox.tracker.iter().map(shown));
     list.extend(inbox.user.iter().map(shown));
-    list
 }
 
 fn shown(event: &impl Debug) -> String {

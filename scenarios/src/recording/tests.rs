@@ -174,6 +174,39 @@ fn recordings_part_where_they_part() {
     assert!(matches!(parting.at, [Some(_), None]));
 }
 
+#[test]
+fn runs_by_other_rules_part_in_the_table_of_rules() {
+    let (_, bytes) = swarm(&[]);
+    let nodes = (0..5).map(|node| ("Rules", format!("node {node}")));
+    // A torrent may be told how to choose its pieces, so it keeps that for itself.
+    let torrents = (0..5).map(|torrent| ("Selection", format!("torrent {torrent}")));
+    let rules: Vec<_> = nodes.collect();
+    let rules_and_selections = [rules.clone(), torrents.collect()].concat();
+    for (change, rule, expected) in [
+        ("strategy.slots=Fixed(3)", "choke.slots", &rules),
+        (
+            "strategy.choke_interval=\"7s\"",
+            "choke.interval-secs",
+            &rules,
+        ),
+        (
+            "strategy.pick=Sequential",
+            "pick.strategy",
+            &rules_and_selections,
+        ),
+    ] {
+        let (_, other) = swarm(&[change]);
+        let parting = compare(&bytes, &other).parting.expect("other rules");
+        assert_eq!(parting.tick, 1, "{change}");
+        let rows = parting.rows.iter().map(|row| (row.table, row.row.clone()));
+        assert_eq!(rows.collect::<Vec<_>>(), *expected, "{change}");
+        let [before, after] = parting.given.expect("the rules are given");
+        let names = |words: &str| words.starts_with(&format!("node 0: {rule}"));
+        assert!(names(&before) && names(&after), "{before} {after}");
+        assert_ne!(before, after);
+    }
+}
+
 const PEER: PeerKey = PeerKey::incoming(7);
 const TORRENT: TorrentKey = TorrentKey(1);
 const BLOCK: BlockRequest = BlockRequest {
