@@ -3,8 +3,10 @@
 
 use core::time::Duration;
 
-use dunlin_base::{NodeKey, TorrentKey};
-use dunlin_components::world::MemoryBudget;
+use dunlin_base::{BlockIndex, NodeKey, TorrentKey};
+use dunlin_components::piece::Blocks;
+use dunlin_components::torrent::{ActivePieces, LastBlocks};
+use dunlin_components::world::{MemoryBudget, TorrentIndex};
 use dunlin_port::config::EngineConfig;
 use dunlin_port::snapshot::SessionEvent;
 use dunlin_port::user::UserCommand;
@@ -79,10 +81,7 @@ fn a_long_piece_leaves_room_for_another() {
     let mut swarm = download(2, 4 * BLOCK);
     let mut most = 0;
     swarm.run_until(MINUTES, |swarm| {
-        let mut blocks = swarm
-            .engine
-            .world()
-            .query::<&dunlin_components::piece::Blocks>();
+        let mut blocks = swarm.engine.world().query::<&Blocks>();
         most = most.max(blocks.iter(swarm.engine.world()).count());
         swarm.is_complete(0)
     });
@@ -253,4 +252,29 @@ fn answers_from_before_a_pause_are_not_of_what_is_fetched_after_it() {
         swarm.run_for(Duration::from_millis(100));
     }
     assert!(swarm.run_until(MINUTES, |swarm| swarm.is_complete(0)));
+}
+
+/// Seed 996 of the fault campaign: endgame went on to count on blocks of a piece that had been parked.
+#[test]
+fn blocks_that_are_taken_back_are_none_of_the_last_ones() {
+    let mut swarm = download(1, 1 << 20);
+    let row = |swarm: &mut Swarm| {
+        let world = swarm.engine.world();
+        let torrent = world.resource::<TorrentIndex>().get(TORRENT)?;
+        let (&index, &piece) = world.get::<ActivePieces>(torrent)?.0.first_key_value()?;
+        let blocks = world.get::<Blocks>(piece)?;
+        let asked = (0..blocks.len()).map(BlockIndex);
+        let asked: Vec<_> = asked.filter(|&block| blocks.askers(block) > 0).collect();
+        (!asked.is_empty()).then_some((torrent, index, asked))
+    };
+    let begun = swarm.run_until(MINUTES, |swarm| row(swarm).is_some());
+    assert!(begun, "nothing was asked for");
+    let (torrent, index, asked) = row(&mut swarm).expect("it was begun");
+    let world = swarm.engine.world();
+    let mut last = world.get_mut::<LastBlocks>(torrent).expect("a download");
+    last.keep(asked.into_iter().map(|block| (index, block, 1)));
+    assert!(last.iter().next().is_some());
+    crate::lifecycle::take_requests_back(world, torrent, index);
+    let last = world.get::<LastBlocks>(torrent).expect("a download");
+    assert_eq!(last.iter().next(), None);
 }
