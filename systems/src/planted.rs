@@ -14,6 +14,8 @@ pub enum Bug {
     Verification = 3,
     /// A piece of which a part was spilled is good whatever its hash.
     Spilling = 4,
+    /// A piece on parole is never taken from a peer that sends nothing of it.
+    Parole = 5,
 }
 
 static PLANTED: AtomicU8 = AtomicU8::new(0);

@@ -12,7 +12,7 @@
 //! reported; no list grows without bound; an engine that has nothing to do sleeps; an answer that a node
 //! takes of the tracker is one that it gave since it was asked; and each piece
 //! that an engine says it has is compared with the payload on its disk. In the end every engine must
-//! be complete within a time, must stop when told to, and must have kept no memory.
+//! be complete in the time that what is left of the troubles explains, must stop when told to, and must have kept no memory.
 
 mod plan;
 #[cfg(test)]
@@ -29,6 +29,8 @@ use world::World;
 pub struct Survived {
     /// Virtual time until all were complete, microseconds.
     pub virtual_us: u64,
+    /// Longest virtual time between the last trouble and the end of a swarm, microseconds.
+    pub calm_us_max: u64,
     /// Ticks of all engines.
     pub ticks: u64,
     /// Troubles.
@@ -51,6 +53,9 @@ impl Survived {
     /// Adds what another swarm went through; the order of swarms is in the digest.
     pub const fn add(&mut self, other: &Self) {
         self.virtual_us += other.virtual_us;
+        if self.calm_us_max < other.calm_us_max {
+            self.calm_us_max = other.calm_us_max;
+        }
         self.ticks += other.ticks;
         self.troubles += other.troubles;
         self.hash_failures += other.hash_failures;

@@ -18,6 +18,18 @@ const CALM_SECS_MAX: u64 = 60;
 /// One of so many bytes of a bad line is spoiled.
 const SPOILS_ONE_IN: u64 = 60_000;
 
+/// For how long at most what happened before it was calm, and the rules themselves, keep somebody from a block that he
+/// could get: an address that failed a few times is tried again after up to three minutes, and who has one slot to
+/// give gives it to another one only after half a minute or a minute. The worst of 4,000 seeds needs 195 s.
+const AFTERMATH: Duration = Duration::from_secs(240);
+
+/// How long a peer that sends nothing, or what is bad, may hold a piece up that is on parole before others are let in.
+const PAROLE_TURN: Duration = Duration::from_secs(60);
+
+/// How long who lost everybody waits for the tracker, which has forgotten him too: its interval, and the jitter of
+/// an engine.
+const NEXT_ANNOUNCE: Duration = Duration::from_secs(1800 + 60);
+
 /// What a seed stands for.
 pub(super) struct Plan {
     pub(super) content: Content,
@@ -115,6 +127,24 @@ impl Plan {
             calm_at,
         }
     }
+
+    /// Within so much time after all is calm everybody who is honest must be complete. A bug that heals in the
+    /// end is one too, so it is no more than what still stands in the way explains.
+    pub(super) fn patience(&self) -> Duration {
+        let seed = &self.nodes[0];
+        let limit = seed.config.limits.up.map_or(u64::MAX, |rate| rate.0);
+        let others = self.nodes.len() as u64 - 1;
+        // As if everybody had to get all of it from the one who is sure to have it.
+        let bytes = self.content.payload.len() as u64 * others;
+        let transfer = Duration::from_secs(bytes / seed.line.bytes_per_sec.min(limit));
+        let told = match self.strangers {
+            true => NEXT_ANNOUNCE,
+            false => Duration::ZERO,
+        };
+        let spoils = self.nodes.iter().filter(|node| node.line.spoils_one_in > 0);
+        let bad = self.hostiles.len() + spoils.count();
+        AFTERMATH + PAROLE_TURN * bad as u32 + transfer + told
+    }
 }
 
 fn content(luck: &mut RngStream) -> Content {
@@ -149,11 +179,12 @@ fn line(luck: &mut RngStream) -> Host {
 }
 
 fn manner(luck: &mut RngStream) -> Manner {
-    match luck.below(6) {
+    match luck.below(8) {
         0 => Manner::Silent,
         1 => Manner::Garbage,
         2 => Manner::Breaker,
         3 => Manner::Flood,
+        4 | 5 => Manner::Fickle,
         _ => Manner::Liar,
     }
 }

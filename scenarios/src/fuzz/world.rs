@@ -26,9 +26,6 @@ use super::plan::{Plan, Trouble};
 /// Least time between two steps: what happens within it happens together.
 const QUANTUM: Duration = Duration::from_millis(5);
 
-/// Within so much time after all is calm everybody who is honest must be complete.
-const PATIENCE: Duration = Duration::from_secs(3600);
-
 /// Within so much time an engine that is told to stop must have stopped.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -115,12 +112,14 @@ impl World {
     /// # Panics
     /// When anything does not hold that must.
     pub(super) fn run(mut self) -> Survived {
-        let end = self.plan.calm_at + PATIENCE;
+        let end = self.plan.calm_at + self.plan.patience();
         while !self.is_done() {
             assert!(self.now < end, "not complete in time: {}", self.state());
             self.step();
         }
         self.survived.virtual_us = self.now.as_nanos() / 1000;
+        let calm = self.now.as_nanos() - self.plan.calm_at.as_nanos();
+        self.survived.calm_us_max = calm / 1000;
         self.stop();
         self.survived.datagrams = self.ports.datagrams_struck();
         self.survived

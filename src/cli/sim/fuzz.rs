@@ -59,7 +59,7 @@ impl FuzzArgs {
             }
         }
         let wall_s = start.elapsed().as_secs_f64();
-        let virtual_s = all.virtual_us as f64 / 1e6;
+        let [virtual_s, calm_s] = [all.virtual_us, all.calm_us_max].map(|us| us as f64 / 1e6);
         let digest = format!("{:016x}", all.digest);
         let repeat = |seed| format!("dunlin sim fuzz --first {seed} --seeds 1");
         if self.json {
@@ -70,8 +70,8 @@ impl FuzzArgs {
             print(json!({
                 "first": self.first, "seeds": self.seeds, "failed": failed, "ticks": all.ticks,
                 "troubles": all.troubles, "hash_failures": all.hash_failures, "bans": all.bans,
-                "stops": all.stops, "spills": all.spills, "datagrams": all.datagrams, "virtual_s": virtual_s, "digest": digest,
-                "wall_s": wall_s,
+                "stops": all.stops, "spills": all.spills, "datagrams": all.datagrams, "virtual_s": virtual_s, "calm_s_max": calm_s,
+                "digest": digest, "wall_s": wall_s,
             }))?;
         } else {
             for (seed, why) in &failed {
@@ -81,8 +81,8 @@ impl FuzzArgs {
                 ))?;
             }
             print(format_args!(
-                "{}, {} failed; {}, {}, {}, {}, {}, {}, {}; {virtual_s:.0} s of virtual time in \
-                 {wall_s:.1} s, digest {digest}",
+                "{}, {} failed; {}, {}, {}, {}, {}, {}, {}; complete within {calm_s:.0} s of calm; \
+                 {virtual_s:.0} s of virtual time in {wall_s:.1} s, digest {digest}",
                 count(self.seeds, "seed"),
                 failed.len(),
                 count(all.ticks, "tick"),

@@ -31,6 +31,10 @@ pub(super) fn end_paroles(world: &mut World, pieces: &mut QueryState<PieceRow<'s
     if !world.resource::<Sweep>().due || world.resource::<Work>().paroles.is_empty() {
         return;
     }
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is(crate::planted::Bug::Parole) {
+        return;
+    }
     let now = world.resource::<Now>().0;
     let mut paroles = core::mem::take(&mut world.resource_mut::<Work>().paroles);
     let (mut open, mut slow) = (BTreeSet::new(), Vec::new());

@@ -16,6 +16,9 @@ use super::stream::{Ear, Stream};
 /// Requests that one peer remembers to answer.
 const REQUESTS_MAX: usize = 64;
 
+/// Below so many requests are answered by one that then answers no more.
+const ANSWERS_MAX: u64 = 8;
+
 /// The number under which hostile peers want messages of the exchange of metadata.
 const UT_METADATA: u8 = 3;
 
@@ -32,6 +35,10 @@ pub enum Manner {
     Breaker,
     /// It asks, cancels, announces and changes its mind without end, and reads nothing.
     Flood,
+    /// It offers everything, answers some requests, a few of them wrongly, then none, and stays. Meanwhile it
+    /// chokes and unchokes, often within one tick: whoever is choked and unchoked asks again at once, so that no
+    /// request of it ever grows old.
+    Fickle,
 }
 
 /// What a hostile peer knows and draws from.
@@ -52,10 +59,14 @@ pub(super) struct Talk {
     /// Payload bytes to skip.
     skip: usize,
     asked: Vec<BlockRequest>,
+    /// Requests that a fickle peer still answers.
+    answers: u64,
     /// Parts of metadata that it was asked for, and the number under which they are wanted.
     parts: Vec<u32>,
     ut_metadata: Option<u8>,
     opened: bool,
+    /// Whether something that it read made no sense.
+    lost: bool,
     /// When it says something next.
     pub(super) acts_at: EngineTime,
 }
@@ -67,22 +78,30 @@ impl Talk {
             decoder: Decoder::default(),
             skip: 0,
             asked: Vec::new(),
+            answers: 0,
             parts: Vec::new(),
             ut_metadata: None,
             opened: false,
+            lost: false,
             acts_at: now,
         }
     }
 
-    /// Reads what has come, if the peer reads at all.
-    pub(super) fn listen(&mut self, ear: &mut Ear<'_>) {
+    /// Reads what has come, if the peer reads at all, over a line that `spoils` bytes or does not.
+    pub(super) fn listen(&mut self, ear: &mut Ear<'_>, spoils: bool) {
         let mut room = [0; 4096];
         while let Ok(len @ 1..) = ear.read(&mut room) {
-            self.hear(&room[..len]);
+            // What does not make sense is no news on a line that spoils bytes, nor is anything behind it.
+            if !self.lost
+                && let Err(why) = self.hear(&room[..len])
+            {
+                assert!(spoils, "an engine sent what is malformed: {why}");
+                self.lost = true;
+            }
         }
     }
 
-    fn hear(&mut self, mut bytes: &[u8]) {
+    fn hear(&mut self, mut bytes: &[u8]) -> Result<(), String> {
         let head = bytes.len().min(Handshake::BYTES - self.greeted);
         self.greeted += head;
         bytes = &bytes[head..];
@@ -98,20 +117,21 @@ impl Talk {
                     }
                 }
                 Ok(Some(Frame::Message(Message::Extended { id, payload }))) => {
-                    self.hear_extension(id, &payload);
+                    self.hear_extension(id, &payload)?;
                 }
                 Ok(Some(Frame::Message(_))) => {}
-                Ok(None) => return,
-                Err(error) => panic!("an engine sent what is malformed: {error}"),
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
             }
         }
+        Ok(())
     }
 }
 
 impl Talk {
-    fn hear_extension(&mut self, id: u8, payload: &[u8]) {
+    fn hear_extension(&mut self, id: u8, payload: &[u8]) -> Result<(), String> {
         if id == 0 {
-            let said = ExtensionHandshake::decode(payload).expect("an engine says what is whole");
+            let said = ExtensionHandshake::decode(payload).map_err(|error| error.to_string())?;
             self.ut_metadata = said.ids.ut_metadata;
         } else if id == UT_METADATA
             && let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(payload)
@@ -119,6 +139,7 @@ impl Talk {
         {
             self.parts.push(piece);
         }
+        Ok(())
     }
 }
 
@@ -135,6 +156,7 @@ impl Hostile {
             Manner::Garbage | Manner::Breaker => 3000,
             Manner::Liar => 200,
             Manner::Flood => 400,
+            Manner::Fickle => 1500,
         };
         now + Duration::from_millis(10 + self.luck.below(span))
     }
@@ -145,6 +167,7 @@ impl Hostile {
         let mut said = Vec::new();
         if !talk.opened {
             talk.opened = true;
+            talk.answers = self.luck.below(ANSWERS_MAX);
             if self.luck.below(8) > 0 {
                 self.greet(&mut said);
             }
@@ -156,6 +179,7 @@ impl Hostile {
                     self.luck.fill(&mut said);
                 }
                 Manner::Liar => self.answer(talk, &mut said),
+                Manner::Fickle => self.tease(talk, &mut said),
                 Manner::Breaker => self.break_rules(&mut said),
                 Manner::Flood => {
                     for _ in 0..self.luck.below(120) {
@@ -169,7 +193,7 @@ impl Hostile {
             let delay = Duration::from_millis(1 + self.luck.below(40));
             to.push(now + delay, said);
         }
-        self.luck.below(150) == 0
+        self.luck.below(150) == 0 && self.manner != Manner::Fickle
     }
 
     fn greet(&mut self, said: &mut Vec<u8>) {
@@ -190,7 +214,7 @@ impl Hostile {
             peer_id: PeerId(peer_id),
         };
         said.extend(handshake.encode());
-        if self.manner == Manner::Liar {
+        if matches!(self.manner, Manner::Liar | Manner::Fickle) {
             let pieces = self.info.geometry().piece_count();
             let bits = dunlin_base::Bitfield::full(pieces);
             Message::Bitfield(bits.as_bytes().into()).encode(said);
@@ -228,12 +252,9 @@ impl Hostile {
             }
             return;
         };
-        let piece_bytes = u64::from(self.info.geometry().piece_bytes());
-        let start = (u64::from(block.piece) * piece_bytes + u64::from(block.begin)) as usize;
-        let Some(right) = self.payload.get(start..start + block.len as usize) else {
+        let Some(mut bytes) = self.bytes_of(block) else {
             return;
         };
-        let mut bytes = right.to_vec();
         let (mut begin, mut times) = (block.begin, 1);
         match self.luck.below(16) {
             0 | 1 => {
@@ -253,6 +274,40 @@ impl Hostile {
             said.extend(piece_header(block.piece, begin, bytes.len() as u32));
             said.extend(&bytes);
         }
+    }
+
+    /// Chokes and unchokes, and answers while it still does.
+    fn tease(&mut self, talk: &mut Talk, said: &mut Vec<u8>) {
+        let turn = self.luck.below(6);
+        if matches!(turn, 0 | 2 | 3) {
+            Message::Choke.encode(said);
+            talk.asked.clear();
+        }
+        if matches!(turn, 1..=3) {
+            Message::Unchoke.encode(said);
+        }
+        if talk.answers == 0 {
+            return;
+        }
+        let block = talk.asked.pop();
+        let Some((block, mut bytes)) = block.and_then(|block| Some((block, self.bytes_of(block)?)))
+        else {
+            return;
+        };
+        talk.answers -= 1;
+        if self.luck.below(4) == 0 {
+            bytes[0] ^= 1;
+        }
+        said.extend(piece_header(block.piece, block.begin, bytes.len() as u32));
+        said.extend(&bytes);
+    }
+
+    /// What an honest peer would answer; `None` to what nobody may ask.
+    fn bytes_of(&self, block: BlockRequest) -> Option<Vec<u8>> {
+        let piece_bytes = u64::from(self.info.geometry().piece_bytes());
+        let start = (u64::from(block.piece) * piece_bytes + u64::from(block.begin)) as usize;
+        let bytes = self.payload.get(start..start + block.len as usize)?;
+        Some(bytes.to_vec())
     }
 
     /// A part of the metadata, or what it says it is.

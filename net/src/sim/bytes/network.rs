@@ -289,6 +289,8 @@ impl BytePorts {
                     0 => [0, 1],
                     _ => [1, 0],
                 };
+                let speaker = &self.hosts[sides[from].host.0 as usize];
+                let spoils = speaker.line.spoils_one_in > 0;
                 let Side { host, who } = &mut sides[side];
                 let (Who::Hostile(talk), Kind::Hostile(hostile)) =
                     (who, &mut self.hosts[host.0 as usize].kind)
@@ -298,7 +300,7 @@ impl BytePorts {
                 if hostile.reads() {
                     let stream = &mut streams[from];
                     let luck = &mut self.luck;
-                    talk.listen(&mut Ear { stream, now, luck });
+                    talk.listen(&mut Ear { stream, now, luck }, spoils);
                 }
                 if talk.acts_at <= now && hostile.act(talk, &mut streams[to], now) {
                     left.push((number, side));
