@@ -42,19 +42,33 @@ struct Chunk {
 }
 
 /// The pieces of a rank.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Bucket {
-    rank: PieceRank,
-    /// All but the last one are full.
-    chunks: Vec<u32>,
+    /// Its chunks but the last one, all full: none of most.
+    full: Vec<u32>,
+    /// Its last chunk.
+    last: u32,
     len: u32,
+}
+
+impl Bucket {
+    fn chunk(&self, nth: u32) -> u32 {
+        self.full.get(nth as usize).copied().unwrap_or(self.last)
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = u32> + '_ {
+        let last = (self.len > 0).then_some(self.last);
+        self.full.iter().copied().chain(last)
+    }
 }
 
 /// The buckets, sorted by rank. They are made of chunks, so that pieces that move from one to another
 /// leave no room behind, as it were if each bucket was one vector: four bytes a piece.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buckets {
-    /// None is empty.
+    /// Ascending. Apart from the buckets, since each move of a piece searches them.
+    ranks: Vec<PieceRank>,
+    /// One for each rank. None is empty.
     buckets: Vec<Bucket>,
     chunks: Vec<Chunk>,
     /// Chunks that are in no bucket.
@@ -65,9 +79,9 @@ pub(super) struct Buckets {
 impl Hash for Buckets {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.buckets.len().hash(state);
-        for bucket in &self.buckets {
+        for (rank, bucket) in self.ranks.iter().zip(&self.buckets) {
             let pieces: Vec<_> = self.pieces(bucket).collect();
-            (bucket.rank, pieces).hash(state);
+            (rank, pieces).hash(state);
         }
     }
 }
@@ -75,19 +89,17 @@ impl Hash for Buckets {
 impl Buckets {
     /// Where the bucket of a rank is, or would be.
     pub(super) fn find(&self, rank: PieceRank) -> Result<usize, usize> {
-        self.buckets
-            .binary_search_by_key(&rank, |bucket| bucket.rank)
+        self.ranks.binary_search(&rank)
     }
 
     /// As [`Self::find`], and looks first at the place `near`, where the piece was before, and behind it:
     /// there the bucket is mostly when it has one copy more.
     pub(super) fn find_near(&self, rank: PieceRank, near: usize) -> Result<usize, usize> {
         for at in near..=near + 1 {
-            let follows =
-                at == 0 || (self.buckets.get(at - 1)).is_some_and(|before| before.rank < rank);
-            match self.buckets.get(at) {
-                Some(there) if there.rank == rank => return Ok(at),
-                Some(there) if follows && there.rank > rank => return Err(at),
+            let follows = at == 0 || (self.ranks.get(at - 1)).is_some_and(|before| *before < rank);
+            match self.ranks.get(at) {
+                Some(there) if *there == rank => return Ok(at),
+                Some(there) if follows && *there > rank => return Err(at),
                 None if follows => return Err(at),
                 Some(_) | None => {}
             }
@@ -98,12 +110,8 @@ impl Buckets {
     /// Makes room for the bucket of a rank at the place that [`Self::find`] says. A piece has to be
     /// [put](Self::put) in next.
     pub(super) fn open(&mut self, at: usize, rank: PieceRank) {
-        let bucket = Bucket {
-            rank,
-            chunks: Vec::new(),
-            len: 0,
-        };
-        self.buckets.insert(at, bucket);
+        self.ranks.insert(at, rank);
+        self.buckets.insert(at, Bucket::default());
     }
 
     /// Number of pieces of the bucket at this place.
@@ -113,7 +121,7 @@ impl Buckets {
 
     /// Where the piece at this place of a bucket lies.
     fn spot(bucket: &Bucket, place: u32) -> Spot {
-        Spot::new(bucket.chunks[(place >> CHUNK_BITS) as usize], place % CHUNK)
+        Spot::new(bucket.chunk(place >> CHUNK_BITS), place % CHUNK)
     }
 
     fn piece(&self, spot: Spot) -> PieceIndex {
@@ -155,12 +163,15 @@ impl Buckets {
         let bucket = &mut self.buckets[at];
         let place = bucket.len % CHUNK;
         if place == 0 {
+            if bucket.len > 0 {
+                bucket.full.push(bucket.last);
+            }
             let chunk = Chunk {
                 pieces: Vec::new(),
-                rank: bucket.rank,
-                nth: bucket.chunks.len() as u32,
+                rank: self.ranks[at],
+                nth: bucket.full.len() as u32,
             };
-            let id = match self.free.pop() {
+            bucket.last = match self.free.pop() {
                 Some(id) => {
                     self.chunks[id as usize] = chunk;
                     id
@@ -170,12 +181,10 @@ impl Buckets {
                     self.chunks.len() as u32 - 1
                 }
             };
-            bucket.chunks.push(id);
         }
-        let id = *bucket.chunks.last().expect("a bucket has a chunk");
-        self.chunks[id as usize].pieces.push(piece);
+        self.chunks[bucket.last as usize].pieces.push(piece);
         bucket.len += 1;
-        Spot::new(id, place)
+        Spot::new(bucket.last, place)
     }
 
     /// Takes a piece out and puts the last one of its bucket in its place. Says at which place the
@@ -190,15 +199,15 @@ impl Buckets {
             .expect("a chunk that has a piece is of a bucket");
         let bucket = &mut self.buckets[at];
         bucket.len -= 1;
-        let id = *bucket.chunks.last().expect("a bucket has a chunk");
-        let pieces = &mut self.chunks[id as usize].pieces;
+        let pieces = &mut self.chunks[bucket.last as usize].pieces;
         let last = pieces.pop().expect("the last chunk has the last piece");
         if pieces.is_empty() {
             *pieces = Vec::new();
-            bucket.chunks.pop();
-            self.free.push(id);
+            self.free.push(bucket.last);
+            bucket.last = bucket.full.pop().unwrap_or_default();
         }
         if bucket.len == 0 {
+            self.ranks.remove(at);
             self.buckets.remove(at);
         }
         let moved = (last != piece).then(|| {
@@ -209,8 +218,8 @@ impl Buckets {
     }
 
     fn pieces<'a>(&'a self, bucket: &'a Bucket) -> impl Iterator<Item = PieceIndex> + 'a {
-        let chunks = bucket.chunks.iter();
-        chunks.flat_map(|&id| self.chunks[id as usize].pieces.iter().copied())
+        let chunks = bucket.chunks();
+        chunks.flat_map(|id| self.chunks[id as usize].pieces.iter().copied())
     }
 
     /// The pieces of the buckets whose rank `takes` takes, in order.
@@ -218,17 +227,16 @@ impl Buckets {
         &self,
         takes: impl Fn(PieceRank) -> bool,
     ) -> impl Iterator<Item = PieceIndex> {
-        let buckets = self.buckets.iter();
+        let buckets = self.ranks.iter().zip(&self.buckets);
         buckets
-            .filter(move |bucket| takes(bucket.rank))
-            .flat_map(|bucket| self.pieces(bucket))
+            .filter(move |(rank, _)| takes(**rank))
+            .flat_map(|(_, bucket)| self.pieces(bucket))
     }
 
     /// The last piece of the bucket of the piece that lies there.
     pub(super) fn last_beside(&self, spot: Spot) -> Option<PieceIndex> {
         let bucket = &self.buckets[self.find(self.rank(spot)).ok()?];
-        let id = *bucket.chunks.last()?;
-        self.chunks[id as usize].pieces.last().copied()
+        self.chunks[bucket.last as usize].pieces.last().copied()
     }
 
     /// The `n`-th of all pieces.
@@ -245,6 +253,6 @@ impl Buckets {
 
     /// The lowest rank that there is.
     pub(super) fn first_rank(&self) -> Option<PieceRank> {
-        self.buckets.first().map(|bucket| bucket.rank)
+        self.ranks.first().copied()
     }
 }
