@@ -7,6 +7,7 @@
 //! A folder per concern; each opens with what it decides, reads, writes and emits.
 //! [`schedule`] shows their order on one screen.
 
+mod ahead;
 mod audit;
 mod choke;
 mod connect;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{BlockIndex, EngineTime, PieceIndex};
+use dunlin_base::{BlockIndex, EngineTime, PieceIndex, prefetch};
 
 /// One request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -67,6 +67,11 @@ impl Default for Requests {
 }
 
 impl Requests {
+    /// Asks for the requests, which will be needed soon.
+    pub fn expect(&self) {
+        self.out.front().into_iter().for_each(prefetch);
+    }
+
     /// Takes a request out, when it is there. Answers come mostly in order, so the search begins
     /// at the oldest.
     pub fn take(&mut self, piece: PieceIndex, block: BlockIndex) -> Option<Request> {

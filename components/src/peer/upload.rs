@@ -4,7 +4,7 @@ use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::EngineTime;
+use dunlin_base::{EngineTime, prefetch};
 use dunlin_protocol::wire::BlockRequest;
 
 /// Requests up to which a walk along all of them is no dearer than keeping them sorted as well.
@@ -50,6 +50,11 @@ impl Hash for UploadQueue {
 }
 
 impl UploadQueue {
+    /// Asks for the requests, which will be needed soon.
+    pub fn expect(&self) {
+        self.all.front().into_iter().for_each(prefetch);
+    }
+
     /// Requests that the disk is reading, and behind them those that wait, in order.
     pub fn all(&self) -> impl Iterator<Item = &BlockRequest> {
         self.all.iter()

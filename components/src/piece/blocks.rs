@@ -5,7 +5,7 @@ mod spill;
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{BlockIndex, PeerKey};
+use dunlin_base::{BlockIndex, PeerKey, prefetch};
 use dunlin_port::BlockBuffer;
 
 pub use spill::Spill;
@@ -199,6 +199,12 @@ impl Blocks {
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.arrived as usize == self.blocks.len()
+    }
+
+    /// Asks for the state of a block, which will be needed soon.
+    pub fn expect(&self, block: BlockIndex) {
+        let state = self.blocks.get(block.0 as usize);
+        state.into_iter().for_each(prefetch);
     }
 
     /// What became of a block.

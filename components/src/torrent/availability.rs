@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{Bitfield, PieceIndex, PieceSet};
+use dunlin_base::{Bitfield, PieceIndex, PieceSet, prefetch};
 
 /// Copies of each piece among the connected peers. Peers that have everything are one number, so
 /// that a seed's coming and going does not touch every piece.
@@ -55,6 +55,12 @@ impl Availability {
         let zeros = self.zeros.as_ref().expect("made by `with_nowhere`");
         let zeros = (self.seeds == 0).then(|| zeros.iter_from(from));
         zeros.into_iter().flatten()
+    }
+
+    /// Asks for the count of a piece, which will be needed soon.
+    pub fn expect(&self, piece: PieceIndex) {
+        let count = self.counts.get(piece.0 as usize);
+        count.into_iter().for_each(prefetch);
     }
 
     /// Copies of a piece at peers that do not have everything.

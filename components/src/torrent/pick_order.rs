@@ -5,7 +5,7 @@ mod buckets;
 use core::hash::{Hash, Hasher};
 
 use bevy_ecs::prelude::Component;
-use dunlin_base::{Bitfield, PieceIndex, PieceSet, RngStream};
+use dunlin_base::{Bitfield, PieceIndex, PieceSet, RngStream, prefetch};
 use dunlin_port::user::FilePriority;
 
 use self::buckets::{Buckets, Spot};
@@ -119,6 +119,21 @@ impl PickOrder {
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Asks for where a piece is, which will be needed soon.
+    pub fn expect(&self, piece: PieceIndex) {
+        let slot = self.slots.get(piece.0 as usize);
+        slot.into_iter().for_each(prefetch);
+    }
+
+    /// And when that is here, for what it is moved by when it has one copy more: step by step, from 0 to
+    /// below [`Self::STEPS`].
+    pub fn expect_move(&self, piece: PieceIndex, step: usize) {
+        let slot = self.slots.get(piece.0 as usize);
+        if let Some(spot) = slot.and_then(|slot| slot.spot()) {
+            self.buckets.expect(spot, step);
+        }
     }
 
     /// Whether a piece may be opened.

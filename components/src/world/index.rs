@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::{Entity, Resource};
-use dunlin_base::{EngineTime, InfoHash, NodeKey, PeerKey, TorrentKey};
+use dunlin_base::{EngineTime, InfoHash, NodeKey, PeerKey, TorrentKey, prefetch};
 
 /// Entities of nodes.
 #[derive(Resource, Default, Debug)]
@@ -62,6 +62,14 @@ impl PeerIndex {
         let number = (peer.raw() >> 1) as usize;
         let direction = usize::from(peer.is_incoming());
         (direction, number / PAGE, number % PAGE)
+    }
+
+    /// Asks for the row of a peer, which will be needed soon.
+    pub fn expect(&self, peer: PeerKey) {
+        let (direction, page, place) = Self::place(peer);
+        let page = self.pages[direction].get(page).and_then(Option::as_ref);
+        page.into_iter()
+            .for_each(|page| prefetch(&page.rows[place]));
     }
 
     /// The peer's entity, while it exists.

@@ -72,14 +72,6 @@ impl PeerList {
         (self.settled, self.settle_at) = (0, 0);
         core::mem::take(&mut self.peers)
     }
-
-    /// Takes those out for whom `stays` is false.
-    pub fn retain(&mut self, mut stays: impl FnMut(PeerKey) -> bool) {
-        self.settle();
-        self.peers.retain(|&peer| stays(peer));
-        self.settled = self.peers.len();
-        self.settle_at = 2 * self.settled;
-    }
 }
 
 impl Extend<PeerKey> for PeerList {
@@ -104,11 +96,7 @@ mod tests {
             for (number, step) in steps {
                 let peer = PeerKey::outgoing(number);
                 match step {
-                    0 => {
-                        list.retain(|peer| !peer.raw().is_multiple_of(3));
-                        model.retain(|peer: &PeerKey| !peer.raw().is_multiple_of(3));
-                    }
-                    1 => prop_assert!(list.take().into_iter().eq(core::mem::take(&mut model))),
+                    0 => prop_assert!(list.take().into_iter().eq(core::mem::take(&mut model))),
                     2 => prop_assert!(list.settle().iter().eq(model.iter())),
                     _ => {
                         list.insert(peer);

@@ -1,6 +1,6 @@
 //! A fixed-length set of pieces in wire order (BEP 3: bit 0 is the high bit of byte 0).
 
-use crate::PieceIndex;
+use crate::{PieceIndex, prefetch};
 
 /// Which pieces somebody has. Spare bits of the last byte are always zero.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -113,6 +113,14 @@ impl Bitfield {
     #[must_use]
     pub fn has(&self, piece: PieceIndex) -> bool {
         piece.0 < self.len && self.bytes[piece.0 as usize / 8] & mask(piece) != 0
+    }
+
+    /// Asks for the piece's bit, which will be needed soon.
+    pub fn expect(&self, piece: PieceIndex) {
+        self.bytes
+            .get(piece.0 as usize / 8)
+            .into_iter()
+            .for_each(prefetch);
     }
 
     /// The bits from `64 * at` on, the first one in the highest bit; zeros behind the end.

@@ -3,6 +3,7 @@
 //!
 //! Nothing in here knows of sockets, disks, clocks or tables.
 
+mod ahead;
 mod bitfield;
 mod geometry;
 mod keys;
@@ -12,6 +13,7 @@ mod rate;
 mod rng;
 mod time;
 
+pub use ahead::{Ahead, LOOK, groups, look_ahead, prefetch};
 pub use bitfield::{Bitfield, BitfieldError};
 pub use geometry::{BLOCK_BYTES, BlockIndex, Geometry, GeometryError, PieceIndex};
 pub use keys::{InfoHash, InfoHashV2, NodeKey, ParseHashError, PeerId, PeerKey, TorrentKey};

@@ -51,6 +51,20 @@ pub enum NetCommand {
     },
 }
 
+impl NetCommand {
+    /// Which connection it is about.
+    #[must_use]
+    pub const fn peer(&self) -> PeerKey {
+        match self {
+            Self::Connect { peer, .. }
+            | Self::Handshake { peer, .. }
+            | Self::Send { peer, .. }
+            | Self::SendBlock { peer, .. }
+            | Self::Close { peer } => *peer,
+        }
+    }
+}
+
 /// What the network tells the engine.
 #[derive(Debug)]
 pub enum NetEvent {

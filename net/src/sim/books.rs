@@ -1,7 +1,7 @@
 //! What is counted while a swarm runs, for reports and to see that no byte goes astray: nothing in a
 //! run depends on it.
 
-use dunlin_base::NodeKey;
+use dunlin_base::{NodeKey, prefetch};
 
 use super::breach::{Breach, LineRule};
 
@@ -54,6 +54,11 @@ impl Books {
         self.group_of.push(group);
         self.received.extend((0..self.groups).map(|_| 0));
         self.senders.push(Sender::default());
+    }
+
+    /// Asks for the row of a sender that is needed soon.
+    pub(super) fn expect(&self, node: usize) {
+        prefetch(&self.senders[node]);
     }
 
     pub(super) fn payload_handed(&mut self, node: u32, bytes: u32) {

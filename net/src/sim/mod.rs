@@ -25,6 +25,7 @@
 //! Beside flows there are packets ([`SimSettings::packets`]), with queues of bytes before each line,
 //! acknowledgements, windows and losses: slow, for small swarms, to see what flows leave out.
 
+mod ahead;
 mod books;
 mod breach;
 pub mod bytes;

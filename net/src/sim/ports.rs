@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use dunlin_base::{Bitfield, EngineTime, NodeKey, PeerKey, RngStream, StreamName, TorrentKey};
+use dunlin_base::{
+    Bitfield, EngineTime, LOOK, NodeKey, PeerKey, RngStream, StreamName, TorrentKey,
+};
 use dunlin_port::net::CloseReason;
 use dunlin_port::tracker::{TrackerCommand, TrackerEvent};
 use dunlin_port::{Inbox, Outbox};
@@ -308,9 +310,14 @@ impl SimPorts {
         self.transfer(inbox);
         self.run_packets(inbox);
         while let Some(mut list) = self.under_way.take(self.tick) {
-            for (end, arrival) in list.drain(..) {
-                self.arrive(end, arrival, inbox);
+            let mut arriving = list.drain(..);
+            while !arriving.as_slice().is_empty() {
+                self.expect_arrivals(arriving.as_slice());
+                for (end, arrival) in arriving.by_ref().take(LOOK) {
+                    self.arrive(end, arrival, inbox);
+                }
             }
+            drop(arriving);
             self.under_way.recycle(list);
         }
         while let Some(mut list) = self.answers.take(self.tick) {
@@ -347,9 +354,14 @@ impl SimPorts {
 
     /// Takes what the engine decided. Disks and hashers answer at once.
     pub fn carry_out(&mut self, outbox: &mut Outbox, inbox: &mut Inbox) {
-        for command in outbox.net.drain(..) {
-            self.net(command, inbox);
+        let mut commands = outbox.net.drain(..);
+        while !commands.as_slice().is_empty() {
+            self.expect_commands(commands.as_slice());
+            for command in commands.by_ref().take(LOOK) {
+                self.net(command, inbox);
+            }
         }
+        drop(commands);
         for command in outbox.disk.drain(..) {
             self.disks.carry_out(command, &mut inbox.disk);
         }

@@ -1,5 +1,6 @@
 //! The bytes of one tick: what may leave by which line, and what has left.
 
+use dunlin_base::{LOOK, prefetch};
 use dunlin_port::Inbox;
 use dunlin_port::net::NetEvent;
 
@@ -98,7 +99,14 @@ impl SimPorts {
         let [up, down] = &mut self.rates;
         let budgets = down.iter_mut().map(|rate| rate.budget(self.tick_nanos));
         self.down.extend(budgets);
-        for &from in &self.busy {
+        for (at, &from) in self.busy.iter().enumerate() {
+            if let Some(next) = self.busy.get(at + 2 * LOOK) {
+                prefetch(&self.outgoing[*next as usize]);
+            }
+            if let Some(next) = self.busy.get(at + LOOK) {
+                let busy = &self.outgoing[*next as usize].busy;
+                busy.iter().for_each(prefetch);
+            }
             let outgoing = &mut self.outgoing[from as usize];
             let line = &mut up[from as usize];
             self.up[from as usize] = line.budget(self.tick_nanos);
@@ -118,11 +126,20 @@ impl SimPorts {
                 };
                 self.floors.extend(outgoing.busy.iter().map(floor));
             }
-            self.flows.extend(outgoing.busy.iter().map(|row| Flow {
-                from,
-                to: row.to,
-                want: row.want(self.tick_nanos),
-                share: 0,
+            let part = self.up[from as usize] / outgoing.busy.len().max(1) as u64;
+            self.flows.extend(outgoing.busy.iter().map(|row| {
+                let want = row.want(self.tick_nanos);
+                // Something of it will probably have left whole.
+                if u64::from(row.head) <= want.min(part) {
+                    prefetch(&self.pipes[row.end.at()]);
+                    prefetch(&self.connections[row.end.connection as usize]);
+                }
+                Flow {
+                    from,
+                    to: row.to,
+                    want,
+                    share: 0,
+                }
             }));
         }
     }

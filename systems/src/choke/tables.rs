@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
-use dunlin_base::{EngineTime, PeerKey};
+use dunlin_base::{EngineTime, PeerKey, groups, look_ahead, prefetch};
 use dunlin_components::node::{SlotHolders, Suitors};
 use dunlin_components::peer::{
     AmChoking, AmInterested, Bargain, PeerChoking, PeerInterested, PeerOf, PeerTraffic, Phase,
@@ -13,6 +13,8 @@ use dunlin_components::peer::{
 use dunlin_components::torrent::{Content, Lifecycle};
 use dunlin_components::world::{Now, PeerIndex};
 use dunlin_port::config::{ChokeConfig, LeechChoke, SeedChoke};
+
+use crate::ahead::find_peer;
 
 use super::bargain::{Deal, PAID_ROUNDS, guess, settle, yields};
 use super::policy::{Candidate, anti_leech_score};
@@ -116,10 +118,39 @@ impl Tables<'_, '_> {
     ) -> Vec<Candidate> {
         let mut candidates = Vec::with_capacity(suitors.0.len());
         let mut known: Option<Shared> = None;
-        for &peer in &suitors.0 {
-            candidates.extend(self.candidate(peer, rules, by_luck == Some(peer), &mut known));
+        let all: Vec<_> = suitors.0.iter().copied().collect();
+        for (rest, group) in groups(&all) {
+            self.expect(rest);
+            for &peer in group {
+                candidates.extend(self.candidate(peer, rules, by_luck == Some(peer), &mut known));
+            }
         }
         candidates
+    }
+
+    /// Asks for the rows of suitors to come.
+    fn expect(&self, rest: &[PeerKey]) {
+        look_ahead(
+            rest,
+            &[
+                &|peer| self.index.expect(*peer),
+                &|peer| find_peer(&self.index, &self.rows, *peer),
+                &|peer| {
+                    let row = self.index.get(*peer);
+                    if let Some((of, phase, interested, choking, traffic, requests)) =
+                        row.and_then(|row| self.rows.get(row).ok())
+                    {
+                        prefetch(of);
+                        prefetch(phase);
+                        prefetch(interested);
+                        prefetch(choking);
+                        prefetch(traffic);
+                        prefetch(&traffic.up);
+                        prefetch(requests);
+                    }
+                },
+            ],
+        );
     }
 
     fn shared(&self, torrent: Entity) -> Option<Shared> {

@@ -1,7 +1,7 @@
 //! What peers have.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{Bitfield, PeerKey, PieceIndex};
+use dunlin_base::{Bitfield, LOOK, PeerKey, PieceIndex, look_ahead, prefetch};
 use dunlin_components::node::Luck;
 use dunlin_components::peer::{
     AllowedFast, AmInterested, EarlyHaves, PeerChoking, PeerOf, RemoteHave,
@@ -10,6 +10,8 @@ use dunlin_components::torrent::{
     Availability, Have, NodeOf, PickOrder, SuperSeeding, Torrent, Wanted,
 };
 use dunlin_components::world::{HaveFamily, Now, PeerIndex, RoutedEvents, Work};
+
+use crate::ahead::{find, find_peer};
 
 const TOO_EARLY: &str = "told too much, too early, of its pieces";
 
@@ -42,63 +44,141 @@ pub(super) fn apply_haves(
     keys: Query<'_, '_, &Torrent>,
     mut nodes: Query<'_, '_, &'static mut Luck>,
 ) {
-    for (peer, event) in routed.haves.drain(..) {
-        let Some(entity) = index.hear(peer, now.0) else {
-            continue;
-        };
-        let Ok((of, mut remote, interested, choking, allowed)) = peers.get_mut(entity) else {
-            continue;
-        };
-        let Ok((node, have, wanted, availability, order, shows)) = torrents.get_mut(of.0) else {
-            // The number of pieces is not known yet.
-            let early = early.get_mut(entity);
-            if early.is_ok_and(|mut early| !early.keep(event)) {
-                fault(&mut work, peer, TOO_EARLY.into());
+    let mut haves = routed.haves.drain(..);
+    while !haves.as_slice().is_empty() {
+        expect(haves.as_slice(), &index, &peers, &torrents, &nodes);
+        for (peer, event) in haves.by_ref().take(LOOK) {
+            let Some(entity) = index.hear(peer, now.0) else {
+                continue;
+            };
+            let Ok((of, mut remote, interested, choking, allowed)) = peers.get_mut(entity) else {
+                continue;
+            };
+            let Ok((node, have, wanted, availability, order, shows)) = torrents.get_mut(of.0)
+            else {
+                // The number of pieces is not known yet.
+                let early = early.get_mut(entity);
+                if early.is_ok_and(|mut early| !early.keep(event)) {
+                    fault(&mut work, peer, TOO_EARLY.into());
+                }
+                continue;
+            };
+            if shows.is_some()
+                && let Ok(torrent) = keys.get(of.0)
+            {
+                work.show.insert(torrent.0);
             }
-            continue;
-        };
-        if shows.is_some()
-            && let Ok(torrent) = keys.get(of.0)
-        {
-            work.show.insert(torrent.0);
-        }
-        let counted = Counted {
-            availability,
-            order,
-            node: node.0,
-            nodes: &mut nodes,
-        };
-        let change = apply(&mut remote, event, counted);
-        if let Some(mut seeding) = shows {
-            match change {
-                Ok(Change::One(piece, _)) => seeding.arrived(peer, piece),
-                Ok(Change::Many) => seeding.arrived_all(peer, &remote.bits),
-                Ok(Change::Nothing) | Err(_) => {}
-            }
-        }
-        match change {
-            Ok(Change::Nothing) => {}
-            Ok(Change::One(piece, to_pick)) => {
-                if to_pick || wanted.0.has(piece) && !have.0.has(piece) {
-                    // Most haves come from peers of whom we want something already and who choke
-                    // us: then nothing follows.
-                    if !interested.0 {
-                        work.interest.insert(peer);
-                    }
-                    if !choking.0 || allowed.gives(&remote.bits, &have.0) {
-                        work.pick.insert(peer);
-                    }
-                } else if remote.bits.is_full() {
-                    work.interest.insert(peer);
+            let counted = Counted {
+                availability,
+                order,
+                node: node.0,
+                nodes: &mut nodes,
+            };
+            let change = apply(&mut remote, event, counted);
+            if let Some(mut seeding) = shows {
+                match change {
+                    Ok(Change::One(piece, _)) => seeding.arrived(peer, piece),
+                    Ok(Change::Many) => seeding.arrived_all(peer, &remote.bits),
+                    Ok(Change::Nothing) | Err(_) => {}
                 }
             }
-            Ok(Change::Many) => {
-                work.interest.insert(peer);
-                work.pick.insert(peer);
+            match change {
+                Ok(Change::Nothing) => {}
+                Ok(Change::One(piece, to_pick)) => {
+                    if to_pick || wanted.0.has(piece) && !have.0.has(piece) {
+                        // Most haves come from peers of whom we want something already and who choke
+                        // us: then nothing follows.
+                        if !interested.0 {
+                            work.interest.insert(peer);
+                        }
+                        if !choking.0 || allowed.gives(&remote.bits, &have.0) {
+                            work.pick.insert(peer);
+                        }
+                    } else if remote.bits.is_full() {
+                        work.interest.insert(peer);
+                    }
+                }
+                Ok(Change::Many) => {
+                    work.interest.insert(peer);
+                    work.pick.insert(peer);
+                }
+                Err(why) => fault(&mut work, peer, why),
             }
-            Err(why) => fault(&mut work, peer, why),
         }
     }
+}
+
+/// Asks for what haves to come will need: the peer's row and bit, then all of its torrent that the piece
+/// is counted and sorted by.
+fn expect(
+    rest: &[(PeerKey, HaveFamily)],
+    index: &PeerIndex,
+    peers: &Query<'_, '_, PeerRow<'_>>,
+    torrents: &Query<'_, '_, TorrentRow<'_>>,
+    nodes: &Query<'_, '_, &'static mut Luck>,
+) {
+    let peer = |peer: PeerKey| peers.get(index.get(peer)?).ok();
+    let torrent = |key: PeerKey| torrents.get(peer(key)?.0.0).ok();
+    let order = |event: &(PeerKey, HaveFamily), step: usize| {
+        if let (key, HaveFamily::Have(piece)) = event
+            && let Some((.., Some(order), _)) = torrent(*key)
+        {
+            order.expect_move(PieceIndex(*piece), step);
+        }
+    };
+    look_ahead(
+        rest,
+        &[
+            &|(key, _)| index.expect(*key),
+            &|(key, _)| find_peer(index, peers, *key),
+            &|(key, _)| {
+                if let Some((of, remote, interested, choking, allowed)) = peer(*key) {
+                    prefetch(of);
+                    prefetch(remote);
+                    prefetch(interested);
+                    prefetch(choking);
+                    prefetch(allowed);
+                }
+            },
+            &|(key, event)| {
+                if let Some((of, remote, ..)) = peer(*key) {
+                    find(torrents, of.0);
+                    if let HaveFamily::Have(piece) = event {
+                        remote.bits.expect(PieceIndex(*piece));
+                    }
+                }
+            },
+            &|(key, _)| {
+                if let Some((node, have, wanted, availability, order, _)) = torrent(*key) {
+                    prefetch(node);
+                    prefetch(have);
+                    prefetch(wanted);
+                    availability.into_iter().for_each(prefetch);
+                    order.into_iter().for_each(prefetch);
+                }
+            },
+            &|(key, event)| {
+                if let HaveFamily::Have(piece) = event
+                    && let Some((node, have, wanted, availability, order, _)) = torrent(*key)
+                {
+                    let piece = PieceIndex(*piece);
+                    have.0.expect(piece);
+                    wanted.0.expect(piece);
+                    if let Some(availability) = availability {
+                        availability.expect(piece);
+                    }
+                    if let Some(order) = order {
+                        order.expect(piece);
+                    }
+                    nodes.get(node.0).into_iter().for_each(prefetch);
+                }
+            },
+            &|event| order(event, 0),
+            &|event| order(event, 1),
+            &|event| order(event, 2),
+            &|event| order(event, 3),
+        ],
+    );
 }
 
 fn fault(work: &mut Work, peer: PeerKey, why: String) {

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use dunlin_base::limits::{PEER_REJECTS_MAX, PEER_REQUESTS_IN_MAX, REQUEST_BYTES_MAX};
-use dunlin_base::{EngineTime, NodeKey, PeerKey};
+use dunlin_base::{EngineTime, LOOK, NodeKey, PeerKey, PieceIndex, look_ahead, prefetch};
 use dunlin_components::node::{ChokeRound, Rules};
 use dunlin_components::peer::{
     AllowedFast, AmChoking, Hello, PeerInterested, PeerOf, PeerTraffic, Remote, RemoteHave,
@@ -17,6 +17,7 @@ use dunlin_port::config::SlotCount;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
+use crate::ahead::{find, find_peer};
 use crate::connect::ALLOWED_FAST_PIECES;
 
 /// What every request needs.
@@ -37,63 +38,118 @@ pub(super) fn queue_requests(
     torrents: Query<'_, '_, (&Content, &Have)>,
     mut guests: Guests<'_, '_>,
 ) {
-    for (peer, event) in routed.requests.drain(..) {
-        let Some(entity) = index.hear(peer, now.0) else {
-            continue;
-        };
-        match event {
-            RequestFamily::Interested | RequestFamily::NotInterested => {
-                // One that has not shaken hands yet says nothing.
-                if let Ok((remote, mut interested)) = interests.get_mut(entity)
-                    && peers.contains(entity)
-                    && faults.contains(entity)
-                {
-                    interested.0 = matches!(event, RequestFamily::Interested);
-                    work.choke.insert((remote.node, peer));
-                }
-            }
-            RequestFamily::Cancel(request) => {
-                if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
-                    queue.cancel(&request);
-                }
-            }
-            RequestFamily::Request(request) => {
-                let Ok((of, choking, queue)) = peers.get(entity) else {
-                    continue;
-                };
-                let Ok((hello, mut strikes)) = faults.get_mut(entity) else {
-                    continue;
-                };
-                let Ok((content, have)) = torrents.get(of.0) else {
-                    continue;
-                };
-                let theirs = || choked.get(entity).ok();
-                let mut verdict = judge(choking, queue, theirs, content, have, &request);
-                if matches!(verdict, Verdict::ServeGuest)
-                    && let Ok((remote, ..)) = choked.get(entity)
-                {
-                    let is_served = |guest| is_served(&index, &peers, guest);
-                    verdict = guests.admit(remote.node, peer, is_served);
-                }
-                match verdict {
-                    Verdict::Serve | Verdict::ServeGuest => {
-                        // Requests that cross a choke are honest; only those without end are not.
-                        if strikes.rejects > 0 {
-                            strikes.rejects = 0;
-                        }
-                        if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
-                            queue.push(request);
-                        }
-                        work.serve.insert(peer);
+    let mut requests = routed.requests.drain(..);
+    while !requests.as_slice().is_empty() {
+        expect(requests.as_slice(), &index, &peers, &faults, &torrents);
+        for (peer, event) in requests.by_ref().take(LOOK) {
+            let Some(entity) = index.hear(peer, now.0) else {
+                continue;
+            };
+            match event {
+                RequestFamily::Interested | RequestFamily::NotInterested => {
+                    // One that has not shaken hands yet says nothing.
+                    if let Ok((remote, mut interested)) = interests.get_mut(entity)
+                        && peers.contains(entity)
+                        && faults.contains(entity)
+                    {
+                        interested.0 = matches!(event, RequestFamily::Interested);
+                        work.choke.insert((remote.node, peer));
                     }
-                    Verdict::Reject => {
-                        reject(&mut work, &mut outbox, peer, hello, &mut strikes, request);
+                }
+                RequestFamily::Cancel(request) => {
+                    if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
+                        queue.cancel(&request);
                     }
-                    Verdict::Fault(why) => work.drop.push((peer, why)),
+                }
+                RequestFamily::Request(request) => {
+                    let Ok((of, choking, queue)) = peers.get(entity) else {
+                        continue;
+                    };
+                    let Ok((hello, mut strikes)) = faults.get_mut(entity) else {
+                        continue;
+                    };
+                    let Ok((content, have)) = torrents.get(of.0) else {
+                        continue;
+                    };
+                    let theirs = || choked.get(entity).ok();
+                    let mut verdict = judge(choking, queue, theirs, content, have, &request);
+                    if matches!(verdict, Verdict::ServeGuest)
+                        && let Ok((remote, ..)) = choked.get(entity)
+                    {
+                        let is_served = |guest| is_served(&index, &peers, guest);
+                        verdict = guests.admit(remote.node, peer, is_served);
+                    }
+                    match verdict {
+                        Verdict::Serve | Verdict::ServeGuest => {
+                            // Requests that cross a choke are honest; only those without end are not.
+                            if strikes.rejects > 0 {
+                                strikes.rejects = 0;
+                            }
+                            if let Ok((_, _, mut queue)) = peers.get_mut(entity) {
+                                queue.push(request);
+                            }
+                            work.serve.insert(peer);
+                        }
+                        Verdict::Reject => {
+                            reject(&mut work, &mut outbox, peer, hello, &mut strikes, request);
+                        }
+                        Verdict::Fault(why) => work.drop.push((peer, why)),
+                    }
                 }
             }
         }
     }
+}
+
+/// Asks for what requests to come will need: the peer's rows, and its torrent's.
+fn expect(
+    rest: &[(PeerKey, RequestFamily)],
+    index: &PeerIndex,
+    peers: &Query<'_, '_, PeerRow<'_>>,
+    faults: &Query<'_, '_, (&Hello, &mut Strikes)>,
+    torrents: &Query<'_, '_, (&Content, &Have)>,
+) {
+    let row = |peer: PeerKey| peers.get(index.get(peer)?).ok();
+    let torrent = |peer: PeerKey| torrents.get(row(peer)?.0.0).ok();
+    look_ahead(
+        rest,
+        &[
+            &|(peer, _)| index.expect(*peer),
+            &|(peer, _)| find_peer(index, peers, *peer),
+            &|(peer, _)| {
+                if let Some((of, choking, queue)) = row(*peer) {
+                    prefetch(of);
+                    prefetch(choking);
+                    prefetch(queue);
+                }
+                if let Some((hello, strikes)) =
+                    index.get(*peer).and_then(|row| faults.get(row).ok())
+                {
+                    prefetch(hello);
+                    prefetch(strikes);
+                }
+            },
+            &|(peer, _)| {
+                if let Some((of, _, queue)) = row(*peer) {
+                    queue.expect();
+                    find(torrents, of.0);
+                }
+            },
+            &|(peer, _)| {
+                if let Some((content, have)) = torrent(*peer) {
+                    prefetch(content);
+                    prefetch(have);
+                }
+            },
+            &|(peer, event)| {
+                if let RequestFamily::Request(request) = event
+                    && let Some((_, have)) = torrent(*peer)
+                {
+                    have.0.expect(PieceIndex(request.piece));
+                }
+            },
+        ],
+    );
 }
 
 /// Nodes and their guests: choked newcomers that are served allowed-fast pieces beside the slots,
@@ -218,27 +274,58 @@ pub(super) fn note_sent(
     mut peers: Query<'_, '_, (&PeerOf, &mut UploadQueue, &mut PeerTraffic)>,
     mut torrents: Query<'_, '_, (&Torrent, &mut Traffic, Has<SuperSeeding>)>,
 ) {
-    for (peer, bytes) in routed.sent.drain(..) {
-        let Some((of, mut queue, mut traffic)) = index
-            .get(peer)
-            .and_then(|entity| peers.get_mut(entity).ok())
-        else {
-            continue;
-        };
-        let bytes = u64::from(bytes);
-        assert!(
-            queue.unsent_bytes >= bytes,
-            "only what was handed over leaves"
+    let mut sent = routed.sent.drain(..);
+    while !sent.as_slice().is_empty() {
+        let row = |peer: PeerKey| peers.get(index.get(peer)?).ok();
+        look_ahead(
+            sent.as_slice(),
+            &[
+                &|(peer, _)| index.expect(*peer),
+                &|(peer, _)| find_peer(&index, &peers, *peer),
+                &|(peer, _)| {
+                    if let Some((of, queue, traffic)) = row(*peer) {
+                        prefetch(of);
+                        prefetch(queue);
+                        prefetch(&traffic.up);
+                    }
+                },
+                &|(peer, _)| {
+                    if let Some((of, ..)) = row(*peer) {
+                        find(&torrents, of.0);
+                    }
+                },
+                &|(peer, _)| {
+                    if let Some((torrent, traffic, _)) =
+                        row(*peer).and_then(|row| torrents.get(row.0.0).ok())
+                    {
+                        prefetch(torrent);
+                        prefetch(&traffic.up);
+                    }
+                },
+            ],
         );
-        queue.unsent_bytes -= bytes;
-        credit(now.0, &mut traffic, bytes);
-        if let Ok((torrent, mut traffic, shows)) = torrents.get_mut(of.0) {
-            traffic.up.add(now.0, bytes);
-            if shows {
-                work.show.insert(torrent.0);
+        for (peer, bytes) in sent.by_ref().take(LOOK) {
+            let Some((of, mut queue, mut traffic)) = index
+                .get(peer)
+                .and_then(|entity| peers.get_mut(entity).ok())
+            else {
+                continue;
+            };
+            let bytes = u64::from(bytes);
+            assert!(
+                queue.unsent_bytes >= bytes,
+                "only what was handed over leaves"
+            );
+            queue.unsent_bytes -= bytes;
+            credit(now.0, &mut traffic, bytes);
+            if let Ok((torrent, mut traffic, shows)) = torrents.get_mut(of.0) {
+                traffic.up.add(now.0, bytes);
+                if shows {
+                    work.show.insert(torrent.0);
+                }
             }
+            work.serve.insert(peer);
         }
-        work.serve.insert(peer);
     }
 }
 

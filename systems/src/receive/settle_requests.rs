@@ -1,7 +1,9 @@
 //! Answers to our requests: blocks, rejects, and chokes that void them.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex};
+use dunlin_base::{
+    Ahead, BLOCK_BYTES, BlockIndex, EngineTime, LOOK, PeerKey, PieceIndex, prefetch,
+};
 use dunlin_components::node::Node;
 use dunlin_components::peer::{
     AllowedFast, AmInterested, Hello, PeerChoking, PeerOf, PeerTraffic, Requests, Strikes,
@@ -15,6 +17,7 @@ use dunlin_port::BlockBuffer;
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::{BlockRequest, Message};
 
+use crate::ahead::{find, find_peer};
 use crate::pick::is_open;
 
 /// Blocks that nobody asked for after which a peer is dropped. Honest peers send some: our cancel
@@ -56,47 +59,113 @@ pub(super) fn settle_requests(
     mut routed: ResMut<'_, RoutedEvents>,
     mut tables: Tables<'_, '_>,
 ) {
-    for (peer, event) in routed.chokes.drain(..) {
-        let Some(entity) = tables.index.hear(peer, now.0) else {
-            continue;
-        };
-        match event {
-            ChokeFamily::Block {
-                piece,
-                begin,
-                payload,
-            } => {
-                tables.block(now.0, peer, entity, piece, begin, payload);
-            }
-            ChokeFamily::Choke => tables.choke(peer, entity),
-            ChokeFamily::Unchoke => {
-                if let Ok((_, mut choking, _)) = tables.chokes.get_mut(entity) {
-                    choking.0 = false;
-                    tables.work.pick.insert(peer);
+    let mut ahead = Ahead::default();
+    let mut chokes = routed.chokes.drain(..);
+    while !chokes.as_slice().is_empty() {
+        tables.expect(&mut ahead, chokes.as_slice());
+        for (peer, event) in chokes.by_ref().take(LOOK) {
+            let Some(entity) = tables.index.hear(peer, now.0) else {
+                continue;
+            };
+            match event {
+                ChokeFamily::Block {
+                    piece,
+                    begin,
+                    payload,
+                } => {
+                    tables.block(now.0, peer, entity, piece, begin, payload);
                 }
-            }
-            ChokeFamily::Reject(block) => tables.reject(peer, entity, &block),
-            ChokeFamily::AllowedFast(piece) => {
-                let Ok((of, ..)) = tables.peers.get(entity) else {
-                    continue;
-                };
-                let count = tables
-                    .torrents
-                    .get(of.0)
-                    .map_or(0, |row| row.0.0.geometry().piece_count());
-                let Ok((.., mut allowed)) = tables.chokes.get_mut(entity) else {
-                    continue;
-                };
-                if piece < count && allowed.to_us.len() < ALLOWED_FAST_MAX {
-                    allowed.to_us.insert(PieceIndex(piece));
-                    tables.work.pick.insert(peer);
+                ChokeFamily::Choke => tables.choke(peer, entity),
+                ChokeFamily::Unchoke => {
+                    if let Ok((_, mut choking, _)) = tables.chokes.get_mut(entity) {
+                        choking.0 = false;
+                        tables.work.pick.insert(peer);
+                    }
+                }
+                ChokeFamily::Reject(block) => tables.reject(peer, entity, &block),
+                ChokeFamily::AllowedFast(piece) => {
+                    let Ok((of, ..)) = tables.peers.get(entity) else {
+                        continue;
+                    };
+                    let count = tables
+                        .torrents
+                        .get(of.0)
+                        .map_or(0, |row| row.0.0.geometry().piece_count());
+                    let Ok((.., mut allowed)) = tables.chokes.get_mut(entity) else {
+                        continue;
+                    };
+                    if piece < count && allowed.to_us.len() < ALLOWED_FAST_MAX {
+                        allowed.to_us.insert(PieceIndex(piece));
+                        tables.work.pick.insert(peer);
+                    }
                 }
             }
         }
     }
 }
 
+/// The torrent, and the row of the piece, of a block to come.
+type BlockOf = (Option<Entity>, Option<Entity>);
+
 impl Tables<'_, '_> {
+    /// Asks for what blocks to come will need: the peer's rows, its torrent's, and those of the piece.
+    fn expect(&self, ahead: &mut Ahead<BlockOf>, rest: &[(PeerKey, ChokeFamily)]) {
+        let peer = |peer: PeerKey| self.peers.get(self.index.get(peer)?).ok();
+        let torrent = |of: BlockOf| self.torrents.get(of.0?).ok();
+        let piece = |of: BlockOf| self.pieces.get(of.1?).ok();
+        ahead.look(
+            rest,
+            &[
+                &|(key, _), _| self.index.expect(*key),
+                &|(key, _), _| find_peer(&self.index, &self.peers, *key),
+                &|(key, _), _| {
+                    if let Some((of, requests, traffic)) = peer(*key) {
+                        prefetch(of);
+                        prefetch(requests);
+                        prefetch(traffic);
+                    }
+                },
+                &|(key, _), of| {
+                    *of = BlockOf::default();
+                    if let Some((torrent, requests, _)) = peer(*key) {
+                        requests.expect();
+                        find(&self.torrents, torrent.0);
+                        of.0 = Some(torrent.0);
+                    }
+                },
+                &|_, of| {
+                    if let Some((content, active, traffic, last)) = torrent(*of) {
+                        prefetch(content);
+                        prefetch(active);
+                        prefetch(traffic);
+                        last.into_iter().for_each(prefetch);
+                    }
+                },
+                &|(_, event), of| {
+                    if let ChokeFamily::Block { piece, .. } = event
+                        && let Some((_, active, ..)) = torrent(*of)
+                    {
+                        of.1 = active.0.get(&PieceIndex(*piece)).copied();
+                    }
+                },
+                &|_, of| of.1.into_iter().for_each(|row| find(&self.pieces, row)),
+                &|_, of| {
+                    if let Some((blocks, state)) = piece(*of) {
+                        prefetch(blocks);
+                        prefetch(state);
+                    }
+                },
+                &|(_, event), of| {
+                    if let ChokeFamily::Block { begin, .. } = event
+                        && let Some((blocks, _)) = piece(*of)
+                    {
+                        blocks.expect(BlockIndex(begin / BLOCK_BYTES));
+                    }
+                },
+            ],
+        );
+    }
+
     fn block(
         &mut self,
         now: EngineTime,

@@ -1,13 +1,15 @@
 //! Which requests to read from disk now.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::{BLOCK_BYTES, EngineTime, PeerKey, TokenBucket};
+use dunlin_base::{BLOCK_BYTES, EngineTime, PeerKey, TokenBucket, groups, look_ahead, prefetch};
 use dunlin_components::node::{NodeBuckets, Rules};
 use dunlin_components::peer::{Bargain, PeerBuckets, PeerOf, PeerTraffic, UploadQueue};
 use dunlin_components::torrent::{Lifecycle, NodeOf, Torrent, TorrentBuckets};
 use dunlin_components::world::{Now, PeerIndex, PortOutbox, Wake, Work};
 use dunlin_port::config::LeechChoke;
 use dunlin_port::disk::DiskCommand;
+
+use crate::ahead::find_peer;
 
 /// Most payload bytes between disk and kernel for one peer: enough for a fast link's round trip,
 /// little enough that 500 peers do not take all memory.
@@ -60,8 +62,12 @@ pub(super) fn read_blocks(
         let due = queue.in_flight_bytes() <= in_flight_max / 2;
         due.then_some((queue.served_at, peer, entity, in_flight_max))
     };
-    let due = work.serve.take().into_iter();
-    let mut turns: Vec<_> = due.filter_map(turn).collect();
+    let due = work.serve.take();
+    let mut turns = Vec::with_capacity(due.len());
+    for (rest, group) in groups(&due) {
+        expect(rest, &index, &peers);
+        turns.extend(group.iter().copied().filter_map(turn));
+    }
     turns.sort_unstable_by_key(|&(served_at, peer, ..)| (served_at, peer));
     for (_, peer, entity, in_flight_max) in turns {
         let Ok((of, _, mut queue, mut own, bargain)) = peers.get_mut(entity) else {
@@ -102,6 +108,30 @@ pub(super) fn read_blocks(
             });
         }
     }
+}
+
+/// Asks for what it takes to see whether something is due to peers to come.
+fn expect(rest: &[PeerKey], index: &PeerIndex, peers: &Query<'_, '_, PeerRow<'_>>) {
+    let row = |peer: &PeerKey| peers.get(index.get(*peer)?).ok();
+    look_ahead(
+        rest,
+        &[
+            &|peer| index.expect(*peer),
+            &|peer| find_peer(index, peers, *peer),
+            &|peer| {
+                if let Some((of, traffic, queue, ..)) = row(peer) {
+                    prefetch(of);
+                    prefetch(&traffic.up);
+                    prefetch(queue);
+                }
+            },
+            &|peer| {
+                if let Some((_, _, queue, ..)) = row(peer) {
+                    queue.expect();
+                }
+            },
+        ],
+    );
 }
 
 /// Takes `bytes` of all buckets, or of none and says when all may have them.

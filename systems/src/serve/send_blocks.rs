@@ -1,13 +1,14 @@
 //! Blocks that were read go out, unless they are not wanted any more.
 
 use bevy_ecs::prelude::*;
-use dunlin_base::PieceIndex;
+use dunlin_base::{LOOK, PieceIndex, look_ahead, prefetch};
 use dunlin_components::peer::{Hello, UploadQueue};
 use dunlin_components::world::{PeerIndex, PortOutbox, RoutedEvents, TorrentIndex, Work};
 use dunlin_port::disk::{DiskErrorKind, DiskEvent};
 use dunlin_port::net::NetCommand;
 use dunlin_protocol::wire::Message;
 
+use crate::ahead::find_peer;
 use crate::lifecycle::stop_torrent;
 
 pub(super) fn send_blocks(
@@ -18,45 +19,71 @@ pub(super) fn send_blocks(
     mut peers: Query<'_, '_, (&Hello, &mut UploadQueue)>,
 ) {
     let RoutedEvents { reads, .. } = &mut *routed;
-    for event in reads.drain(..) {
-        let DiskEvent::Read {
-            torrent,
-            peer,
-            block,
-            result,
-        } = event
-        else {
-            unreachable!("only reads are routed here")
+    let mut reads = reads.drain(..);
+    while !reads.as_slice().is_empty() {
+        let peer = |event: &DiskEvent| match event {
+            DiskEvent::Read { peer, .. } => Some(*peer),
+            _ => None,
         };
-        let row = index
-            .get(peer)
-            .and_then(|entity| peers.get_mut(entity).ok());
-        let Some((hello, mut queue)) = row else {
-            continue;
-        };
-        // Cancelled or choked meanwhile: then it is not in the list any more.
-        if !queue.take_read(&block) {
-            continue;
-        }
-        match result {
-            Ok(payload) => {
-                queue.unsent_bytes += payload.len() as u64;
-                let piece = PieceIndex(block.piece);
-                outbox.0.net.push(NetCommand::SendBlock {
-                    peer,
-                    piece,
-                    begin: block.begin,
-                    payload,
-                });
+        let row = |event: &DiskEvent| peers.get(index.get(peer(event)?)?).ok();
+        look_ahead(
+            reads.as_slice(),
+            &[
+                &|event| peer(event).into_iter().for_each(|peer| index.expect(peer)),
+                &|event| {
+                    if let Some(peer) = peer(event) {
+                        find_peer(&index, &peers, peer);
+                    }
+                },
+                &|event| {
+                    if let Some((hello, queue)) = row(event) {
+                        prefetch(hello);
+                        prefetch(queue);
+                    }
+                },
+                &|event| row(event).into_iter().for_each(|(_, queue)| queue.expect()),
+            ],
+        );
+        for event in reads.by_ref().take(LOOK) {
+            let DiskEvent::Read {
+                torrent,
+                peer,
+                block,
+                result,
+            } = event
+            else {
+                unreachable!("only reads are routed here")
+            };
+            let row = index
+                .get(peer)
+                .and_then(|entity| peers.get_mut(entity).ok());
+            let Some((hello, mut queue)) = row else {
+                continue;
+            };
+            // Cancelled or choked meanwhile: then it is not in the list any more.
+            if !queue.take_read(&block) {
+                continue;
             }
-            Err(error) => {
-                if hello.reserved.fast() {
-                    outbox.0.net.push(NetCommand::Send {
+            match result {
+                Ok(payload) => {
+                    queue.unsent_bytes += payload.len() as u64;
+                    let piece = PieceIndex(block.piece);
+                    outbox.0.net.push(NetCommand::SendBlock {
                         peer,
-                        message: Message::Reject(block),
+                        piece,
+                        begin: block.begin,
+                        payload,
                     });
                 }
-                work.unreadable.push((torrent, error.kind, error.message));
+                Err(error) => {
+                    if hello.reserved.fast() {
+                        outbox.0.net.push(NetCommand::Send {
+                            peer,
+                            message: Message::Reject(block),
+                        });
+                    }
+                    work.unreadable.push((torrent, error.kind, error.message));
+                }
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use core::hash::{Hash, Hasher};
 
-use dunlin_base::PieceIndex;
 use dunlin_base::limits::PIECES_MAX;
+use dunlin_base::{PieceIndex, prefetch};
 
 use super::PieceRank;
 
@@ -126,6 +126,29 @@ impl Buckets {
 
     fn piece(&self, spot: Spot) -> PieceIndex {
         self.chunks[spot.chunk()].pieces[spot.at()]
+    }
+
+    /// Asks for what a piece is moved by to the next bucket: in four steps, from 0 on, the first one for its chunk.
+    pub(super) fn expect(&self, spot: Spot, step: usize) {
+        let chunk = &self.chunks[spot.chunk()];
+        if step == 0 {
+            self.ranks.iter().step_by(16).for_each(prefetch);
+            return prefetch(chunk);
+        }
+        let at = self.find(chunk.rank).unwrap_or_default();
+        let next = self.buckets.get(at + 1);
+        if step == 1 {
+            chunk.pieces.get(spot.at()).into_iter().for_each(prefetch);
+            prefetch(&self.buckets[at]);
+            return next.into_iter().for_each(prefetch);
+        }
+        for bucket in [Some(&self.buckets[at]), next].into_iter().flatten() {
+            let chunk = &self.chunks[bucket.last as usize];
+            prefetch(chunk);
+            if step == 3 {
+                chunk.pieces.last().into_iter().for_each(prefetch);
+            }
+        }
     }
 
     /// The rank of the piece that lies there, and its place in its bucket.
