@@ -127,8 +127,8 @@ impl PickOrder {
         slot.into_iter().for_each(prefetch);
     }
 
-    /// And when that is here, for what it is moved by when it has one copy more: step by step, from 0 to
-    /// below [`Self::STEPS`].
+    /// And when that is here, for what it is moved by when it has one copy more: in steps from 0 to 3, each
+    /// when what the one before asked for is here.
     pub fn expect_move(&self, piece: PieceIndex, step: usize) {
         let slot = self.slots.get(piece.0 as usize);
         if let Some(spot) = slot.and_then(|slot| slot.spot()) {
