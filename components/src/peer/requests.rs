@@ -68,7 +68,7 @@ impl Default for Requests {
 
 impl Requests {
     /// Asks for the requests, which will be needed soon.
-    pub fn expect(&self) {
+    pub fn prefetch(&self) {
         self.out.front().into_iter().for_each(prefetch);
     }
 

@@ -51,7 +51,7 @@ impl Hash for UploadQueue {
 
 impl UploadQueue {
     /// Asks for the requests, which will be needed soon.
-    pub fn expect(&self) {
+    pub fn prefetch(&self) {
         self.all.front().into_iter().for_each(prefetch);
     }
 

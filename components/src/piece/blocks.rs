@@ -202,7 +202,7 @@ impl Blocks {
     }
 
     /// Asks for the state of a block, which will be needed soon.
-    pub fn expect(&self, block: BlockIndex) {
+    pub fn prefetch(&self, block: BlockIndex) {
         let state = self.blocks.get(block.0 as usize);
         state.into_iter().for_each(prefetch);
     }

@@ -58,7 +58,7 @@ impl Availability {
     }
 
     /// Asks for the count of a piece, which will be needed soon.
-    pub fn expect(&self, piece: PieceIndex) {
+    pub fn prefetch(&self, piece: PieceIndex) {
         let count = self.counts.get(piece.0 as usize);
         count.into_iter().for_each(prefetch);
     }

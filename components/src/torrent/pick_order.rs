@@ -122,17 +122,17 @@ impl PickOrder {
     }
 
     /// Asks for where a piece is, which will be needed soon.
-    pub fn expect(&self, piece: PieceIndex) {
+    pub fn prefetch(&self, piece: PieceIndex) {
         let slot = self.slots.get(piece.0 as usize);
         slot.into_iter().for_each(prefetch);
     }
 
     /// And when that is here, for what it is moved by when it has one copy more: in steps from 0 to 3, each
     /// when what the one before asked for is here.
-    pub fn expect_move(&self, piece: PieceIndex, step: usize) {
+    pub fn prefetch_move(&self, piece: PieceIndex, step: usize) {
         let slot = self.slots.get(piece.0 as usize);
         if let Some(spot) = slot.and_then(|slot| slot.spot()) {
-            self.buckets.expect(spot, step);
+            self.buckets.prefetch(spot, step);
         }
     }
 
@@ -363,6 +363,43 @@ mod tests {
         order.set_copies(PieceIndex(2), 5, &mut luck);
         assert_eq!(order.nth(1), Some(PieceIndex(0)));
         assert_eq!(order.nth(4), None);
+    }
+
+    /// So many of one rank that their bucket has several chunks, which empty and fill again.
+    #[test]
+    fn long_buckets_lose_nothing() {
+        const PIECES: u32 = 3000;
+        let (mut order, mut luck) = (PickOrder::new(PIECES), luck());
+        let mut copies = vec![0; PIECES as usize];
+        for piece in 0..PIECES {
+            let rank = PieceRank::new(FilePriority::Normal, 0);
+            order.insert(PieceIndex(piece), rank, &mut luck);
+        }
+        for step in 0..40_000 {
+            let piece = luck.below(PIECES.into()) as u32;
+            // First nearly all come to the second rank, then nearly all go back.
+            let often = u64::from(step < 20_000) * 8 + 1;
+            let rank = u16::from(luck.below(10) < often);
+            order.set_copies(PieceIndex(piece), rank, &mut luck);
+            copies[piece as usize] = rank;
+            order.prefetch_move(PieceIndex(piece), step % 4);
+        }
+        let pieces: Vec<_> = order.iter().collect();
+        let ranks: Vec<_> = pieces
+            .iter()
+            .map(|piece| copies[piece.0 as usize])
+            .collect();
+        assert!(ranks.is_sorted() && ranks[0] == 0 && ranks.last() == Some(&1));
+        for (n, &piece) in pieces.iter().enumerate() {
+            assert_eq!(order.nth(n), Some(piece));
+            assert_eq!(
+                order.place(piece).map(|place| place.0.copies),
+                Some(copies[piece.0 as usize])
+            );
+        }
+        let mut all: Vec<_> = pieces.iter().map(|piece| piece.0).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..PIECES));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl PeerIndex {
     }
 
     /// Asks for the row of a peer, which will be needed soon.
-    pub fn expect(&self, peer: PeerKey) {
+    pub fn prefetch(&self, peer: PeerKey) {
         let (direction, page, place) = Self::place(peer);
         let page = self.pages[direction].get(page).and_then(Option::as_ref);
         page.into_iter()

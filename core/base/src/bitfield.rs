@@ -116,7 +116,7 @@ impl Bitfield {
     }
 
     /// Asks for the piece's bit, which will be needed soon.
-    pub fn expect(&self, piece: PieceIndex) {
+    pub fn prefetch(&self, piece: PieceIndex) {
         self.bytes
             .get(piece.0 as usize / 8)
             .into_iter()

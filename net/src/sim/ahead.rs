@@ -8,7 +8,7 @@ use super::ports::SimPorts;
 
 impl SimPorts {
     /// Asks for the rows of commands to come.
-    pub(super) fn expect_commands(&self, rest: &[NetCommand]) {
+    pub(super) fn look_at_commands(&self, rest: &[NetCommand]) {
         let row = |end: End| &self.connections[end.connection as usize];
         let sender = |end: End| row(end).nodes[usize::from(end.side)] as usize;
         look_ahead(
@@ -27,7 +27,7 @@ impl SimPorts {
                 &|command| {
                     if let Some(end) = self.end_of(command.peer()) {
                         prefetch(&self.outgoing[sender(end)]);
-                        self.books.expect(sender(end));
+                        self.books.prefetch(sender(end));
                     }
                 },
                 &|command| {
@@ -42,14 +42,14 @@ impl SimPorts {
     }
 
     /// Asks for the rows of ends where things arrive.
-    pub(super) fn expect_arrivals(&self, rest: &[(End, Arrival)]) {
+    pub(super) fn look_at_arrivals(&self, rest: &[(End, Arrival)]) {
         let row = |end: &End| &self.connections[end.connection as usize];
         look_ahead(
             rest,
             &[&|(end, _)| prefetch(row(end)), &|(end, arrival)| {
                 if let Arrival::Item(Item::Block { .. }) = arrival {
                     let from = row(end).nodes[usize::from(end.other().side)];
-                    self.books.expect(from as usize);
+                    self.books.prefetch(from as usize);
                 }
             }],
         );

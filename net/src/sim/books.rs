@@ -57,7 +57,7 @@ impl Books {
     }
 
     /// Asks for the row of a sender that is needed soon.
-    pub(super) fn expect(&self, node: usize) {
+    pub(super) fn prefetch(&self, node: usize) {
         prefetch(&self.senders[node]);
     }
 

@@ -312,7 +312,7 @@ impl SimPorts {
         while let Some(mut list) = self.under_way.take(self.tick) {
             let mut arriving = list.drain(..);
             while !arriving.as_slice().is_empty() {
-                self.expect_arrivals(arriving.as_slice());
+                self.look_at_arrivals(arriving.as_slice());
                 for (end, arrival) in arriving.by_ref().take(LOOK) {
                     self.arrive(end, arrival, inbox);
                 }
@@ -356,7 +356,7 @@ impl SimPorts {
     pub fn carry_out(&mut self, outbox: &mut Outbox, inbox: &mut Inbox) {
         let mut commands = outbox.net.drain(..);
         while !commands.as_slice().is_empty() {
-            self.expect_commands(commands.as_slice());
+            self.look_at_commands(commands.as_slice());
             for command in commands.by_ref().take(LOOK) {
                 self.net(command, inbox);
             }

@@ -20,7 +20,8 @@ const SPOILS_ONE_IN: u64 = 60_000;
 
 /// For how long at most what happened before it was calm, and the rules themselves, keep somebody from a block that he
 /// could get: an address that failed a few times is tried again after up to three minutes, and who has one slot to
-/// give gives it to another one only after half a minute or a minute. The worst of 4,000 seeds needs 195 s.
+/// give gives it to another one only after half a minute or a minute. The worst of 4,000 seeds needs 195 s of it:
+/// what they take beside is accounted for in [`Plan::patience`].
 const AFTERMATH: Duration = Duration::from_secs(240);
 
 /// How long a peer that sends nothing, or what is bad, may hold a piece up that is on parole before others are let in.

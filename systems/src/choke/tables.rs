@@ -120,7 +120,7 @@ impl Tables<'_, '_> {
         let mut known: Option<Shared> = None;
         let all: Vec<_> = suitors.0.iter().copied().collect();
         for (rest, group) in groups(&all) {
-            self.expect(rest);
+            self.look(rest);
             for &peer in group {
                 candidates.extend(self.candidate(peer, rules, by_luck == Some(peer), &mut known));
             }
@@ -129,11 +129,11 @@ impl Tables<'_, '_> {
     }
 
     /// Asks for the rows of suitors to come.
-    fn expect(&self, rest: &[PeerKey]) {
+    fn look(&self, rest: &[PeerKey]) {
         look_ahead(
             rest,
             &[
-                &|peer| self.index.expect(*peer),
+                &|peer| self.index.prefetch(*peer),
                 &|peer| find_peer(&self.index, &self.rows, *peer),
                 &|peer| {
                     let row = self.index.get(*peer);

@@ -188,10 +188,6 @@ pub(crate) fn take_requests_back(world: &mut World, torrent: Entity, index: Piec
                 blocks.release(request.block, peer);
             }
         }
-        // It may stay in motion: a piece that is parked is asked for again.
-        if let Some(mut last) = world.get_mut::<LastBlocks>(torrent) {
-            last.forget(index);
-        }
         let outbox = &mut world.resource_mut::<PortOutbox>().into_inner().0.net;
         outbox.extend(void.into_iter().map(|request| {
             let block = crate::receive::request_of(&content, index, request.block);
@@ -200,6 +196,10 @@ pub(crate) fn take_requests_back(world: &mut World, torrent: Entity, index: Piec
                 message: Message::Cancel(block),
             }
         }));
+    }
+    // It may stay in motion: a piece that is parked is asked for again.
+    if let Some(mut last) = world.get_mut::<LastBlocks>(torrent) {
+        last.forget(index);
     }
 }
 

@@ -76,7 +76,7 @@ pub struct RowDigest {
     /// The component.
     pub table: &'static str,
     /// The row's stable key, as it is shown to people: `node 3`, `peer out7`, `piece 4 of torrent 2`, and
-    /// `world` where there is but one.
+    /// `world` where there is but one; of what is left to do, the list.
     pub row: String,
     /// The digest.
     pub digest: u64,

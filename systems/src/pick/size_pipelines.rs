@@ -42,7 +42,7 @@ pub(super) fn size_pipelines(
     } = &mut *work;
     let due = pipelines.take();
     for (rest, group) in groups(&due) {
-        expect(rest, &index, &peers, &allowed, &torrents);
+        look(rest, &index, &peers, &allowed, &torrents);
         for &peer in group {
             let Some(entity) = index.get(peer) else {
                 continue;
@@ -85,7 +85,7 @@ pub(super) fn size_pipelines(
 }
 
 /// Asks for what peers to come will need.
-fn expect(
+fn look(
     rest: &[PeerKey],
     index: &PeerIndex,
     peers: &Query<'_, '_, PeerRow<'_>>,
@@ -96,7 +96,7 @@ fn expect(
     look_ahead(
         rest,
         &[
-            &|peer| index.expect(*peer),
+            &|peer| index.prefetch(*peer),
             &|peer| find_peer(index, peers, *peer),
             &|peer| {
                 if let Some((of, traffic, choking, requests)) = row(peer) {

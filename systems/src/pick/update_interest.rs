@@ -28,7 +28,7 @@ pub(super) fn update_interest(
     let mut redundant = Vec::new();
     let mut changed = Vec::new();
     for (rest, group) in groups(&due) {
-        expect(rest, world, peers, torrents);
+        look(rest, world, peers, torrents);
         for &peer in group {
             let Some(entity) = world.resource::<PeerIndex>().get(peer) else {
                 continue;
@@ -63,7 +63,7 @@ pub(super) fn update_interest(
 }
 
 /// Asks for what peers to come will need: their rows and bits, and their torrents'.
-fn expect(
+fn look(
     rest: &[PeerKey],
     world: &World,
     peers: &QueryState<PeerRow<'static>>,
@@ -76,7 +76,7 @@ fn expect(
     look_ahead(
         rest,
         &[
-            &|peer| index.expect(*peer),
+            &|peer| index.prefetch(*peer),
             &|peer| index.get(*peer).into_iter().for_each(find),
             &|key| {
                 if let Some((of, remote, extensions, interested)) = peer(key) {
@@ -89,7 +89,7 @@ fn expect(
             &|key| {
                 if let Some((of, remote, ..)) = peer(key) {
                     find(of.0);
-                    remote.bits.expect(PieceIndex(0));
+                    remote.bits.prefetch(PieceIndex(0));
                 }
             },
             &|key| {
@@ -101,8 +101,8 @@ fn expect(
             },
             &|key| {
                 if let Some((_, have, wanted)) = torrent(key) {
-                    have.0.expect(PieceIndex(0));
-                    wanted.0.expect(PieceIndex(0));
+                    have.0.prefetch(PieceIndex(0));
+                    wanted.0.prefetch(PieceIndex(0));
                 }
             },
         ],

@@ -46,7 +46,7 @@ pub(super) fn apply_haves(
 ) {
     let mut haves = routed.haves.drain(..);
     while !haves.as_slice().is_empty() {
-        expect(haves.as_slice(), &index, &peers, &torrents, &nodes);
+        look(haves.as_slice(), &index, &peers, &torrents, &nodes);
         for (peer, event) in haves.by_ref().take(LOOK) {
             let Some(entity) = index.hear(peer, now.0) else {
                 continue;
@@ -110,7 +110,7 @@ pub(super) fn apply_haves(
 
 /// Asks for what haves to come will need: the peer's row and bit, then all of its torrent that the piece
 /// is counted and sorted by.
-fn expect(
+fn look(
     rest: &[(PeerKey, HaveFamily)],
     index: &PeerIndex,
     peers: &Query<'_, '_, PeerRow<'_>>,
@@ -123,13 +123,13 @@ fn expect(
         if let (key, HaveFamily::Have(piece)) = event
             && let Some((.., Some(order), _)) = torrent(*key)
         {
-            order.expect_move(PieceIndex(*piece), step);
+            order.prefetch_move(PieceIndex(*piece), step);
         }
     };
     look_ahead(
         rest,
         &[
-            &|(key, _)| index.expect(*key),
+            &|(key, _)| index.prefetch(*key),
             &|(key, _)| find_peer(index, peers, *key),
             &|(key, _)| {
                 if let Some((of, remote, interested, choking, allowed)) = peer(*key) {
@@ -144,7 +144,7 @@ fn expect(
                 if let Some((of, remote, ..)) = peer(*key) {
                     find(torrents, of.0);
                     if let HaveFamily::Have(piece) = event {
-                        remote.bits.expect(PieceIndex(*piece));
+                        remote.bits.prefetch(PieceIndex(*piece));
                     }
                 }
             },
@@ -162,13 +162,13 @@ fn expect(
                     && let Some((node, have, wanted, availability, order, _)) = torrent(*key)
                 {
                     let piece = PieceIndex(*piece);
-                    have.0.expect(piece);
-                    wanted.0.expect(piece);
+                    have.0.prefetch(piece);
+                    wanted.0.prefetch(piece);
                     if let Some(availability) = availability {
-                        availability.expect(piece);
+                        availability.prefetch(piece);
                     }
                     if let Some(order) = order {
-                        order.expect(piece);
+                        order.prefetch(piece);
                     }
                     nodes.get(node.0).into_iter().for_each(prefetch);
                 }

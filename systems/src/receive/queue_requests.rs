@@ -40,7 +40,7 @@ pub(super) fn queue_requests(
 ) {
     let mut requests = routed.requests.drain(..);
     while !requests.as_slice().is_empty() {
-        expect(requests.as_slice(), &index, &peers, &faults, &torrents);
+        look(requests.as_slice(), &index, &peers, &faults, &torrents);
         for (peer, event) in requests.by_ref().take(LOOK) {
             let Some(entity) = index.hear(peer, now.0) else {
                 continue;
@@ -102,7 +102,7 @@ pub(super) fn queue_requests(
 }
 
 /// Asks for what requests to come will need: the peer's rows, and its torrent's.
-fn expect(
+fn look(
     rest: &[(PeerKey, RequestFamily)],
     index: &PeerIndex,
     peers: &Query<'_, '_, PeerRow<'_>>,
@@ -114,7 +114,7 @@ fn expect(
     look_ahead(
         rest,
         &[
-            &|(peer, _)| index.expect(*peer),
+            &|(peer, _)| index.prefetch(*peer),
             &|(peer, _)| find_peer(index, peers, *peer),
             &|(peer, _)| {
                 if let Some((of, choking, queue)) = row(*peer) {
@@ -131,7 +131,7 @@ fn expect(
             },
             &|(peer, _)| {
                 if let Some((of, _, queue)) = row(*peer) {
-                    queue.expect();
+                    queue.prefetch();
                     find(torrents, of.0);
                 }
             },
@@ -145,7 +145,7 @@ fn expect(
                 if let RequestFamily::Request(request) = event
                     && let Some((_, have)) = torrent(*peer)
                 {
-                    have.0.expect(PieceIndex(request.piece));
+                    have.0.prefetch(PieceIndex(request.piece));
                 }
             },
         ],
@@ -280,7 +280,7 @@ pub(super) fn note_sent(
         look_ahead(
             sent.as_slice(),
             &[
-                &|(peer, _)| index.expect(*peer),
+                &|(peer, _)| index.prefetch(*peer),
                 &|(peer, _)| find_peer(&index, &peers, *peer),
                 &|(peer, _)| {
                     if let Some((of, queue, traffic)) = row(*peer) {

@@ -62,7 +62,7 @@ pub(super) fn settle_requests(
     let mut ahead = Ahead::default();
     let mut chokes = routed.chokes.drain(..);
     while !chokes.as_slice().is_empty() {
-        tables.expect(&mut ahead, chokes.as_slice());
+        tables.look(&mut ahead, chokes.as_slice());
         for (peer, event) in chokes.by_ref().take(LOOK) {
             let Some(entity) = tables.index.hear(peer, now.0) else {
                 continue;
@@ -109,14 +109,14 @@ type BlockOf = (Option<Entity>, Option<Entity>);
 
 impl Tables<'_, '_> {
     /// Asks for what blocks to come will need: the peer's rows, its torrent's, and those of the piece.
-    fn expect(&self, ahead: &mut Ahead<BlockOf>, rest: &[(PeerKey, ChokeFamily)]) {
+    fn look(&self, ahead: &mut Ahead<BlockOf>, rest: &[(PeerKey, ChokeFamily)]) {
         let peer = |peer: PeerKey| self.peers.get(self.index.get(peer)?).ok();
         let torrent = |of: BlockOf| self.torrents.get(of.0?).ok();
         let piece = |of: BlockOf| self.pieces.get(of.1?).ok();
         ahead.look(
             rest,
             &[
-                &|(key, _), _| self.index.expect(*key),
+                &|(key, _), _| self.index.prefetch(*key),
                 &|(key, _), _| find_peer(&self.index, &self.peers, *key),
                 &|(key, _), _| {
                     if let Some((of, requests, traffic)) = peer(*key) {
@@ -128,7 +128,7 @@ impl Tables<'_, '_> {
                 &|(key, _), of| {
                     *of = BlockOf::default();
                     if let Some((torrent, requests, _)) = peer(*key) {
-                        requests.expect();
+                        requests.prefetch();
                         find(&self.torrents, torrent.0);
                         of.0 = Some(torrent.0);
                     }
@@ -159,7 +159,7 @@ impl Tables<'_, '_> {
                     if let ChokeFamily::Block { begin, .. } = event
                         && let Some((blocks, _)) = piece(*of)
                     {
-                        blocks.expect(BlockIndex(begin / BLOCK_BYTES));
+                        blocks.prefetch(BlockIndex(begin / BLOCK_BYTES));
                     }
                 },
             ],

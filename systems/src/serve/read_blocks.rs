@@ -65,7 +65,7 @@ pub(super) fn read_blocks(
     let due = work.serve.take();
     let mut turns = Vec::with_capacity(due.len());
     for (rest, group) in groups(&due) {
-        expect(rest, &index, &peers);
+        look(rest, &index, &peers);
         turns.extend(group.iter().copied().filter_map(turn));
     }
     turns.sort_unstable_by_key(|&(served_at, peer, ..)| (served_at, peer));
@@ -111,12 +111,12 @@ pub(super) fn read_blocks(
 }
 
 /// Asks for what it takes to see whether something is due to peers to come.
-fn expect(rest: &[PeerKey], index: &PeerIndex, peers: &Query<'_, '_, PeerRow<'_>>) {
+fn look(rest: &[PeerKey], index: &PeerIndex, peers: &Query<'_, '_, PeerRow<'_>>) {
     let row = |peer: &PeerKey| peers.get(index.get(*peer)?).ok();
     look_ahead(
         rest,
         &[
-            &|peer| index.expect(*peer),
+            &|peer| index.prefetch(*peer),
             &|peer| find_peer(index, peers, *peer),
             &|peer| {
                 if let Some((of, traffic, queue, ..)) = row(peer) {
@@ -127,7 +127,7 @@ fn expect(rest: &[PeerKey], index: &PeerIndex, peers: &Query<'_, '_, PeerRow<'_>
             },
             &|peer| {
                 if let Some((_, _, queue, ..)) = row(peer) {
-                    queue.expect();
+                    queue.prefetch();
                 }
             },
         ],

@@ -21,29 +21,7 @@ pub(super) fn send_blocks(
     let RoutedEvents { reads, .. } = &mut *routed;
     let mut reads = reads.drain(..);
     while !reads.as_slice().is_empty() {
-        let peer = |event: &DiskEvent| match event {
-            DiskEvent::Read { peer, .. } => Some(*peer),
-            _ => None,
-        };
-        let row = |event: &DiskEvent| peers.get(index.get(peer(event)?)?).ok();
-        look_ahead(
-            reads.as_slice(),
-            &[
-                &|event| peer(event).into_iter().for_each(|peer| index.expect(peer)),
-                &|event| {
-                    if let Some(peer) = peer(event) {
-                        find_peer(&index, &peers, peer);
-                    }
-                },
-                &|event| {
-                    if let Some((hello, queue)) = row(event) {
-                        prefetch(hello);
-                        prefetch(queue);
-                    }
-                },
-                &|event| row(event).into_iter().for_each(|(_, queue)| queue.expect()),
-            ],
-        );
+        look(reads.as_slice(), &index, &peers);
         for event in reads.by_ref().take(LOOK) {
             let DiskEvent::Read {
                 torrent,
@@ -87,6 +65,41 @@ pub(super) fn send_blocks(
             }
         }
     }
+}
+
+/// Asks for what reads to come will need.
+fn look(rest: &[DiskEvent], index: &PeerIndex, peers: &Query<'_, '_, (&Hello, &mut UploadQueue)>) {
+    let peer = |event: &DiskEvent| match event {
+        DiskEvent::Read { peer, .. } => Some(*peer),
+        _ => None,
+    };
+    let row = |event: &DiskEvent| peers.get(index.get(peer(event)?)?).ok();
+    look_ahead(
+        rest,
+        &[
+            &|event| {
+                if let Some(peer) = peer(event) {
+                    index.prefetch(peer);
+                }
+            },
+            &|event| {
+                if let Some(peer) = peer(event) {
+                    find_peer(index, peers, peer);
+                }
+            },
+            &|event| {
+                if let Some((hello, queue)) = row(event) {
+                    prefetch(hello);
+                    prefetch(queue);
+                }
+            },
+            &|event| {
+                if let Some((_, queue)) = row(event) {
+                    queue.prefetch();
+                }
+            },
+        ],
+    );
 }
 
 /// A torrent whose data cannot be read stops with the reason: claiming pieces that it cannot give

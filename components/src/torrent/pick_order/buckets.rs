@@ -14,6 +14,9 @@ const CHUNK: u32 = 1 << CHUNK_BITS;
 // No chunk is empty, so that there are at most as many as pieces, and the numbers behind name no spot.
 const _: () = assert!(PIECES_MAX <= 1 << (31 - CHUNK_BITS));
 
+/// Ranks in a line of the cache.
+const RANKS_OF_A_LINE: usize = 64 / size_of::<PieceRank>();
+
 /// Where a piece lies: its chunk, and its place there. Less than 2^31 + 2^10.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Spot(pub(super) u32);
@@ -129,10 +132,13 @@ impl Buckets {
     }
 
     /// Asks for what a piece is moved by to the next bucket: in four steps, from 0 on, the first one for its chunk.
-    pub(super) fn expect(&self, spot: Spot, step: usize) {
+    pub(super) fn prefetch(&self, spot: Spot, step: usize) {
         let chunk = &self.chunks[spot.chunk()];
         if step == 0 {
-            self.ranks.iter().step_by(16).for_each(prefetch);
+            self.ranks
+                .iter()
+                .step_by(RANKS_OF_A_LINE)
+                .for_each(prefetch);
             return prefetch(chunk);
         }
         let at = self.find(chunk.rank).unwrap_or_default();
