@@ -5,8 +5,9 @@
 //! of these steps takes as long as hundreds of instructions. But a dozen lines come in the time of one. So a
 //! loop [looks ahead](look_ahead) along its list, and asks for what entries to come will need.
 
-/// Entries that are looked at together, and between two looks at one: as few as last until memory answers,
-/// since what was asked for has to stay in the first cache until it is needed.
+/// Entries that are looked at together, and between two looks at one. Few, since what was asked for has to stay
+/// in the first cache until it is needed, but their turns have to take as long as memory; two and four do
+/// equally well.
 pub const LOOK: usize = 2;
 
 /// Takes the `looks` at entries to come, each one a [`LOOK`] later than the one before, so that it finds what

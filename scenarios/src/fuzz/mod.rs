@@ -12,7 +12,8 @@
 //! reported; no list grows without bound; an engine that has nothing to do sleeps; an answer that a node
 //! takes of the tracker is one that it gave since it was asked; and each piece
 //! that an engine says it has is compared with the payload on its disk. In the end every engine must
-//! be complete in the time that what is left of the troubles explains, must stop when told to, and must have kept no memory.
+//! be complete as soon after the last of the troubles as these explain, must stop when told to, and must have
+//! kept no memory.
 
 mod plan;
 #[cfg(test)]

@@ -70,8 +70,8 @@ impl FuzzArgs {
             print(json!({
                 "first": self.first, "seeds": self.seeds, "failed": failed, "ticks": all.ticks,
                 "troubles": all.troubles, "hash_failures": all.hash_failures, "bans": all.bans,
-                "stops": all.stops, "spills": all.spills, "datagrams": all.datagrams, "virtual_s": virtual_s, "calm_s_max": calm_s,
-                "digest": digest, "wall_s": wall_s,
+                "stops": all.stops, "spills": all.spills, "datagrams": all.datagrams,
+                "virtual_s": virtual_s, "calm_s_max": calm_s, "digest": digest, "wall_s": wall_s,
             }))?;
         } else {
             for (seed, why) in &failed {
