@@ -50,6 +50,49 @@ fn a_run_says_what_came_out_and_repeats_in_another_process() {
     assert!(text(&words.stdout).contains("Kumar-Ross bound"));
 }
 
+/// Where the system gives them to who asks, and nobody said otherwise. The scenario comes when that was seen, so that
+/// the program is still there.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_run_asks_for_huge_pages_and_comes_out_the_same() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let policy = "/sys/kernel/mm/transparent_hugepage/enabled";
+    if !std::fs::read_to_string(policy).is_ok_and(|policy| policy.contains("[madvise]")) {
+        eprintln!("skipped: {policy} does not leave the choice to programs");
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin"));
+    command.args(["sim", "run", "/dev/stdin", "--json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.env("GLIBC_TUNABLES", "glibc.malloc.check=0");
+    let mut child = command.spawn().expect("the binary runs");
+    let environment = format!("/proc/{}/environ", child.id());
+    let end = Instant::now() + Duration::from_secs(120);
+    // Glibc ends each option with a zero where it stands.
+    let wish = "glibc.malloc.hugetlb=1\0";
+    while !text(&std::fs::read(&environment).expect("it waits for us")).contains(wish) {
+        assert!(Instant::now() < end, "it does not ask");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let scenario = std::fs::read("scenarios/minimal.ron").expect("it is there");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(&scenario).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    let asked: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin"));
+    command.args(["sim", "run", "scenarios/minimal.ron", "--json"]);
+    command.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0");
+    let output = command.output().expect("the binary runs");
+    let refused: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(asked["digest"], refused["digest"]);
+}
+
 #[test]
 fn a_check_of_nothing_says_so() {
     let run = |expect: &str| {

@@ -81,6 +81,11 @@ pub(crate) fn main() -> ExitCode {
     allocator::hold_together();
     // Bad usage ends in here, with 2.
     let Cli { global, verb } = Cli::parse();
+    if let Verb::Sim(args) = &verb
+        && args.is_large()
+    {
+        allocator::ask_for_huge_pages();
+    }
     // Programs that simulations start would inherit it.
     if !matches!(verb, Verb::Sim(_)) {
         dunlin_storage::raise_open_files_limit();

@@ -44,6 +44,11 @@ impl SimArgs {
         }
     }
 
+    /// Whether it may hold thousands of nodes.
+    pub(crate) const fn is_large(&self) -> bool {
+        matches!(self.verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Tune(_))
+    }
+
     pub(crate) fn run(&self, _global: &Global) -> Outcome {
         match &self.verb {
             Verb::Run(args) => args.run(),
