@@ -166,11 +166,14 @@ impl Bitfield {
 
     /// The pieces whose bits are set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        self.bytes.iter().enumerate().flat_map(|(at, &byte)| {
-            let base = at as u32 * 8;
-            (0..8)
-                .filter(move |bit| byte & (0x80 >> bit) != 0)
-                .map(move |bit| PieceIndex(base + bit))
+        (0..self.len.div_ceil(64)).flat_map(|at| {
+            let mut word = self.word(at);
+            core::iter::from_fn(move || {
+                let bit = word.leading_zeros();
+                let piece = (word != 0).then(|| PieceIndex(at * 64 + bit))?;
+                word &= !(1 << (63 - bit));
+                Some(piece)
+            })
         })
     }
 
@@ -221,6 +224,18 @@ const fn mask(piece: PieceIndex) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pieces_are_those_whose_bits_are_set() {
+        for len in [1, 63, 64, 65, 130, 200] {
+            let mut bits = Bitfield::empty(len);
+            for piece in (0..len).filter(|piece| piece % 3 == 0 || piece % 64 == 63) {
+                bits.set(PieceIndex(piece));
+            }
+            let set = (0..len).map(PieceIndex).filter(|piece| bits.has(*piece));
+            assert!(bits.iter().eq(set), "{len}");
+        }
+    }
 
     #[test]
     fn wire_form_round_trips_and_is_checked() {
