@@ -51,14 +51,14 @@ fn haves_and_endgame_cost_little() {
 }
 
 /// Where nodes differ, the last of the content waits for whoever was asked for it, unless others are asked
-/// too: the last hundredth takes half of the nodes a third less, over twenty runs. Of five runs that is 26 to
-/// 43 %, so ten are asked. Those that wait longest wait for a slot, which no request brings: see the crate's
-/// docs.
+/// too: the last hundredth takes half of the nodes 30 to 32 % less, over forty runs with two kinds of luck. Of ten
+/// runs that is 22 to 38 %, with a deviation of 6, so of forty 3, and these are asked for a fifth. Those that wait
+/// longest wait for a slot, which no request brings: see the crate's docs.
 #[test]
 fn endgame_ends_sooner() {
     let last_of = |endgame: &str| {
         let (mut took, mut wasted, mut came) = (Vec::new(), 0, 0);
-        for seed in 1..=10 {
+        for seed in 1..=40 {
             let overrides = [
                 "classes.fast.count=40",
                 "classes.slow.count=40",
@@ -84,6 +84,6 @@ fn endgame_ends_sooner() {
     };
     let (with, wasted) = last_of("strategy.endgame_requests=8");
     let (without, _) = last_of("strategy.endgame_requests=0");
-    assert!(with <= 0.7 * without, "{with} s, without {without} s");
+    assert!(with <= 0.8 * without, "{with} s, without {without} s");
     assert!(wasted < 0.01, "{wasted}");
 }
