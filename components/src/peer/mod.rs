@@ -120,8 +120,9 @@ impl Default for PeerChoking {
 #[derive(Component, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct PeerInterested(pub bool);
 
-/// What it has.
+/// What it has. Aligned so that it never lies in two lines of a cache.
 #[derive(Component, Clone, PartialEq, Eq, Hash, Debug)]
+#[repr(align(32))]
 pub struct RemoteHave {
     /// The pieces.
     pub bits: Bitfield,
@@ -130,6 +131,8 @@ pub struct RemoteHave {
     /// Whether its first word on what it has came: a bitfield may only come first.
     pub told: bool,
 }
+
+const _: () = assert!(size_of::<RemoteHave>() == 32, "half a line of a cache");
 
 /// What moved between us. Of its two lines of a cache a block that comes touches the first, one that goes the
 /// second.

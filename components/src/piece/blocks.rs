@@ -112,8 +112,9 @@ impl Hash for BlockState {
     }
 }
 
-/// The blocks of a piece in motion.
+/// The blocks of a piece in motion. Every request and every block looks at it, so it is one line of a cache.
 #[derive(Component, Debug)]
+#[repr(align(64))]
 pub struct Blocks {
     blocks: Box<[BlockState]>,
     free: u32,
@@ -126,9 +127,14 @@ pub struct Blocks {
     window: u32,
     /// Blocks on their way into the file.
     spill: Option<Spill>,
-    /// The number of the hash under way, while its verdict is awaited.
-    hash: Option<u64>,
+    /// The number of the hash under way, while its verdict is awaited, or [`NO_HASH`].
+    hash: u64,
 }
+
+const _: () = assert!(size_of::<Blocks>() == 64, "a line of a cache");
+
+/// The number of no hash: they are counted from 0.
+const NO_HASH: u64 = u64::MAX;
 
 /// Where to begin to look for a free block follows from the rest.
 impl Hash for Blocks {
@@ -152,7 +158,7 @@ impl Blocks {
             free_from: 0,
             window,
             spill: None,
-            hash: None,
+            hash: NO_HASH,
         }
     }
 
@@ -161,14 +167,21 @@ impl Blocks {
     /// # Panics
     /// When it is not whole, or is being hashed already.
     pub fn begin_hash(&mut self, number: u64) {
-        assert!(self.is_whole() && self.hash.is_none(), "one hash of it all");
-        self.hash = Some(number);
+        assert!(
+            self.is_whole() && self.hash == NO_HASH,
+            "one hash of it all"
+        );
+        self.hash = number;
     }
 
     /// Notes that the hash of this number is over; says whether it was under way. It was not when it is
     /// of an earlier life of this piece.
     pub fn end_hash(&mut self, number: u64) -> bool {
-        self.hash.take_if(|begun| *begun == number).is_some()
+        let is_under_way = self.hash == number;
+        if is_under_way {
+            self.hash = NO_HASH;
+        }
+        is_under_way
     }
 
     /// Number of blocks.
@@ -205,6 +218,11 @@ impl Blocks {
     pub fn prefetch(&self, block: BlockIndex) {
         let state = self.blocks.get(block.0 as usize);
         state.into_iter().for_each(prefetch);
+    }
+
+    /// Asks for where the first free block is, which will be taken soon.
+    pub fn prefetch_free(&self) {
+        self.prefetch(BlockIndex(self.free_from));
     }
 
     /// What became of a block.

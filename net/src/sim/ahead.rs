@@ -21,7 +21,7 @@ impl SimPorts {
                 &|command| {
                     if let Some(end) = self.end_of(command.peer()) {
                         prefetch(row(end));
-                        prefetch(&self.pipes[end.at()]);
+                        self.pipes[end.at()].prefetch();
                     }
                 },
                 &|command| {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dunlin_base::PeerKey;
+use dunlin_base::{PeerKey, prefetch};
 use dunlin_port::net::CloseReason;
 use dunlin_protocol::wire::{Handshake, Message};
 
@@ -113,6 +113,7 @@ pub(super) enum Arrival {
 
 /// What waits to leave by one end of a connection.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Pipe {
     /// What leaves now.
     leaving: Option<Item>,
@@ -129,6 +130,8 @@ pub(super) struct Pipe {
     pub(super) arrives_at: u64,
 }
 
+const _: () = assert!(size_of::<Pipe>() == 128, "two lines of a cache");
+
 impl Pipe {
     pub(super) const fn new(cap_bytes_per_sec: u64) -> Self {
         Self {
@@ -139,6 +142,13 @@ impl Pipe {
             cap_bytes_per_sec,
             arrives_at: 0,
         }
+    }
+
+    /// Asks for what waits and what leaves, which will be needed soon.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.leaving);
+        prefetch(&self.hurried);
+        prefetch(&self.queue);
     }
 
     pub(super) fn push(&mut self, item: Item) {

@@ -131,7 +131,7 @@ impl SimPorts {
                 let want = row.want(self.tick_nanos);
                 // Something of it will probably have left whole.
                 if u64::from(row.head) <= want.min(part) {
-                    prefetch(&self.pipes[row.end.at()]);
+                    self.pipes[row.end.at()].prefetch();
                     prefetch(&self.connections[row.end.connection as usize]);
                 }
                 Flow {
