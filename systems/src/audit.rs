@@ -201,7 +201,8 @@ pub(crate) fn miscount(world: &World, torrent: Entity) -> Option<Miscount> {
     })
 }
 
-/// Availability is the sum of what the connected peers have, and pieces are ranked by it.
+/// Availability is the sum of what the connected peers have, and pieces are ranked by it, but for those
+/// whose change waits.
 fn check_copies(world: &mut World) {
     let mut torrents = world.query::<(
         Entity,
@@ -217,11 +218,10 @@ fn check_copies(world: &mut World) {
         if let Some(seeding) = seeding {
             check_shown(world, content, peers, availability, seeding);
         }
-        let ranks: Vec<_> = order
-            .iter()
-            .flat_map(|order| order.iter())
-            .map(|p| availability.partial(p))
-            .collect();
+        let unranked: BTreeSet<_> = availability.unranked().iter().collect();
+        let ranked = order.iter().flat_map(|order| order.iter());
+        let ranked = ranked.filter(|piece| !unranked.contains(piece));
+        let ranks: Vec<_> = ranked.map(|piece| availability.partial(piece)).collect();
         let plain = same_priority(order);
         assert!(
             !plain || ranks.is_sorted(),

@@ -94,7 +94,7 @@ impl Requests {
         });
     }
 
-    /// The piece that it was last asked for: it stays with it, so that pieces become whole soon and have few
+    /// The piece that it was last asked for, and has: it stays with it, so that pieces become whole soon and have few
     /// senders.
     #[must_use]
     pub fn current(&self) -> Option<PieceIndex> {
@@ -104,6 +104,13 @@ impl Requests {
     /// Notes the piece that it is asked for.
     pub const fn set_current(&mut self, piece: PieceIndex) {
         self.current = piece.0;
+    }
+
+    /// The peer lost a piece: it is not asked for that again.
+    pub const fn lost(&mut self, piece: PieceIndex) {
+        if self.current == piece.0 {
+            self.current = NO_PIECE;
+        }
     }
 
     /// How many the peer queues, as it says.

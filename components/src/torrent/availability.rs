@@ -5,20 +5,30 @@ use core::hash::{Hash, Hasher};
 use bevy_ecs::prelude::Component;
 use dunlin_base::{Bitfield, PieceIndex, PieceSet, prefetch};
 
+/// Counts that may have changed before the pick order has to follow them: enough that most torrents choose
+/// before, and few enough to follow in passing.
+const UNRANKED_MAX: usize = 64;
+
 /// Copies of each piece among the connected peers. Peers that have everything are one number, so
-/// that a seed's coming and going does not touch every piece.
+/// that a seed's coming and going does not touch every piece. Every have looks at it, so it is one line of a
+/// cache.
 #[derive(Component, Clone, PartialEq, Eq, Debug)]
+#[repr(align(64))]
 pub struct Availability {
     counts: Box<[u16]>,
+    /// Pieces whose count changed since the pick order followed, some of them more than once.
+    unranked: Vec<PieceIndex>,
     /// The pieces whose count is zero, where somebody asks for them.
     zeros: Option<Box<PieceSet>>,
     seeds: u32,
 }
 
+const _: () = assert!(size_of::<Availability>() == 64, "a line of a cache");
+
 /// The zeros follow from the counts.
 impl Hash for Availability {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.counts, self.seeds).hash(state);
+        (&self.counts, &self.unranked, self.seeds).hash(state);
     }
 }
 
@@ -28,6 +38,7 @@ impl Availability {
     pub fn new(pieces: u32) -> Self {
         Self {
             counts: vec![0; pieces as usize].into(),
+            unranked: Vec::new(),
             zeros: None,
             seeds: 0,
         }
@@ -57,10 +68,33 @@ impl Availability {
         zeros.into_iter().flatten()
     }
 
-    /// Asks for the count of a piece, which will be needed soon.
+    /// Asks for what one more copy of a piece is noted in, which will be soon.
     pub fn prefetch(&self, piece: PieceIndex) {
         let count = self.counts.get(piece.0 as usize);
         count.into_iter().for_each(prefetch);
+        self.unranked.last().into_iter().for_each(prefetch);
+    }
+
+    /// Notes that the count of a piece changed and the pick order did not follow. Says whether it has to now,
+    /// since so many wait already.
+    #[must_use]
+    pub fn note_unranked(&mut self, piece: PieceIndex) -> bool {
+        if self.unranked.is_empty() {
+            self.unranked.reserve_exact(UNRANKED_MAX);
+        }
+        self.unranked.push(piece);
+        self.unranked.len() >= UNRANKED_MAX
+    }
+
+    /// The pieces that were noted since the pick order followed, the first one first.
+    #[must_use]
+    pub fn unranked(&self) -> &[PieceIndex] {
+        &self.unranked
+    }
+
+    /// The pick order has followed.
+    pub fn clear_unranked(&mut self) {
+        self.unranked.clear();
     }
 
     /// Copies of a piece at peers that do not have everything.

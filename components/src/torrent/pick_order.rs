@@ -9,7 +9,7 @@ use dunlin_base::{Bitfield, PieceIndex, PieceSet, RngStream, prefetch};
 use dunlin_port::user::FilePriority;
 
 use self::buckets::{Buckets, Spot};
-use super::{FreeBlocks, LastBlocks};
+use super::{Availability, FreeBlocks, LastBlocks};
 
 /// What a piece is sorted by: priority first, then rarity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -73,6 +73,8 @@ impl From<Spot> for Slot {
 /// chosen at random without a draw at choosing time.
 /// Beside the order there is a set of the pieces of each priority, to be intersected with what a peer
 /// has: it changes only when a piece comes or goes, not with its copies.
+/// Most changes are copies that come, many of them of the same pieces: those wait in [`Availability`] until the order
+/// has to [follow](Self::follow).
 /// There is one only while a torrent downloads: eight bytes a piece, and a bit for each priority.
 #[derive(Component, Clone, Debug)]
 #[require(FreeBlocks, LastBlocks)]
@@ -119,21 +121,6 @@ impl PickOrder {
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
-    }
-
-    /// Asks for where a piece is, which will be needed soon.
-    pub fn prefetch(&self, piece: PieceIndex) {
-        let slot = self.slots.get(piece.0 as usize);
-        slot.into_iter().for_each(prefetch);
-    }
-
-    /// And when that is here, for what it is moved by when it has one copy more: in steps from 0 to 3, each
-    /// when what the one before asked for is here.
-    pub fn prefetch_move(&self, piece: PieceIndex, step: usize) {
-        let slot = self.slots.get(piece.0 as usize);
-        if let Some(spot) = slot.and_then(|slot| slot.spot()) {
-            self.buckets.prefetch(spot, step);
-        }
     }
 
     /// Whether a piece may be opened.
@@ -211,6 +198,31 @@ impl PickOrder {
         if self.contains(piece) {
             self.insert(piece, self.rank(piece, copies), luck);
         }
+    }
+
+    /// Ranks the pieces anew whose copies changed since the last time. To be called before the order is
+    /// asked what comes first.
+    pub fn follow(&mut self, availability: &mut Availability, luck: &mut RngStream) {
+        let unranked = availability.unranked();
+        for piece in unranked {
+            prefetch(&self.slots[piece.0 as usize]);
+            availability.prefetch(*piece);
+        }
+        let spots = |piece: &PieceIndex| self.slots[piece.0 as usize].spot();
+        for spot in unranked.iter().filter_map(spots) {
+            self.buckets.prefetch_chunk(spot);
+        }
+        for spot in unranked.iter().filter_map(spots) {
+            self.buckets.prefetch_place(spot);
+        }
+        for &piece in unranked {
+            let copies = availability.partial(piece);
+            let spot = self.slots[piece.0 as usize].spot();
+            if spot.is_some_and(|spot| self.buckets.rank(spot).copies != copies) {
+                self.set_copies(piece, copies, luck);
+            }
+        }
+        availability.clear_unranked();
     }
 
     /// The number of the priority of a piece, whether it is in the order or in motion.
@@ -321,7 +333,7 @@ impl PickOrder {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use dunlin_base::{NodeKey, StreamName};
     use proptest::prelude::*;
@@ -382,7 +394,6 @@ mod tests {
             let rank = u16::from(luck.below(10) < often);
             order.set_copies(PieceIndex(piece), rank, &mut luck);
             copies[piece as usize] = rank;
-            order.prefetch_move(PieceIndex(piece), step % 4);
         }
         let pieces: Vec<_> = order.iter().collect();
         let ranks: Vec<_> = pieces
@@ -400,6 +411,45 @@ mod tests {
         let mut all: Vec<_> = pieces.iter().map(|piece| piece.0).collect();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..PIECES));
+    }
+
+    proptest! {
+        /// Whatever comes and goes meanwhile, who follows is sorted by the counts and has lost nothing.
+        #[test]
+        fn the_order_follows_the_counts(steps in prop::collection::vec((0..40_u32, 0..10_u8), 0..400)) {
+            let (mut order, mut luck) = (PickOrder::new(40), luck());
+            let mut availability = Availability::new(40);
+            let mut model = BTreeSet::new();
+            for (piece, step) in steps {
+                let piece = PieceIndex(piece);
+                let rank = PieceRank::new(FilePriority::Normal, availability.partial(piece));
+                match step {
+                    0 => {
+                        order.insert(piece, rank, &mut luck);
+                        model.insert(piece);
+                    }
+                    1 => prop_assert_eq!(order.remove(piece), model.remove(&piece)),
+                    2 if availability.partial(piece) > 0 => {
+                        availability.remove(piece);
+                        order.set_copies(piece, availability.partial(piece), &mut luck);
+                    }
+                    3 => order.follow(&mut availability, &mut luck),
+                    _ => {
+                        availability.add(piece);
+                        if availability.note_unranked(piece) {
+                            order.follow(&mut availability, &mut luck);
+                        }
+                    }
+                }
+                prop_assert!(availability.unranked().len() < 64);
+            }
+            order.follow(&mut availability, &mut luck);
+            prop_assert!(availability.unranked().is_empty());
+            let pieces: Vec<_> = order.iter().collect();
+            prop_assert!(pieces.iter().map(|piece| availability.partial(*piece)).is_sorted());
+            prop_assert!(pieces.iter().copied().collect::<BTreeSet<_>>() == model);
+            prop_assert_eq!(pieces.len(), model.len());
+        }
     }
 
     #[test]

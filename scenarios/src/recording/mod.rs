@@ -34,7 +34,7 @@ pub use recorder::Recorder;
 const MAGIC: [u8; 8] = *b"DUNLNREC";
 
 /// Of the format. What an entry says and in which order is part of it.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Longest entry: far more than a tick can be given.
 const ENTRY_BYTES_MAX: u32 = 1 << 30;

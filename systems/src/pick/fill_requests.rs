@@ -1,8 +1,12 @@
 //! Fills the request queues of peers that have room.
 
+use core::cell::LazyCell;
+
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
-use dunlin_base::{BLOCK_BYTES, EngineTime, PeerKey, TokenBucket};
+use dunlin_base::{
+    Ahead, BLOCK_BYTES, EngineTime, PeerKey, TokenBucket, groups, look_ahead, prefetch,
+};
 use dunlin_components::node::{Luck, NodeBuckets, Rules};
 use dunlin_components::peer::{
     AllowedFast, AmInterested, PeerBuckets, PeerChoking, PeerOf, RemoteHave, Requests,
@@ -18,15 +22,17 @@ use dunlin_protocol::wire::Message;
 use super::active::{Opened, PieceRows};
 use super::motion::{End, Motion, Scratch, Search};
 use super::policy::Offer;
+use crate::ahead::{find, find_peer};
 use crate::receive::request_of;
 
 type PeerRow<'a> = (
     &'a PeerOf,
+    &'a AmInterested,
+    &'a PeerChoking,
     &'a RemoteHave,
     &'a mut Requests,
     Option<&'a mut PeerBuckets>,
 );
-type PeerFlags<'a> = (&'a AmInterested, &'a PeerChoking);
 type TorrentRow<'a> = (
     &'a NodeOf,
     &'a Lifecycle,
@@ -37,7 +43,7 @@ type TorrentRow<'a> = (
     &'a mut TorrentBuckets,
     &'a mut ActivePieces,
     Option<(&'a mut PickOrder, &'a mut FreeBlocks, &'a mut LastBlocks)>,
-    Option<&'a Availability>,
+    Option<&'a mut Availability>,
     &'a Peers,
 );
 
@@ -47,7 +53,6 @@ pub(super) struct Tables<'w, 's> {
     now: Res<'w, Now>,
     index: Res<'w, PeerIndex>,
     peers: Query<'w, 's, PeerRow<'static>>,
-    flags: Query<'w, 's, PeerFlags<'static>>,
     allowed: Query<'w, 's, &'static mut AllowedFast>,
     haves: Query<'w, 's, &'static Have>,
     torrents: Query<'w, 's, TorrentRow<'static>>,
@@ -78,31 +83,12 @@ enum WaitsFor {
 
 pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
     let mut opened = Opened::default();
-    for turn in tables.by_turn() {
-        let peer = turn.peer;
-        let row = match turn.waits_for {
-            WaitsFor::Nothing(row) => row,
-            WaitsFor::Memory(starved) if starved.is_short(&tables.budget) => {
-                tables.work.starved.insert(peer, starved);
-                continue;
-            }
-            WaitsFor::Memory(_) => match tables.ready(peer) {
-                Some((_, row)) => row,
-                None => continue,
-            },
-        };
-        match tables.fill(peer, row, &mut opened) {
-            None => {}
-            Some(End::Exhausted) => {
-                tables.work.endgame.insert(peer);
-            }
-            Some(End::NoMemory(blocks)) => {
-                let asked_at = tables.peers.get(row).map(|(_, _, row, _)| row.asked_at);
-                tables.starve(peer, asked_at.unwrap_or(turn.asked_at), blocks);
-            }
-            Some(End::NoRate(until)) => {
-                tables.work.limited.insert((until, peer));
-            }
+    let mut ahead = Ahead::default();
+    let turns = tables.by_turn();
+    for (rest, group) in groups(&turns) {
+        tables.look(&mut ahead, rest);
+        for turn in group {
+            tables.take_turn(turn, &mut opened);
         }
     }
     if let Some(&(until, _)) = tables.work.limited.first() {
@@ -111,7 +97,124 @@ pub(super) fn fill_requests(mut tables: Tables<'_, '_>) {
     opened.insert(&mut tables.commands);
 }
 
+/// The torrent of a peer whose turn comes, its node, and the piece that it is at.
+type TurnOf = (Option<Entity>, Option<Entity>, Option<Entity>);
+
 impl Tables<'_, '_> {
+    fn take_turn(&mut self, turn: &Turn, opened: &mut Opened) {
+        let peer = turn.peer;
+        let row = match turn.waits_for {
+            WaitsFor::Nothing(row) => row,
+            WaitsFor::Memory(starved) if starved.is_short(&self.budget) => {
+                self.work.starved.insert(peer, starved);
+                return;
+            }
+            WaitsFor::Memory(_) => match self.ready(peer) {
+                Some((_, row)) => row,
+                None => return,
+            },
+        };
+        match self.fill(peer, row, opened) {
+            None => {}
+            Some(End::Exhausted) => {
+                self.work.endgame.insert(peer);
+            }
+            Some(End::NoMemory(blocks)) => {
+                let asked_at = self.peers.get(row).map(|(.., row, _)| row.asked_at);
+                self.starve(peer, asked_at.unwrap_or(turn.asked_at), blocks);
+            }
+            Some(End::NoRate(until)) => {
+                self.work.limited.insert((until, peer));
+            }
+        }
+    }
+
+    /// Asks for what turns to come will need: the rows of the torrent, and of the piece that the peer is at.
+    fn look(&self, ahead: &mut Ahead<TurnOf>, rest: &[Turn]) {
+        let peer = |turn: &Turn| match turn.waits_for {
+            WaitsFor::Nothing(row) => self.peers.get(row).ok(),
+            WaitsFor::Memory(_) => None,
+        };
+        ahead.look(
+            rest,
+            &[
+                &|turn, of| {
+                    *of = TurnOf::default();
+                    if let Some((torrent, ..)) = peer(turn) {
+                        of.0 = Some(torrent.0);
+                        find(&self.torrents, torrent.0);
+                    }
+                },
+                &|_, of| {
+                    if let Some(Ok(row)) = of.0.map(|row| self.torrents.get(row)) {
+                        let (node, lifecycle, content, _, _, deadlines, buckets, active, order, ..) =
+                            row;
+                        prefetch(node);
+                        prefetch(lifecycle);
+                        prefetch(content);
+                        prefetch(deadlines);
+                        prefetch(buckets);
+                        prefetch(active);
+                        if let Some((_, free, last)) = order {
+                            prefetch(free);
+                            prefetch(last);
+                        }
+                    }
+                },
+                &|turn, of| {
+                    if let Some((.., requests, _)) = peer(turn)
+                        && let Some(Ok(row)) = of.0.map(|row| self.torrents.get(row))
+                    {
+                        let (node, _, _, _, _, _, _, active, ..) = row;
+                        find(&self.nodes, node.0);
+                        of.1 = Some(node.0);
+                        let piece = requests.current().and_then(|piece| active.0.get(&piece));
+                        of.2 = piece.copied();
+                    }
+                },
+                &|_, of| {
+                    of.2.into_iter().for_each(|row| find(&self.pieces, row));
+                    if let Some(Ok((_, buckets, _))) = of.1.map(|row| self.nodes.get(row)) {
+                        prefetch(&buckets.down);
+                    }
+                },
+                &|_, of| {
+                    if let Some(Ok((blocks, parole, state))) = of.2.map(|row| self.pieces.get(row)) {
+                        prefetch(blocks);
+                        prefetch(parole);
+                        prefetch(state);
+                    }
+                },
+                &|_, of| {
+                    if let Some(Ok((blocks, ..))) = of.2.map(|row| self.pieces.get(row)) {
+                        blocks.prefetch_free();
+                    }
+                },
+            ],
+        );
+    }
+
+    /// Asks for what it will take to see whether peers to come are ready.
+    fn look_ready(&self, rest: &[PeerKey]) {
+        look_ahead(
+            rest,
+            &[
+                &|peer| self.index.prefetch(*peer),
+                &|peer| find_peer(&self.index, &self.peers, *peer),
+                &|peer| {
+                    if let Some(row) = self.index.get(*peer)
+                        && let Ok((of, interested, choking, _, requests, _)) = self.peers.get(row)
+                    {
+                        prefetch(interested);
+                        prefetch(choking);
+                        prefetch(of);
+                        prefetch(requests);
+                    }
+                },
+            ],
+        );
+    }
+
     /// Peers that may be asked and have room, those first that were asked longest ago: what is left of
     /// a limit goes round, and no torrent waits behind another one for ever. Those that wait for memory
     /// come along when some was given back, in their turn too; while it is not enough they cost no look
@@ -119,14 +222,17 @@ impl Tables<'_, '_> {
     fn by_turn(&mut self) -> Vec<Turn> {
         let peers = self.work.pick.take();
         let mut turns = Vec::with_capacity(peers.len());
-        for peer in peers {
-            self.work.starved.remove(&peer);
-            let ready = self.ready(peer);
-            turns.extend(ready.map(|(asked_at, row)| Turn {
-                asked_at,
-                peer,
-                waits_for: WaitsFor::Nothing(row),
-            }));
+        for (rest, group) in groups(&peers) {
+            self.look_ready(rest);
+            for &peer in group {
+                self.work.starved.remove(&peer);
+                let ready = self.ready(peer);
+                turns.extend(ready.map(|(asked_at, row)| Turn {
+                    asked_at,
+                    peer,
+                    waits_for: WaitsFor::Nothing(row),
+                }));
+            }
         }
         if core::mem::take(&mut self.work.memory_freed) {
             let starved = core::mem::take(&mut self.work.starved);
@@ -143,12 +249,8 @@ impl Tables<'_, '_> {
     /// When a peer was last asked and its row, if it may be asked and has room.
     fn ready(&mut self, peer: PeerKey) -> Option<(EngineTime, Entity)> {
         let row = self.index.get(peer)?;
-        let (interested, choking) = self.flags.get(row).ok()?;
-        if !interested.0 {
-            return None;
-        }
-        let (of, remote, requests, _) = self.peers.get(row).ok()?;
-        if requests.room() == 0 {
+        let (of, interested, choking, remote, requests, _) = self.peers.get(row).ok()?;
+        if !interested.0 || requests.room() == 0 {
             return None;
         }
         // Most that choke us have no allowed-fast piece that we lack.
@@ -169,26 +271,25 @@ impl Tables<'_, '_> {
 
     /// `None` when there is nothing to ask this peer for.
     fn fill(&mut self, peer: PeerKey, row: Entity, opened: &mut Opened) -> Option<End> {
-        let (_, choking) = self.flags.get(row).ok()?;
+        let (of, _, choking, remote, mut requests, mut own) = self.peers.get_mut(row).ok()?;
         let allowed = match choking.0 {
             true => Some(&self.allowed.get(row).ok()?.to_us),
             false => None,
         };
-        let (of, remote, mut requests, mut own) = self.peers.get_mut(row).ok()?;
         let row = self.torrents.get_mut(of.0).ok()?;
         let (node, lifecycle, content, have, selection, deadlines, ..) = row;
         let (.., mut buckets, mut active, order, availability, peers) = row;
-        let (mut order, mut free, mut last) = order?;
+        let ((mut order, mut free, mut last), mut availability) = (order?, availability?);
         let (rules, mut node_buckets, mut luck) = self.nodes.get_mut(node.0).ok()?;
         if *lifecycle != Lifecycle::Downloading {
             return None;
         }
-        let offer = Offer {
+        let offer = LazyCell::new(|| Offer {
             remote: &remote.bits,
             only: allowed,
             strategy: selection.strategy,
             random_first: have.0.count() < rules.0.pick.random_first_pieces,
-        };
+        });
         let own = own.as_mut().map(|own| &mut own.down);
         let mut rates = [Some(&mut node_buckets.down), buckets.down(), own];
         let mut motion = Motion {
@@ -198,8 +299,8 @@ impl Tables<'_, '_> {
             free: &mut free,
             last: &mut last,
             order: &mut order,
-            availability: availability?,
-            peers: peers.0.len() as u32,
+            availability: &mut availability,
+            peers,
             opened,
             rows: &mut self.pieces,
             budget: &mut self.budget,
@@ -210,7 +311,9 @@ impl Tables<'_, '_> {
             if let Some(until) = lacking(self.now.0, BLOCK_BYTES.into(), &mut rates) {
                 return Some(End::NoRate(until));
             }
-            let current = requests.current();
+            let current = requests
+                .current()
+                .filter(|piece| allowed.is_none_or(|allowed| allowed.contains(piece)));
             let next = motion.next_block(peer, &offer, current, &mut luck.pick);
             let (piece, block) = match next {
                 Ok(next) => next,

@@ -1,5 +1,6 @@
 //! One torrent's pieces in motion, and what to ask one peer for: a piece that it can add to, or one to open.
 
+use core::cell::LazyCell;
 use core::cmp::Reverse;
 use core::ops::Range;
 use std::collections::BinaryHeap;
@@ -8,7 +9,7 @@ use bevy_ecs::prelude::*;
 use dunlin_base::{BlockIndex, EngineTime, PeerKey, PieceIndex, RngStream};
 use dunlin_components::piece::Blocks;
 use dunlin_components::torrent::{
-    ActivePieces, Availability, Content, FreeBlocks, LastBlocks, PickOrder, PieceRank,
+    ActivePieces, Availability, Content, FreeBlocks, LastBlocks, Peers, PickOrder, PieceRank,
 };
 use dunlin_components::world::MemoryBudget;
 
@@ -80,8 +81,8 @@ pub(super) struct Motion<'a, 'w, 's> {
     pub(super) free: &'a mut FreeBlocks,
     pub(super) last: &'a mut LastBlocks,
     pub(super) order: &'a mut PickOrder,
-    pub(super) availability: &'a Availability,
-    pub(super) peers: u32,
+    pub(super) availability: &'a mut Availability,
+    pub(super) peers: &'a Peers,
     pub(super) opened: &'a mut Opened,
     pub(super) rows: &'a mut PieceRows<'w, 's>,
     pub(super) budget: &'a mut MemoryBudget,
@@ -90,19 +91,22 @@ pub(super) struct Motion<'a, 'w, 's> {
 }
 
 impl Motion<'_, '_, '_> {
-    /// What to ask a peer for: pieces that a reader waits for, then the piece that it is at, then
-    /// others in motion, so that they become whole, or a new one that is rarer than those.
-    pub(super) fn next_block(
+    /// What to ask a peer for: pieces that a reader waits for, then the piece that it is at and may be asked
+    /// for, then others in motion, so that they become whole, or a new one that is rarer than those.
+    ///
+    /// Mostly it is the piece that it is at: then nobody looks at the offer.
+    pub(super) fn next_block<'o>(
         &mut self,
         peer: PeerKey,
-        offer: &Offer<'_>,
+        offer: &LazyCell<Offer<'o>, impl FnOnce() -> Offer<'o>>,
         current: Option<PieceIndex>,
         luck: &mut RngStream,
     ) -> Result<(PieceIndex, BlockIndex), End> {
-        if let Some(found) = self.for_reader(peer, offer)? {
+        if !self.search.reader.is_empty()
+            && let Some(found) = self.for_reader(peer, offer)?
+        {
             return Ok(found);
         }
-        let current = current.filter(|piece| offer.admits(*piece));
         if let Some(found) = current.and_then(|piece| self.take(piece, peer)) {
             return Ok(found);
         }
@@ -117,7 +121,7 @@ impl Motion<'_, '_, '_> {
         if !rarer_first {
             new = match offer.rarest_first() {
                 true => self.rarest(offer, luck),
-                false => choose(self.order, offer, self.search.seen, luck),
+                false => self.choose(offer, luck),
             };
         }
         let piece = new.ok_or(self.search.narrow.map_or(End::Exhausted, End::NoMemory))?;
@@ -155,15 +159,21 @@ impl Motion<'_, '_, '_> {
 
     /// The piece to open where rarity decides.
     fn rarest(&mut self, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
-        let Search { new, seen, .. } = &mut self.search;
-        let order = &*self.order;
-        *new.get_or_insert_with(|| choose(order, offer, seen, luck))
+        if self.search.new.is_none() {
+            self.search.new = Some(self.choose(offer, luck));
+        }
+        self.search.new.flatten()
+    }
+
+    fn choose(&mut self, offer: &Offer<'_>, luck: &mut RngStream) -> Option<PieceIndex> {
+        self.order.follow(self.availability, luck);
+        choose(self.order, offer, self.search.seen, luck)
     }
 
     /// Whether there are so few pieces in motion that another may be begun before they are whole.
     fn may_open_more(&self) -> bool {
         let in_motion = self.active.0.len() as u32;
-        in_motion < partials_max(self.peers, self.order.count())
+        in_motion < partials_max(self.peers.0.len() as u32, self.order.count())
             && (self.budget).admits(self.content.0.geometry().blocks_per_piece())
     }
 
@@ -176,7 +186,7 @@ impl Motion<'_, '_, '_> {
         offer: &Offer<'_>,
         new: Option<PieceIndex>,
     ) -> Option<(PieceIndex, BlockIndex)> {
-        let (order, availability) = (&*self.order, self.availability);
+        let (order, availability) = (&*self.order, &*self.availability);
         let rank = |piece| {
             let rank = |piece| order.rank(piece, availability.partial(piece));
             offer.rarest_first().then(|| rank(piece))

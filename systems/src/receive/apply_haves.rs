@@ -46,7 +46,7 @@ pub(super) fn apply_haves(
 ) {
     let mut haves = routed.haves.drain(..);
     while !haves.as_slice().is_empty() {
-        look(haves.as_slice(), &index, &peers, &torrents, &nodes);
+        look(haves.as_slice(), &index, &peers, &torrents);
         for (peer, event) in haves.by_ref().take(LOOK) {
             let Some(entity) = index.hear(peer, now.0) else {
                 continue;
@@ -71,30 +71,35 @@ pub(super) fn apply_haves(
             let counted = Counted {
                 availability,
                 order,
-                node: node.0,
+                node,
                 nodes: &mut nodes,
             };
             let change = apply(&mut remote, event, counted);
             if let Some(mut seeding) = shows {
                 match change {
-                    Ok(Change::One(piece, _)) => seeding.arrived(peer, piece),
+                    Ok(Change::One(piece)) => seeding.arrived(peer, piece),
                     Ok(Change::Many) => seeding.arrived_all(peer, &remote.bits),
                     Ok(Change::Nothing) | Err(_) => {}
                 }
             }
             match change {
                 Ok(Change::Nothing) => {}
-                Ok(Change::One(piece, to_pick)) => {
-                    if to_pick || wanted.0.has(piece) && !have.0.has(piece) {
-                        // Most haves come from peers of whom we want something already and who choke
-                        // us: then nothing follows.
+                Ok(Change::One(piece)) => {
+                    // Most haves come from peers of whom we want something already and who choke us: then
+                    // nothing follows.
+                    let settled = interested.0 && choking.0 && allowed.to_us.is_empty();
+                    let full = remote.bits.is_full();
+                    if settled && !full {
+                        continue;
+                    }
+                    if wanted.0.has(piece) && !have.0.has(piece) {
                         if !interested.0 {
                             work.interest.insert(peer);
                         }
                         if !choking.0 || allowed.gives(&remote.bits, &have.0) {
                             work.pick.insert(peer);
                         }
-                    } else if remote.bits.is_full() {
+                    } else if full {
                         work.interest.insert(peer);
                     }
                 }
@@ -108,23 +113,17 @@ pub(super) fn apply_haves(
     }
 }
 
-/// Asks for what haves to come will need: the peer's row and bit, then all of its torrent that the piece
-/// is counted and sorted by.
+/// Asks for what haves to come will need: the peer's row and bit, then the count of the piece.
 fn look(
     rest: &[(PeerKey, HaveFamily)],
     index: &PeerIndex,
     peers: &Query<'_, '_, PeerRow<'_>>,
     torrents: &Query<'_, '_, TorrentRow<'_>>,
-    nodes: &Query<'_, '_, &'static mut Luck>,
 ) {
     let peer = |peer: PeerKey| peers.get(index.get(peer)?).ok();
-    let torrent = |key: PeerKey| torrents.get(peer(key)?.0.0).ok();
-    let order = |event: &(PeerKey, HaveFamily), step: usize| {
-        if let (key, HaveFamily::Have(piece)) = event
-            && let Some((.., Some(order), _)) = torrent(*key)
-        {
-            order.prefetch_move(PieceIndex(*piece), step);
-        }
+    let copies = |key: PeerKey| {
+        let (.., availability, _, _) = torrents.get(peer(key)?.0.0).ok()?;
+        availability
     };
     look_ahead(
         rest,
@@ -148,35 +147,14 @@ fn look(
                     }
                 }
             },
-            &|(key, _)| {
-                if let Some((node, have, wanted, availability, order, _)) = torrent(*key) {
-                    prefetch(node);
-                    prefetch(have);
-                    prefetch(wanted);
-                    availability.into_iter().for_each(prefetch);
-                    order.into_iter().for_each(prefetch);
-                }
-            },
+            &|(key, _)| copies(*key).into_iter().for_each(prefetch),
             &|(key, event)| {
                 if let HaveFamily::Have(piece) = event
-                    && let Some((node, have, wanted, availability, order, _)) = torrent(*key)
+                    && let Some(availability) = copies(*key)
                 {
-                    let piece = PieceIndex(*piece);
-                    have.0.prefetch(piece);
-                    wanted.0.prefetch(piece);
-                    if let Some(availability) = availability {
-                        availability.prefetch(piece);
-                    }
-                    if let Some(order) = order {
-                        order.prefetch(piece);
-                    }
-                    nodes.get(node.0).into_iter().for_each(prefetch);
+                    availability.prefetch(PieceIndex(*piece));
                 }
             },
-            &|event| order(event, 0),
-            &|event| order(event, 1),
-            &|event| order(event, 2),
-            &|event| order(event, 3),
         ],
     );
 }
@@ -189,26 +167,23 @@ fn fault(work: &mut Work, peer: PeerKey, why: String) {
 struct Counted<'a, 'w, 's> {
     availability: Option<Mut<'a, Availability>>,
     order: Option<Mut<'a, PickOrder>>,
-    node: Entity,
+    node: &'a NodeOf,
     nodes: &'a mut Query<'w, 's, &'static mut Luck>,
 }
 
 impl Counted<'_, '_, '_> {
-    /// One copy more; says whether the piece is one that we have to pick yet.
-    fn add(&mut self, piece: PieceIndex) -> bool {
+    /// One copy more. The order follows when it is asked, or when many wait.
+    fn add(&mut self, piece: PieceIndex) {
         let Some(availability) = &mut self.availability else {
-            return false;
+            return;
         };
         availability.add(piece);
-        let copies = availability.partial(piece);
         if let Some(order) = &mut self.order
-            && order.contains(piece)
-            && let Ok(mut luck) = self.nodes.get_mut(self.node)
+            && availability.note_unranked(piece)
+            && let Ok(mut luck) = self.nodes.get_mut(self.node.0)
         {
-            order.set_copies(piece, copies, &mut luck.pick);
-            return true;
+            order.follow(availability, &mut luck.pick);
         }
-        false
     }
 
     /// A peer that was counted by pieces has everything now.
@@ -218,7 +193,7 @@ impl Counted<'_, '_, '_> {
         };
         availability.promote(had);
         if let Some(order) = &mut self.order
-            && let Ok(mut luck) = self.nodes.get_mut(self.node)
+            && let Ok(mut luck) = self.nodes.get_mut(self.node.0)
         {
             for piece in had.iter() {
                 order.set_copies(piece, availability.partial(piece), &mut luck.pick);
@@ -229,8 +204,7 @@ impl Counted<'_, '_, '_> {
 
 enum Change {
     Nothing,
-    /// And whether it is known already that we have it to pick.
-    One(PieceIndex, bool),
+    One(PieceIndex),
     Many,
 }
 
@@ -271,7 +245,7 @@ fn apply(
         counted.promote(&Bitfield::empty(len));
         remote.counted_as_seed = counted.availability.is_some();
     } else {
-        bits.iter().for_each(|piece| _ = counted.add(piece));
+        bits.iter().for_each(|piece| counted.add(piece));
     }
     remote.bits = bits;
     Ok(Change::Many)
@@ -285,14 +259,12 @@ fn have_one(
     if remote.bits.has(piece) {
         return Change::Nothing;
     }
-    let to_pick = if remote.bits.count() + 1 == remote.bits.len() && counted.availability.is_some()
-    {
+    if remote.bits.count() + 1 == remote.bits.len() && counted.availability.is_some() {
         counted.promote(&remote.bits);
         remote.counted_as_seed = true;
-        false
     } else {
-        counted.add(piece)
-    };
+        counted.add(piece);
+    }
     remote.bits.set(piece);
-    Change::One(piece, to_pick)
+    Change::One(piece)
 }

@@ -79,6 +79,7 @@ pub(super) fn read_extensions(
                 work.interest.insert(peer);
             }),
             DONT_HAVE_ID => DontHave::decode(&payload).map(|lost| {
+                requests.lost(PieceIndex(lost.piece));
                 let Ok((node, availability, order)) = torrents.get_mut(of.0) else {
                     return;
                 };

@@ -137,7 +137,7 @@ impl Tables<'_, '_> {
                     if let Some((content, active, traffic, last)) = torrent(*of) {
                         prefetch(content);
                         prefetch(active);
-                        prefetch(traffic);
+                        prefetch(&traffic.down);
                         last.into_iter().for_each(prefetch);
                     }
                 },

@@ -14,9 +14,6 @@ const CHUNK: u32 = 1 << CHUNK_BITS;
 // No chunk is empty, so that there are at most as many as pieces, and the numbers behind name no spot.
 const _: () = assert!(PIECES_MAX <= 1 << (31 - CHUNK_BITS));
 
-/// Ranks in a line of the cache.
-const RANKS_OF_A_LINE: usize = 64 / size_of::<PieceRank>();
-
 /// Where a piece lies: its chunk, and its place there. Less than 2^31 + 2^10.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Spot(pub(super) u32);
@@ -131,30 +128,17 @@ impl Buckets {
         self.chunks[spot.chunk()].pieces[spot.at()]
     }
 
-    /// Asks for what a piece is moved by to the next bucket: in four steps, from 0 on, the first one for its chunk.
-    pub(super) fn prefetch(&self, spot: Spot, step: usize) {
-        let chunk = &self.chunks[spot.chunk()];
-        if step == 0 {
-            self.ranks
-                .iter()
-                .step_by(RANKS_OF_A_LINE)
-                .for_each(prefetch);
-            return prefetch(chunk);
-        }
-        let at = self.find(chunk.rank).unwrap_or_default();
-        let next = self.buckets.get(at + 1);
-        if step == 1 {
-            chunk.pieces.get(spot.at()).into_iter().for_each(prefetch);
-            prefetch(&self.buckets[at]);
-            return next.into_iter().for_each(prefetch);
-        }
-        for bucket in [Some(&self.buckets[at]), next].into_iter().flatten() {
-            let chunk = &self.chunks[bucket.last as usize];
-            prefetch(chunk);
-            if step == 3 {
-                chunk.pieces.last().into_iter().for_each(prefetch);
-            }
-        }
+    /// Asks for the chunk of a piece that will be moved soon.
+    pub(super) fn prefetch_chunk(&self, spot: Spot) {
+        prefetch(&self.chunks[spot.chunk()]);
+    }
+
+    /// And when that is here, for its place there, and for that of the last one of the chunk, which comes into
+    /// its place.
+    pub(super) fn prefetch_place(&self, spot: Spot) {
+        let pieces = &self.chunks[spot.chunk()].pieces;
+        prefetch(&pieces[spot.at()]);
+        pieces.last().into_iter().for_each(prefetch);
     }
 
     /// The rank of the piece that lies there, and its place in its bucket.

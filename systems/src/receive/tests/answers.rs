@@ -2,12 +2,14 @@
 
 use core::time::Duration;
 
-use dunlin_base::PieceIndex;
+use dunlin_base::{PeerKey, PieceIndex};
+use dunlin_port::config::EngineConfig;
+use dunlin_protocol::wire::extension::DontHave;
 use dunlin_protocol::wire::{BlockRequest, Message, Reserved};
 
 use super::{node, sample, seed, wasted};
-use crate::swarm::Swarm;
 use crate::swarm::puppet::able;
+use crate::swarm::{Sample, Swarm};
 
 const BLOCK: u32 = 16_384;
 
@@ -79,7 +81,7 @@ fn bytes_that_are_no_block_end_a_connection() {
 }
 
 /// Answers everything that was asked of a puppet until nothing is.
-fn serve(swarm: &mut Swarm, peer: dunlin_base::PeerKey) {
+fn serve(swarm: &mut Swarm, peer: PeerKey) {
     let sample = sample();
     loop {
         let asked = swarm.asked_of(peer);
@@ -231,7 +233,7 @@ fn a_peer_that_loses_the_piece_is_not_asked_for_it() {
     let (mut swarm, sample) = node(false);
     let peer = swarm.join(0, &sample, 1, able());
     swarm.say(peer, Message::Bitfield(vec![0x80, 0].into()));
-    let payload = dunlin_protocol::wire::extension::DontHave { piece: 0 }.encode();
+    let payload = DontHave { piece: 0 }.encode();
     swarm.say(
         peer,
         Message::Extended {
@@ -243,4 +245,62 @@ fn a_peer_that_loses_the_piece_is_not_asked_for_it() {
     assert_eq!(swarm.asked_of(peer), [], "{:?}", PieceIndex(0));
     let said = swarm.heard_by(peer);
     assert!(!said.contains(&Message::Interested), "{said:?}");
+}
+
+/// A download of pieces of 32 blocks, and a peer that has the first of them.
+fn long_pieces(pieces: u32, has: &[u8]) -> (Swarm, Sample, PeerKey) {
+    const PIECE: u32 = 32 * BLOCK;
+    let sample = Sample::new((pieces * PIECE) as usize, PIECE);
+    let mut swarm = Swarm::new(1, &EngineConfig::default());
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let peer = swarm.join(0, &sample, 1, able());
+    swarm.say(peer, Message::Bitfield(has.into()));
+    (swarm, sample, peer)
+}
+
+/// Who is at a piece that has more to ask for, and loses it, is asked for another one.
+#[test]
+fn a_peer_that_loses_the_piece_that_it_is_at_is_asked_for_another() {
+    let (mut swarm, sample, peer) = long_pieces(2, &[0xc0]);
+    swarm.say(peer, Message::Unchoke);
+    let asked = swarm.asked_of(peer);
+    let at = asked[0].piece;
+    assert!(asked.iter().all(|block| block.piece == at));
+    swarm.say(
+        peer,
+        Message::Extended {
+            id: crate::connect::DONT_HAVE_ID,
+            payload: DontHave { piece: at }.encode().into(),
+        },
+    );
+    swarm.give(peer, &sample, asked[0]);
+    let more = swarm.asked_of(peer);
+    assert!(!more.is_empty(), "it has the other piece");
+    assert!(more.iter().all(|block| block.piece != at), "{more:?}");
+}
+
+/// Who chokes us amid a piece is asked for what is allowed, not for more of that piece.
+#[test]
+fn a_peer_that_chokes_amid_a_piece_is_asked_for_allowed_ones_alone() {
+    let (mut swarm, _, peer) = long_pieces(20, &[0xff, 0xff, 0xf0]);
+    swarm.say(peer, Message::Unchoke);
+    let at = swarm.asked_of(peer)[0].piece;
+    swarm.say(peer, Message::Choke);
+    let other = (at + 1) % 20;
+    swarm.say(peer, Message::AllowedFast(other));
+    let more = swarm.asked_of(peer);
+    assert!(!more.is_empty(), "one is allowed");
+    assert!(more.iter().all(|block| block.piece == other), "{more:?}");
+}
+
+#[test]
+fn an_allowed_piece_is_asked_for_when_the_peer_gets_it() {
+    let (mut swarm, _, peer) = long_pieces(20, &[0xf0, 0, 0]);
+    swarm.say(peer, Message::AllowedFast(10));
+    assert_eq!(swarm.asked_of(peer), []);
+    swarm.say(peer, Message::Have(10));
+    let more = swarm.asked_of(peer);
+    assert!(!more.is_empty(), "it has it now");
+    assert!(more.iter().all(|block| block.piece == 10), "{more:?}");
 }

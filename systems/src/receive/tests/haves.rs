@@ -3,12 +3,13 @@
 use dunlin_base::{PeerKey, PieceIndex, TorrentKey};
 use dunlin_components::torrent::Availability;
 use dunlin_components::world::TorrentIndex;
+use dunlin_port::config::EngineConfig;
 use dunlin_protocol::wire::extension::DontHave;
 use dunlin_protocol::wire::{Message, Reserved};
 
 use super::node;
-use crate::swarm::Swarm;
 use crate::swarm::puppet::able;
+use crate::swarm::{Sample, Swarm};
 
 fn copies(swarm: &mut Swarm) -> Vec<u32> {
     let world = swarm.engine.world();
@@ -132,4 +133,19 @@ fn haves_one_by_one_make_a_seed() {
     assert_eq!(copies(&mut swarm), [1; 10]);
     swarm.hang_up(peer);
     assert_eq!(copies(&mut swarm), [0; 10]);
+}
+
+/// Fewer copies than the order is made to follow for: it follows when it is asked.
+#[test]
+fn the_rarest_is_chosen_by_the_copies_that_are_there() {
+    let (sample, mut rules) = (Sample::new(40 * 32_768, 32_768), EngineConfig::default());
+    rules.pick.random_first_pieces = 0;
+    let mut swarm = Swarm::new(1, &rules);
+    swarm.add(0, &sample, false, &[]);
+    swarm.step();
+    let [first, second] = [1, 2].map(|number| swarm.join(0, &sample, number, able()));
+    swarm.say(first, bits(&[0xff, 0xff, 0xf0, 0, 0]));
+    swarm.say(second, bits(&[0xff, 0xff, 0xe0, 0, 0]));
+    swarm.say(first, Message::Unchoke);
+    assert_eq!(swarm.asked_of(first)[0].piece, 19);
 }
