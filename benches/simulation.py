@@ -15,9 +15,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PIECE = 256 * 1024
 
 
-def measure(binary, scenario, nodes, pieces, virtual_secs):
+def measure(binary, scenario, nodes, pieces, connections, virtual_secs):
     command = [binary, "sim", "run", os.path.join(ROOT, "scenarios", scenario), "--json"]
     sets = [f"classes.leech.count={nodes}", f"content.size={pieces * PIECE // 1024}KiB"]
+    if connections:
+        sets.append(f"strategy.connections={connections}")
     if virtual_secs:
         sets.append(f'stop=At("{virtual_secs}s")')
     for change in sets:
@@ -53,11 +55,13 @@ def main():
     parser.add_argument("--scenario", default="kr-1000.ron")
     parser.add_argument("--nodes", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--pieces", type=int, default=400)
+    parser.add_argument("--connections", type=int, help="most of a node, instead of what the scenario says")
     parser.add_argument("--virtual-secs", type=int)
     options = parser.parse_args()
     header = None
     for nodes in options.nodes:
-        row = measure(options.binary, options.scenario, nodes, options.pieces, options.virtual_secs)
+        row = measure(options.binary, options.scenario, nodes, options.pieces,
+                      options.connections, options.virtual_secs)
         if header is None:
             header = list(row)
             print("| " + " | ".join(header) + " |")
