@@ -94,8 +94,8 @@ impl Requests {
         });
     }
 
-    /// The piece that it was last asked for, and has: it stays with it, so that pieces become whole soon and have few
-    /// senders.
+    /// The piece that it was last asked for, and has: it stays with it, so that pieces become whole soon and
+    /// have few senders.
     #[must_use]
     pub fn current(&self) -> Option<PieceIndex> {
         (self.current != NO_PIECE).then_some(PieceIndex(self.current))

@@ -219,7 +219,7 @@ impl PickOrder {
             let copies = availability.partial(piece);
             let spot = self.slots[piece.0 as usize].spot();
             if spot.is_some_and(|spot| self.buckets.rank(spot).copies != copies) {
-                self.set_copies(piece, copies, luck);
+                self.insert(piece, self.rank(piece, copies), luck);
             }
         }
         availability.clear_unranked();

@@ -1,18 +1,20 @@
 //! Decides what to request of whom.
 //!
 //! Reads:   `RemoteHave`, `PeerChoking`, `AmInterested`, `Have`, `Wanted`, `Deadlines`, `Lifecycle`
-//! Writes:  `Requests`, `AllowedFast`, `Parole`, `Blocks`, `ActivePieces`, `FreeBlocks`, `LastBlocks`, `PickOrder`, what of `Availability` it has not followed, `MemoryBudget`, token buckets
+//! Writes:  `Requests`, `AllowedFast`, `Parole`, `Blocks`, `ActivePieces`, `FreeBlocks`, `LastBlocks`, `PickOrder` and
+//!          what waits for it in `Availability`, `MemoryBudget`, token buckets
 //! Emits:   interested, not interested, requests; cancels of a piece on parole that is taken from a slow peer
 //! Cadence: peers with room in their queue; pipelines and timeouts once a second
 //! Spec:    BEP 3 (rarest first, strict priority of partial pieces), BEP 6 allowed fast; pipelining
 //!          after libtorrent's slow start and `request_queue_time`
 //!
 //! What it costs, whatever peers say and do. A request within the piece that a peer is at: a constant. Each
-//! time that a queue is filled, at most: 63 pieces that get another place in the order; one walk over the pieces in motion that hold a block which nobody
-//! is asked for, of which there are as many as the memory budget admits; 256 steps in the order of rarity for
-//! each piece that is opened; and for each 1,024 of those, one step for each 64 pieces of the torrent, up to
-//! 32,768, and 1,024 pieces that are put in order. Round-robin goes round once as well. Peers that have
-//! everything, rarest first or sequential, pay the first step alone.
+//! time that a queue is filled, at most: 63 pieces that get another place in the order, since their copies
+//! changed; one walk over the pieces in motion that hold a block which nobody is asked for, of which there are
+//! as many as the memory budget admits; 256 steps in the order of rarity for each piece that is opened; and for
+//! each 1,024 of those, one step for each 64 pieces of the torrent, up to 32,768, and 1,024 pieces that are put
+//! in order. Round-robin goes round once as well. Peers that have everything, rarest first or sequential, pay
+//! the first step alone, and the places that changed.
 
 mod active;
 mod end_paroles;
